@@ -1,0 +1,95 @@
+// Package ctl is the language between a container's monitor and its clients.
+//
+// The socket, RunDir/ctl.sock, is a SOCK_SEQPACKET unix socket ("unixpacket"): a
+// packet is a message. A packet that begins with '{' is a JSON Request (client to
+// monitor) or Event (monitor to client); one that begins with Stdin, Stdout or
+// Stderr carries a piece of that stream, at most MaxData bytes, after its first byte.
+// A Stdin packet of one byte is end of file.
+//
+// A client sends one request and then, for attach, stream data and resize
+// requests; the monitor answers each request with one event, and wait, attach,
+// start with Wait, and exec with a second one when the process has ended.
+// Files travel as SCM_RIGHTS with the request's packet.
+package ctl
+
+import (
+	"encoding/json"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// The first byte of a stream packet.
+const (
+	Stdin  = 0
+	Stdout = 1
+	Stderr = 2
+)
+
+// MaxData is how many bytes of a stream a packet carries at most.
+const MaxData = 32 << 10
+
+// MaxPacket is a bound on every packet.
+const MaxPacket = 128 << 10
+
+// Request is what a client asks.
+type Request struct {
+	// Op is one of:
+	//
+	//	start     create and start the container (only on the first connection
+	//	          of a new monitor). With log driver passthrough the packet carries three
+	//	          files, the container's stdin, stdout and stderr. Answer: started, or error
+	//	attach    become a client of the container's stdio. Answer: attached; then stream
+	//	          packets both ways; exited when the container has ended for good. An attach
+	//	          may be sent before start on the same connection, so that no output is lost
+	//	wait      Answer: exited, when the container has ended for good
+	//	signal    send Signal to init (or, with All, to each process). Answer: ok
+	//	stop      Signal (0: the container's), SIGKILL after TimeoutMs, restart policy off.
+	//	          Answer: exited once it has ended, or error
+	//	restart   stop as above, then start again in the same monitor. Answer: started
+	//	pause, unpause   Answer: ok
+	//	resize    Rows, Cols of the container's terminal. Answer: none
+	//	exec      run Process in the container. Without a terminal, the packet carries
+	//	          three files, the process's stdin, stdout and stderr (none with Detach: /dev/null). With
+	//	          a terminal, the answer carries the master's file, and the monitor
+	//	          keeps none. Answer: started (Pid), later exited; or error (Code 126, 127)
+	//	rename    Name. The caller has taken the name. Answer: ok
+	//	health    run the health check now. Answer: health
+	//	removed   the client that got exited with Delegated has removed the container. Answer: none
+	Op string `json:"op"`
+
+	Stdin  bool `json:"stdin,omitempty"`  // attach: this client's input goes to the container
+	Stdout bool `json:"stdout,omitempty"` // attach
+	Stderr bool `json:"stderr,omitempty"` // attach
+
+	// Owner, on the start request of a --rm container: this client stays until the end and then
+	// removes the container itself (exited has Delegated set, and it answers with removed). If it
+	// goes away before, the monitor runs Config.Cleanup.
+	Owner bool `json:"owner,omitempty"`
+
+	Signal    int    `json:"signal,omitempty"`
+	All       bool   `json:"all,omitempty"`
+	TimeoutMs int64  `json:"timeoutMs,omitempty"`
+	Rows      uint16 `json:"rows,omitempty"`
+	Cols      uint16 `json:"cols,omitempty"`
+	Name      string `json:"name,omitempty"`
+
+	Process  json.RawMessage `json:"process,omitempty"` // exec: runtime-spec process object
+	Detach   bool            `json:"detach,omitempty"`
+	Preserve int             `json:"preserve,omitempty"` // exec: files after the three that the process gets as 3, 4, …
+}
+
+// Event is what the monitor answers.
+type Event struct {
+	Event string `json:"event"` // ok, started, attached, exited, health, error
+
+	Pid       int            `json:"pid,omitempty"`
+	ExitCode  int            `json:"exitCode,omitempty"`  // exited
+	OOMKilled bool           `json:"oomKilled,omitempty"` // exited
+	Delegated bool           `json:"delegated,omitempty"` // exited: see Request.Owner
+	Health    *record.Health `json:"health,omitempty"`
+
+	Error string `json:"error,omitempty"` // error: a sentence for the user
+	Hint  string `json:"hint,omitempty"`  // error: a step that mends it
+	Code  int    `json:"code,omitempty"`  // error: exit code for the CLI; 0 is 125
+	Kind  string `json:"kind,omitempty"`  // error: "not-running", "not-paused", "paused", "no-healthcheck", or empty
+}
