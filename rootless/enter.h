@@ -1,0 +1,19 @@
+#ifndef BERTH_ENTER_H
+#define BERTH_ENTER_H
+#include <stdbool.h>
+#include <sys/types.h>
+
+// What the constructor did, for package rootless.
+struct berth_entry {
+	int entered;     // this process is in the user namespace now
+	int single;      // only one ID is mapped there
+	uid_t uid;       // the user's IDs outside
+	gid_t gid;
+	char error[512]; // why it could not enter; empty if it did, or did not have to
+	char hint[256];
+};
+extern struct berth_entry berth_entry;
+
+// Whether a command line works on layers, and so has to be in the user namespace.
+bool berth_must_enter(int argc, char **argv);
+#endif
