@@ -1,0 +1,129 @@
+package ctl
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// ErrNoMonitor says that nobody serves the container's socket.
+var ErrNoMonitor = errors.New("no monitor serves the container")
+
+// Dial connects to the monitor whose container has runDir. The error is
+// ErrNoMonitor where there is none (any more).
+func Dial(runDir string) (*Conn, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the monitor: %w", err)
+	}
+	err = inDir(runDir, func(dir string) error {
+		for {
+			err := unix.Connect(fd, &unix.SockaddrUnix{Name: dir + "/" + record.SocketFile})
+			if err != unix.EINTR {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		unix.Close(fd)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
+			err = ErrNoMonitor
+		}
+		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
+	}
+	return NewConn(fd)
+}
+
+// Listener is the monitor's side of the socket.
+type Listener struct {
+	f    *os.File
+	raw  syscall.RawConn
+	path string
+}
+
+// Listen makes runDir's socket, which only its owner may use, in place of one
+// that a dead monitor has left.
+func Listen(runDir string) (*Listener, error) {
+	path := filepath.Join(runDir, record.SocketFile)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	// unix(7): a socket's file takes its mode from the descriptor's, as long as it is unbound.
+	err = unix.Fchmod(fd, 0o600)
+	if err == nil {
+		err = inDir(runDir, func(dir string) error {
+			name := dir + "/" + record.SocketFile
+			if err := unix.Unlink(name); err != nil && err != unix.ENOENT {
+				return err
+			}
+			return unix.Bind(fd, &unix.SockaddrUnix{Name: name})
+		})
+	}
+	if err == nil {
+		err = unix.Listen(fd, 128)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	l := &Listener{f: os.NewFile(uintptr(fd), path), path: path}
+	if l.raw, err = l.f.SyscallConn(); err != nil {
+		l.f.Close()
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// Accept waits for a client of the same user; others are turned away.
+func (l *Listener) Accept() (*Conn, error) {
+	for {
+		fd, err := l.accept()
+		if err != nil {
+			return nil, fmt.Errorf("accept on %s: %w", l.path, err)
+		}
+		cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err != nil || int(cred.Uid) != os.Geteuid() {
+			unix.Close(fd)
+			continue
+		}
+		return NewConn(fd)
+	}
+}
+
+func (l *Listener) accept() (fd int, err error) {
+	waitErr := l.raw.Read(func(listener uintptr) bool {
+		fd, err = retry(func() (int, error) {
+			fd, _, err := unix.Accept4(int(listener), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+			return fd, err
+		})
+		return err != unix.EAGAIN
+	})
+	if waitErr != nil {
+		return -1, waitErr
+	}
+	return fd, err
+}
+
+// Close removes the socket. Connections stay.
+func (l *Listener) Close() error {
+	return errors.Join(os.Remove(l.path), l.f.Close())
+}
+
+// inDir calls do with a short name of dir: unix(7) bounds a socket's path to 108
+// bytes, which a container's run directory passes easily.
+func inDir(dir string, do func(short string) error) error {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return do("/proc/self/fd/" + strconv.Itoa(fd))
+}
