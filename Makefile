@@ -1,0 +1,108 @@
+# Berth: `make` builds, `make help` lists what else there is.
+
+PREFIX  ?= /usr/local
+BINDIR   = $(DESTDIR)$(PREFIX)/bin
+LIBEXEC  = $(DESTDIR)$(PREFIX)/libexec/berth
+DATADIR  = $(DESTDIR)$(PREFIX)/share
+
+GO      ?= go
+TAGS     = exclude_graphdriver_btrfs containers_image_openpgp seccomp
+MODULE   = github.com/berth-containers/berth
+VERSION := $(shell cat VERSION)
+# Safe as root in somebody else's checkout, and without git or a repository.
+COMMIT  := $(shell git -c safe.directory='*' describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
+LDFLAGS  = -s -w -X $(MODULE)/internal/version.Version=$(VERSION) -X $(MODULE)/internal/version.Commit=$(COMMIT)
+GOBUILD  = $(GO) build -trimpath -buildvcs=false -tags "$(TAGS)" -ldflags "$(LDFLAGS)"
+
+export GOFLAGS =
+.DELETE_ON_ERROR:
+
+.PHONY: all
+all: bin/berth bin/berth-monitor ## build bin/berth and bin/berth-monitor
+
+# Go knows best what is out of date, so it is always asked.
+.PHONY: FORCE
+FORCE:
+
+bin/berth: FORCE
+	CGO_ENABLED=1 $(GOBUILD) -o $@ ./cmd/berth
+
+bin/berth-monitor: FORCE
+	CGO_ENABLED=0 $(GOBUILD) -o $@ ./cmd/berth-monitor
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: deps deps-build deps-run deps-test deps-vm
+deps: deps-build deps-run deps-test deps-vm ## install the Debian packages of contrib/packages.txt
+deps-build deps-run deps-test deps-vm: deps-%:
+	@contrib/deps $*
+
+.PHONY: demo
+demo: deps-build deps-run ## build Berth and run a first container
+	@$(MAKE) --no-print-directory all
+	bin/berth run --rm hello
+
+.PHONY: test
+test: deps-build deps-run deps-test ## all tests but those in a guest, as root and as an ordinary user
+	@$(MAKE) --no-print-directory all
+	@test/run
+
+.PHONY: test-go test-bats test-faults test-compat
+test-go: deps-build deps-run deps-test ## the Go tests only
+	@$(MAKE) --no-print-directory all
+	@test/run go
+test-bats: deps-build deps-run deps-test ## the bats tests only; FILES="test/run.bats" for some of them
+	@$(MAKE) --no-print-directory all
+	@test/run bats $(FILES)
+test-faults: deps-build deps-run deps-test ## the tests of what bad input and faults get
+	@$(MAKE) --no-print-directory all
+	@test/run faults
+test-compat: deps-run deps-test ## the shared bats tests with podman instead, against the list of differences
+	@test/run compat
+
+.PHONY: test-vm
+test-vm: deps-build deps-test deps-vm ## tests in a guest with systemd and cgroup v2 (20 minutes without KVM)
+	@$(MAKE) --no-print-directory all
+	@test/vm/run
+
+.PHONY: bench
+bench: deps-build deps-run deps-test ## measure Berth, podman and bare crun; write docs/performance.md
+	@$(MAKE) --no-print-directory all
+	@test/bench/run
+
+SCRIPTS = $(shell git -c safe.directory='*' grep -lE '^\#!/(usr/bin/env |bin/)(ba)?sh' -- contrib test .ci)
+BATS    = $(shell git -c safe.directory='*' ls-files '*.bats' '*.bash')
+
+# What shellcheck cannot know of bats: variables set by run and load, functions called by name
+# (SC2154 SC2034 SC2030 SC2031 SC2317 SC2119 SC2120), and scripts for a container's shell (SC2016).
+BATS_EXCLUDE = SC2154,SC2034,SC2030,SC2031,SC2317,SC2119,SC2120,SC2016,SC1007
+
+.PHONY: lint
+lint: deps-build deps-test ## gofmt, go vet and shellcheck
+	@unformatted=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); \
+	  [ -z "$$unformatted" ] || { echo "gofmt would change:" $$unformatted; exit 1; }
+	$(GO) vet -tags "$(TAGS)" ./...
+	shellcheck -x -P SCRIPTDIR $(SCRIPTS)
+	shellcheck -x -P SCRIPTDIR -s bats -e $(BATS_EXCLUDE) $(BATS)
+
+.PHONY: install
+install: $(if $(wildcard bin/berth bin/berth-monitor),,all) ## install to PREFIX (/usr/local), below DESTDIR if given
+	install -D -m 755 bin/berth $(BINDIR)/berth
+	install -D -m 755 bin/berth-monitor $(LIBEXEC)/berth-monitor
+	install -d $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d
+	bin/berth completion bash >$(DATADIR)/bash-completion/completions/berth
+	bin/berth completion zsh >$(DATADIR)/zsh/site-functions/_berth
+	bin/berth completion fish >$(DATADIR)/fish/vendor_completions.d/berth.fish
+	install -D -m 644 -t $(DATADIR)/doc/berth README.md CHANGELOG.md LICENSE docs/*.md
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(BINDIR)/berth $(DATADIR)/bash-completion/completions/berth \
+	  $(DATADIR)/zsh/site-functions/_berth $(DATADIR)/fish/vendor_completions.d/berth.fish
+	rm -rf $(LIBEXEC) $(DATADIR)/doc/berth
+
+.PHONY: clean
+clean: ## remove bin/
+	rm -rf bin
