@@ -1,0 +1,106 @@
+package spec
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// Host is what Generate has to know of where the container will run: of the
+// process, in the user namespace that the runtime is started in.
+type Host struct {
+	Rootless    bool            // in a user namespace other than the first: no device nodes, no raised limits
+	Bounding    []string        // capabilities that can be given, CAP_…; sorted by number
+	Rlimits     []record.Ulimit // the caller's own
+	RaiseLimits bool            // hard limits can be raised (CAP_SYS_RESOURCE in the first user namespace)
+	OOMScoreAdj int             // the caller's own
+	UIDMap      []IDRange       // of the user namespace; what is mapped
+	GIDMap      []IDRange
+	OwnerUID    uint32 // what ID 0 here is outside: the caller
+	OwnerGID    uint32
+	NoSetgroups bool // setgroups(2) is denied (user_namespaces(7)): no supplementary groups
+	CgroupV2    bool // the unified hierarchy alone
+}
+
+// IDRange is a range of user or group IDs that a namespace maps.
+type IDRange struct{ First, Count uint32 }
+
+// ReadHost reads the facts of the calling process. It takes well below 100 µs.
+func ReadHost() (Host, error) {
+	var h Host
+	var err error
+	var first bool
+	if h.UIDMap, h.OwnerUID, first, err = readIDMap("/proc/self/uid_map"); err != nil {
+		return h, err
+	}
+	if h.GIDMap, h.OwnerGID, _, err = readIDMap("/proc/self/gid_map"); err != nil {
+		return h, err
+	}
+	h.Rootless = !first
+	if setgroups, err := os.ReadFile("/proc/self/setgroups"); err == nil {
+		h.NoSetgroups = bytes.HasPrefix(setgroups, []byte("deny"))
+	}
+	h.Bounding = boundingSet()
+	for _, c := range h.Bounding {
+		h.RaiseLimits = h.RaiseLimits || first && os.Geteuid() == 0 && c == "CAP_SYS_RESOURCE"
+	}
+	for _, r := range rlimits {
+		var l unix.Rlimit
+		if err := unix.Getrlimit(r.number, &l); err != nil {
+			return h, fmt.Errorf("read the limit %s: %w", r.name, err)
+		}
+		h.Rlimits = append(h.Rlimits, record.Ulimit{Name: "RLIMIT_" + strings.ToUpper(r.name), Soft: int64(l.Cur), Hard: int64(l.Max)})
+	}
+	score, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		return h, err
+	}
+	if h.OOMScoreAdj, err = strconv.Atoi(string(bytes.TrimSpace(score))); err != nil {
+		return h, err
+	}
+	var fs unix.Statfs_t
+	h.CgroupV2 = unix.Statfs("/sys/fs/cgroup", &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
+	return h, nil
+}
+
+// readIDMap reads a map of /proc; owner is what 0 stands for, and first
+// tells whether it is the first user namespace's.
+func readIDMap(path string) (ranges []IDRange, owner uint32, first bool, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			return nil, 0, false, fmt.Errorf("read %s: %q is not a mapping", path, line)
+		}
+		from, err1 := strconv.ParseUint(f[0], 10, 32)
+		to, err2 := strconv.ParseUint(f[1], 10, 32)
+		count, err3 := strconv.ParseUint(f[2], 10, 32)
+		if err1 != nil || err2 != nil || err3 != nil {
+			return nil, 0, false, fmt.Errorf("read %s: %q is not a mapping", path, line)
+		}
+		first = from == 0 && to == 0 && count == 1<<32-1
+		if from == 0 {
+			owner = uint32(to)
+		}
+		ranges = append(ranges, IDRange{uint32(from), uint32(count)})
+	}
+	return ranges, owner, first, nil
+}
+
+func mapped(ranges []IDRange, id uint32) bool {
+	for _, r := range ranges {
+		if id >= r.First && id-r.First < r.Count {
+			return true
+		}
+	}
+	return false
+}

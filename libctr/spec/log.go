@@ -1,0 +1,69 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	units "github.com/docker/go-units"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// ParseLog reads --log-driver and the values of --log-opt. An empty driver is
+// k8s-file. Path stays empty unless --log-opt path= names one.
+func ParseLog(driver string, opts []string) (record.Log, error) {
+	l := record.Log{Driver: driver}
+	switch driver {
+	case "":
+		l.Driver = "k8s-file"
+	case "k8s-file", "json-file", "none", "passthrough":
+	case "journald":
+		return l, hint.Add(errors.New("--log-driver journald is not supported"), "use --log-driver k8s-file, which is the default")
+	default:
+		return l, fmt.Errorf("--log-driver %q: want k8s-file, json-file, none or passthrough", driver)
+	}
+	for _, o := range opts {
+		if err := logOpt(&l, o); err != nil {
+			return l, fmt.Errorf("--log-opt %q: %w", o, err)
+		}
+	}
+	return l, nil
+}
+
+func logOpt(l *record.Log, opt string) error {
+	key, value, ok := strings.Cut(opt, "=")
+	if !ok || value == "" {
+		return errors.New("want NAME=value")
+	}
+	if key != "tag" && l.Driver != "k8s-file" && l.Driver != "json-file" {
+		return fmt.Errorf("driver %s writes no file", l.Driver)
+	}
+	switch key {
+	case "path":
+		if !filepath.IsAbs(value) {
+			return errors.New("the path must be absolute")
+		}
+		l.Path = filepath.Clean(value)
+	case "max-size":
+		n, err := units.RAMInBytes(value)
+		if err != nil || n < 0 && value != "-1" {
+			return errors.New("not a size such as 10m")
+		}
+		l.MaxSize = max(0, n)
+	case "max-file":
+		n, err := strconv.ParseUint(value, 10, 16)
+		if err != nil || n == 0 {
+			return errors.New("want a number of files, at least 1")
+		}
+		l.MaxFile = int(n)
+	case "tag":
+		l.Tag = value
+	default:
+		return errors.New("this option is not supported: path, max-size, max-file and tag are")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package spec
+
+import (
+	"fmt"
+	"sort"
+)
+
+// MountOptions are all the places that a container's mounts come from.
+type MountOptions struct {
+	Volumes      []string // -v
+	Mounts       []string // --mount
+	Tmpfs        []string // --tmpfs
+	ImageVolumes []string // Image.Volumes
+	ImagePolicy  string   // --image-volume: anonymous (or empty, or bind), tmpfs, ignore
+	// ReadOnlyTmpfs puts writable tmpfs on /run, /tmp and /var/tmp (--read-only with --read-only-tmpfs).
+	ReadOnlyTmpfs bool
+}
+
+// Mounts parses and joins the mounts, parents before what is mounted in them. A
+// destination given by two flags is an error; a flag wins over the image.
+//
+// Of the result, the caller makes the volumes and fills in their Source.
+func Mounts(o MountOptions) ([]Mount, error) {
+	at := map[string]Mount{}
+	for _, source := range []struct {
+		values []string
+		parse  func(string) (Mount, error)
+	}{{o.Mounts, ParseMount}, {o.Volumes, ParseVolume}, {o.Tmpfs, ParseTmpfs}} {
+		for _, v := range source.values {
+			m, err := source.parse(v)
+			if err != nil {
+				return nil, err
+			}
+			if _, dup := at[m.Destination]; dup {
+				return nil, fmt.Errorf("mount %s: the destination is given twice", m.Destination)
+			}
+			at[m.Destination] = m
+		}
+	}
+	if err := imageMounts(at, o); err != nil {
+		return nil, err
+	}
+	if o.ReadOnlyTmpfs {
+		for _, dst := range []string{"/run", "/tmp", "/var/tmp"} {
+			if _, taken := at[dst]; !taken {
+				at[dst] = Mount{Type: "tmpfs", Destination: dst, Options: []string{"exec"}, Image: true}
+			}
+		}
+	}
+	list := make([]Mount, 0, len(at))
+	for _, m := range at {
+		list = append(list, m)
+	}
+	// A directory's path is a prefix of what lies in it, so it sorts first.
+	sort.Slice(list, func(i, j int) bool { return list[i].Destination < list[j].Destination })
+	return list, nil
+}
+
+func imageMounts(at map[string]Mount, o MountOptions) error {
+	typ := "volume"
+	switch o.ImagePolicy {
+	case "", "anonymous", "bind":
+	case "tmpfs":
+		typ = "tmpfs"
+	case "ignore":
+		return nil
+	default:
+		return fmt.Errorf("--image-volume %q: want anonymous, bind, tmpfs or ignore", o.ImagePolicy)
+	}
+	for _, dst := range o.ImageVolumes {
+		if err := cleanDestination(&dst); err != nil {
+			return fmt.Errorf("volume %q of the image: %w", dst, err)
+		}
+		if _, taken := at[dst]; !taken {
+			at[dst] = Mount{Type: typ, Destination: dst, Copy: typ == "volume", Image: true}
+		}
+	}
+	return nil
+}

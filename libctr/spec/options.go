@@ -1,0 +1,184 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"syscall"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// Options is all that Generate needs. The zero value of each field is its default.
+type Options struct {
+	OCIVersion string // what the runtime takes; empty is 1.0.2
+	Rootfs     string // absolute, or relative to the bundle; empty is rootfs
+	ReadOnly   bool   // the root file system
+	Hostname   string
+	Args       []string // entrypoint and arguments, see Command
+	Env        []string // see Environment
+	WorkingDir string   // absolute; empty is /
+	User       User     // see LookupUser
+	Umask      string   // octal; empty is 0022
+	Terminal   bool
+	StopSignal syscall.Signal // recorded as an annotation; 0 is SIGTERM
+
+	Mounts  []Mount // see Mounts; volumes have their Source
+	Files   Files
+	ShmSize int64  // bytes of /dev/shm; 0 is 64 MiB
+	Init    string // path of catatonit, tini or the like on the host: it becomes PID 1
+	Devices []Device
+
+	NetHost   bool   // the network namespace of the host
+	NetNSPath string // an existing one; empty is a new one, made by the runtime
+	NetShared bool   // the one at NetNSPath is another container's: it keeps its settings
+	PID       Namespace
+	IPC       Namespace
+	UTS       Namespace
+	CgroupNS  Namespace
+	UserNS    UserNS
+
+	NoCgroup   bool   // no cgroup can be had: no limits, no cgroup file system
+	CgroupPath string // for the runtime; empty leaves the choice to it
+	Resources  Resources
+
+	Privileged  bool
+	DefaultCaps []string // containers.conf's default_capabilities; nil is DefaultCapabilities
+	CapAdd      []string // see ParseCaps
+	CapDrop     []string
+	Security    Security
+	Sysctls     map[string]string
+	Ulimits     []record.Ulimit // see ParseUlimits
+	OOMScoreAdj *int
+	Annotations map[string]string
+
+	Host Host // see ReadHost
+}
+
+// Files are files on the host that are bound over those of the image; empty ones are not.
+type Files struct {
+	Hosts        string // /etc/hosts
+	ResolvConf   string // /etc/resolv.conf
+	Hostname     string // /etc/hostname
+	ContainerEnv string // /run/.containerenv
+	Passwd       string // /etc/passwd
+	Group        string // /etc/group
+}
+
+// check refuses what the flags' parsers cannot see.
+func (o *Options) check() error {
+	switch {
+	case len(o.Args) == 0:
+		return ErrNoCommand
+	case o.NetHost && o.NetNSPath != "":
+		return errors.New("the network namespace is both the host's and another's")
+	case o.Init != "" && (o.PID.Host || o.PID.Path != ""):
+		return errors.New("--init needs a PID namespace of its own: leave --pid out")
+	case o.NetHost && o.UserNS.Nested() && !o.Host.Rootless:
+		return errors.New("the host's network cannot be used with --userns")
+	}
+	if o.Hostname != "" && !o.UTS.Host {
+		if err := CheckHostname(o.Hostname); err != nil {
+			return err
+		}
+	}
+	for name := range o.Sysctls {
+		if err := checkSysctl(name, o); err != nil {
+			return fmt.Errorf("--sysctl %s: %w", name, err)
+		}
+	}
+	return errors.Join(checkWorkingDir(o.WorkingDir), o.Resources.Check(), checkStrings(o.Args, o.Env))
+}
+
+// checkWorkingDir refuses what is not absolute, and the kernel's links to open files: by
+// /proc/self/fd/N a directory of the host that the runtime has open could be entered (CVE-2024-21626).
+func checkWorkingDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if !path.IsAbs(dir) {
+		return fmt.Errorf("--workdir %q: not an absolute path", dir)
+	}
+	parts := strings.Split(path.Clean(dir), "/")
+	if len(parts) > 2 && parts[1] == "proc" {
+		_, err := strconv.Atoi(parts[2])
+		if err == nil || parts[2] == "self" || parts[2] == "thread-self" {
+			return fmt.Errorf("--workdir %q: a process's directory in /proc cannot be the working directory", dir)
+		}
+	}
+	if len(parts) > 2 && parts[1] == "dev" && parts[2] == "fd" {
+		return fmt.Errorf("--workdir %q: an open file cannot be the working directory", dir)
+	}
+	return nil
+}
+
+func checkStrings(lists ...[]string) error {
+	for _, l := range lists {
+		for _, s := range l {
+			if strings.ContainsRune(s, 0) {
+				return fmt.Errorf("%q contains a NUL byte: it can stand neither in an argument nor in the environment", s)
+			}
+		}
+	}
+	return nil
+}
+
+// checkIDs makes sure that the user exists in the container's user namespace.
+func (o *Options) checkIDs(uids, gids []specs.LinuxIDMapping) error {
+	inside := func(id uint32, ranges []IDRange, nested []specs.LinuxIDMapping) bool {
+		if !o.UserNS.Nested() {
+			return len(ranges) == 0 || mapped(ranges, id)
+		}
+		for _, m := range nested {
+			if id >= m.ContainerID && id-m.ContainerID < m.Size {
+				return true
+			}
+		}
+		return false
+	}
+	what, id := "", uint32(0)
+	if !inside(o.User.UID, o.Host.UIDMap, uids) {
+		what, id = "user", o.User.UID
+	} else if !inside(o.User.GID, o.Host.GIDMap, gids) {
+		what, id = "group", o.User.GID
+	}
+	for _, g := range o.User.Added {
+		if what == "" && (!inside(g, o.Host.GIDMap, gids) || o.Host.NoSetgroups) {
+			what, id = "group", g
+		}
+	}
+	if what != "" {
+		return hint.Add(fmt.Errorf("%s %d does not exist in this user namespace", what, id),
+			"give this account more subordinate IDs in /etc/subuid and /etc/subgid, or choose another --user")
+	}
+	var groups []uint32
+	for _, g := range o.User.Groups {
+		if inside(g, o.Host.GIDMap, gids) && !o.Host.NoSetgroups {
+			groups = append(groups, g)
+		}
+	}
+	o.User.Groups = groups
+	return nil
+}
+
+// Warnings lists what of o will be done differently from what was asked, a sentence each.
+func (o Options) Warnings() []string {
+	var list []string
+	if o.NoCgroup && o.Resources.Limited() {
+		list = append(list, "no cgroup can be used here: the limits on memory, CPUs and processes are ignored")
+	}
+	for _, u := range o.Ulimits {
+		if c, lowered := clampUlimit(u, o.Host); lowered {
+			list = append(list, fmt.Sprintf("--ulimit %s: lowered to the hard limit of this process, %d", strings.ToLower(strings.TrimPrefix(u.Name, "RLIMIT_")), c.Hard))
+		}
+	}
+	if o.OOMScoreAdj != nil && *o.OOMScoreAdj < o.Host.OOMScoreAdj && !o.Host.RaiseLimits {
+		list = append(list, fmt.Sprintf("--oom-score-adj: raised to that of this process, %d", o.Host.OOMScoreAdj))
+	}
+	return list
+}

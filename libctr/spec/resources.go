@@ -1,0 +1,146 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	units "github.com/docker/go-units"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Resources are the limits of the container's cgroup. Zero is no limit, or unset.
+type Resources struct {
+	Memory            int64 // bytes
+	MemorySwap        int64 // bytes of memory and swap; -1 is no limit; 0 is twice Memory
+	MemoryReservation int64 // bytes
+	NanoCPUs          int64 // 1e9 is one CPU
+	CPUPeriod         uint64
+	CPUQuota          int64
+	CPUShares         uint64
+	CpusetCpus        string
+	CpusetMems        string
+	PidsLimit         int64 // 0 is DefaultPids, -1 is no limit
+}
+
+// DefaultPids is podman's limit of processes.
+const DefaultPids = 2048
+
+// ParseSize reads a size in bytes (512, 64k, 512m, 1.5g) given to flag.
+func ParseSize(flag, value string) (int64, error) {
+	n, err := units.RAMInBytes(value)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%s %q: not a size such as 512m", flag, value)
+	}
+	return n, nil
+}
+
+// ParseMemorySwap reads the value of --memory-swap: a size, or -1 for no limit.
+func ParseMemorySwap(value string) (int64, error) {
+	if value == "-1" {
+		return -1, nil
+	}
+	return ParseSize("--memory-swap", value)
+}
+
+// ParseCPUs reads the value of --cpus, in 1e-9 of a CPU.
+func ParseCPUs(value string) (int64, error) {
+	f, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(f >= 0) || f > 1<<16 || f != 0 && f < 0.01 {
+		return 0, fmt.Errorf("--cpus %q: not a number of CPUs such as 1.5, at least 0.01", value)
+	}
+	return int64(math.Round(f * 1e9)), nil
+}
+
+// ParseCPUSet checks the value of --cpuset-cpus or --cpuset-mems (flag): a list such as 0-3,5.
+func ParseCPUSet(flag, value string) (string, error) {
+	for _, part := range strings.Split(value, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		a, err := strconv.ParseUint(first, 10, 16)
+		b, err2 := a, error(nil)
+		if isRange {
+			b, err2 = strconv.ParseUint(last, 10, 16)
+		}
+		if err != nil || err2 != nil || b < a {
+			return "", fmt.Errorf("%s %q: not a list of numbers such as 0-3,5", flag, value)
+		}
+	}
+	return value, nil
+}
+
+// Check tells what in r contradicts itself.
+func (r Resources) Check() error {
+	const least = 6 << 20 // the runtimes' own needs; docker's limit too
+	switch {
+	case r.Memory > 0 && r.Memory < least:
+		return fmt.Errorf("--memory %s: a container needs at least 6m", units.BytesSize(float64(r.Memory)))
+	case r.MemorySwap != 0 && r.Memory == 0:
+		return errors.New("--memory-swap needs --memory: it limits the sum of both")
+	case r.MemorySwap > 0 && r.MemorySwap < r.Memory:
+		return errors.New("--memory-swap is below --memory: it limits the sum of both")
+	case r.Memory > 0 && r.MemoryReservation > r.Memory:
+		return errors.New("--memory-reservation is above --memory")
+	case r.NanoCPUs > 0 && (r.CPUPeriod > 0 || r.CPUQuota > 0):
+		return errors.New("--cpus excludes --cpu-period and --cpu-quota")
+	case r.CPUPeriod != 0 && (r.CPUPeriod < 1000 || r.CPUPeriod > 1000000):
+		return fmt.Errorf("--cpu-period %d: want 1000 to 1000000 microseconds", r.CPUPeriod)
+	case r.CPUQuota != 0 && r.CPUQuota < 1000 && r.CPUQuota != -1:
+		return fmt.Errorf("--cpu-quota %d: want at least 1000 microseconds", r.CPUQuota)
+	case r.CPUShares == 1 || r.CPUShares > 262144:
+		return fmt.Errorf("--cpu-shares %d: want 2 to 262144", r.CPUShares)
+	case r.PidsLimit < -1:
+		return fmt.Errorf("--pids-limit %d: want a number, or -1 for no limit", r.PidsLimit)
+	}
+	return nil
+}
+
+// Limited tells whether the user asked for any limit.
+func (r Resources) Limited() bool { r.PidsLimit = max(r.PidsLimit, 0); return r != Resources{} }
+
+func (r Resources) oci() *specs.LinuxResources {
+	res := &specs.LinuxResources{}
+	if r.Memory > 0 || r.MemoryReservation > 0 {
+		m := &specs.LinuxMemory{}
+		if r.Memory > 0 {
+			swap := r.MemorySwap
+			if swap == 0 && r.Memory < math.MaxInt64/2 {
+				swap = 2 * r.Memory
+			}
+			m.Limit = &r.Memory
+			if swap != 0 {
+				m.Swap = &swap
+			}
+		}
+		if r.MemoryReservation > 0 {
+			m.Reservation = &r.MemoryReservation
+		}
+		res.Memory = m
+	}
+	if r.NanoCPUs > 0 {
+		r.CPUPeriod = 100000
+		r.CPUQuota = r.NanoCPUs / 10000 // of 100 ms
+	}
+	cpu := specs.LinuxCPU{Cpus: r.CpusetCpus, Mems: r.CpusetMems}
+	if r.CPUPeriod > 0 {
+		cpu.Period = &r.CPUPeriod
+	}
+	if r.CPUQuota != 0 {
+		cpu.Quota = &r.CPUQuota
+	}
+	if r.CPUShares > 0 {
+		cpu.Shares = &r.CPUShares
+	}
+	if cpu != (specs.LinuxCPU{}) {
+		res.CPU = &cpu
+	}
+	pids := r.PidsLimit
+	if pids == 0 {
+		pids = DefaultPids
+	}
+	if pids > 0 {
+		res.Pids = &specs.LinuxPids{Limit: &pids}
+	}
+	return res
+}

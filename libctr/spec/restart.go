@@ -1,0 +1,32 @@
+package spec
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// ParseRestart reads the value of --restart: no, always, on-failure[:N] or unless-stopped.
+func ParseRestart(value string) (record.Restart, error) {
+	policy, retries, counted := strings.Cut(value, ":")
+	switch policy {
+	case "", "no", "never":
+		policy = "no"
+	case "always", "on-failure", "unless-stopped":
+	default:
+		return record.Restart{}, fmt.Errorf("--restart %q: want no, always, on-failure[:N] or unless-stopped", value)
+	}
+	if !counted {
+		return record.Restart{Policy: policy}, nil
+	}
+	if policy != "on-failure" {
+		return record.Restart{}, fmt.Errorf("--restart %q: only on-failure takes a number of retries", value)
+	}
+	n, err := strconv.ParseUint(retries, 10, 31)
+	if err != nil {
+		return record.Restart{}, fmt.Errorf("--restart %q: %q is not a number of retries", value, retries)
+	}
+	return record.Restart{Policy: policy, MaxRetries: uint(n)}, nil
+}

@@ -1,0 +1,126 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// rlimits are the resource limits by their names in --ulimit, setrlimit(2).
+var rlimits = []struct {
+	name   string
+	number int
+}{
+	{"as", unix.RLIMIT_AS}, {"core", unix.RLIMIT_CORE}, {"cpu", unix.RLIMIT_CPU}, {"data", unix.RLIMIT_DATA},
+	{"fsize", unix.RLIMIT_FSIZE}, {"locks", unix.RLIMIT_LOCKS}, {"memlock", unix.RLIMIT_MEMLOCK},
+	{"msgqueue", unix.RLIMIT_MSGQUEUE}, {"nice", unix.RLIMIT_NICE}, {"nofile", unix.RLIMIT_NOFILE},
+	{"nproc", unix.RLIMIT_NPROC}, {"rss", unix.RLIMIT_RSS}, {"rtprio", unix.RLIMIT_RTPRIO},
+	{"rttime", unix.RLIMIT_RTTIME}, {"sigpending", unix.RLIMIT_SIGPENDING}, {"stack", unix.RLIMIT_STACK},
+}
+
+// ParseUlimits reads the values of --ulimit: NAME=SOFT[:HARD], where -1 is no limit, or
+// "host" for the caller's own limits. A later value wins over an earlier one of the same name.
+func ParseUlimits(values []string, h Host) ([]record.Ulimit, error) {
+	var list []record.Ulimit
+	set := func(u record.Ulimit) {
+		for i := range list {
+			if list[i].Name == u.Name {
+				list[i] = u
+				return
+			}
+		}
+		list = append(list, u)
+	}
+	for _, v := range values {
+		if v == "host" {
+			for _, l := range h.Rlimits {
+				set(l)
+			}
+			continue
+		}
+		u, err := parseUlimit(v)
+		if err != nil {
+			return nil, fmt.Errorf("--ulimit %q: %w", v, err)
+		}
+		set(u)
+	}
+	return list, nil
+}
+
+func parseUlimit(v string) (record.Ulimit, error) {
+	var u record.Ulimit
+	name, limits, ok := strings.Cut(v, "=")
+	if !ok {
+		return u, errors.New("want NAME=SOFT[:HARD], or host")
+	}
+	name = strings.TrimPrefix(strings.ToLower(name), "rlimit_")
+	for _, r := range rlimits {
+		if r.name == name {
+			u.Name = "RLIMIT_" + strings.ToUpper(name)
+		}
+	}
+	if u.Name == "" {
+		return u, fmt.Errorf("%q is not a limit's name", name)
+	}
+	soft, hard, two := strings.Cut(limits, ":")
+	if !two {
+		hard = soft
+	}
+	for _, n := range []struct {
+		text string
+		to   *int64
+	}{{soft, &u.Soft}, {hard, &u.Hard}} {
+		i, err := strconv.ParseInt(n.text, 10, 64)
+		if err != nil || i < -1 {
+			return u, fmt.Errorf("%q is not a number, nor -1 for no limit", n.text)
+		}
+		*n.to = i
+	}
+	if uint64(u.Soft) > uint64(u.Hard) { // -1 is the largest
+		return u, errors.New("the soft limit is above the hard limit")
+	}
+	return u, nil
+}
+
+// clampUlimit lowers u to what the caller may set, and tells whether it had to.
+func clampUlimit(u record.Ulimit, h Host) (record.Ulimit, bool) {
+	if h.RaiseLimits {
+		return u, false
+	}
+	for _, l := range h.Rlimits {
+		if l.Name == u.Name && uint64(u.Hard) > uint64(l.Hard) {
+			u.Hard = l.Hard
+			if uint64(u.Soft) > uint64(u.Hard) {
+				u.Soft = u.Hard
+			}
+			return u, true
+		}
+	}
+	return u, false
+}
+
+// defaultUlimits are podman's: many files and processes, as far as the caller may go.
+func defaultUlimits(given []record.Ulimit, h Host) []record.Ulimit {
+	all := append([]record.Ulimit{}, given...)
+	for _, d := range []record.Ulimit{
+		{Name: "RLIMIT_NOFILE", Soft: 1 << 20, Hard: 1 << 20},
+		{Name: "RLIMIT_NPROC", Soft: 1 << 22, Hard: 1 << 22},
+	} {
+		found := false
+		for _, g := range given {
+			found = found || g.Name == d.Name
+		}
+		if !found {
+			all = append(all, d)
+		}
+	}
+	for i := range all {
+		all[i], _ = clampUlimit(all[i], h)
+	}
+	return all
+}

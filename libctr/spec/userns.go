@@ -1,0 +1,123 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/berth-containers/berth/internal/hint"
+)
+
+// UserNS is the value of --userns.
+type UserNS struct {
+	// Mode is host (Berth's own user namespace, in which root is the caller), keep-id
+	// (the caller has the same IDs inside) or nomap (the caller has none inside).
+	Mode     string
+	UID, GID *uint32 // keep-id: the caller's IDs inside; nil is as outside
+}
+
+// ParseUserNS reads the value of --userns.
+func ParseUserNS(value string) (UserNS, error) {
+	mode, opts, given := strings.Cut(value, ":")
+	u := UserNS{Mode: mode}
+	switch mode {
+	case "":
+		u.Mode = "host"
+	case "host", "nomap", "keep-id":
+	case "auto", "container", "ns", "private", "pod":
+		return u, hint.Add(fmt.Errorf("--userns %s is not supported", value), "host, keep-id and nomap are")
+	default:
+		return u, fmt.Errorf("--userns %q: want host, keep-id[:uid=N,gid=N] or nomap", value)
+	}
+	if !given {
+		return u, nil
+	}
+	if mode != "keep-id" {
+		return u, fmt.Errorf("--userns %q: %s takes no options", value, mode)
+	}
+	for _, o := range strings.Split(opts, ",") {
+		key, number, _ := strings.Cut(o, "=")
+		n, err := strconv.ParseUint(number, 10, 31)
+		if err != nil {
+			return u, fmt.Errorf("--userns %q: %q: want uid=N or gid=N", value, o)
+		}
+		id := uint32(n)
+		switch key {
+		case "uid":
+			u.UID = &id
+		case "gid":
+			u.GID = &id
+		default:
+			return u, fmt.Errorf("--userns %q: %q: want uid=N or gid=N", value, o)
+		}
+	}
+	return u, nil
+}
+
+// Nested tells whether the container gets a user namespace of its own.
+func (u UserNS) Nested() bool { return u.Mode == "keep-id" || u.Mode == "nomap" }
+
+// Mappings returns the maps of the nested user namespace, from the container's IDs
+// to those of the namespace that Berth runs in, where the caller is 0. They are
+// empty where no namespace is nested.
+func (u UserNS) Mappings(h Host) (uids, gids []specs.LinuxIDMapping, err error) {
+	if !u.Nested() {
+		return nil, nil, nil
+	}
+	if !h.Rootless {
+		return nil, nil, fmt.Errorf("--userns %s is for rootless containers: root has no IDs of its own to keep apart", u.Mode)
+	}
+	uid, gid := h.OwnerUID, h.OwnerGID
+	if u.UID != nil {
+		uid = *u.UID
+	}
+	if u.GID != nil {
+		gid = *u.GID
+	}
+	if u.Mode == "nomap" {
+		uids, gids = nomap(contiguous(h.UIDMap)), nomap(contiguous(h.GIDMap))
+		if len(uids) == 0 || len(gids) == 0 {
+			return nil, nil, hint.Add(errors.New("--userns nomap: there are no subordinate IDs"), "add ranges for this user to /etc/subuid and /etc/subgid")
+		}
+		return uids, gids, nil
+	}
+	return keepID(uid, contiguous(h.UIDMap)), keepID(gid, contiguous(h.GIDMap)), nil
+}
+
+// keepID maps id to 0, and gives the other n-1 IDs of the parent to the lowest ones inside.
+func keepID(id, n uint32) []specs.LinuxIDMapping {
+	var m []specs.LinuxIDMapping
+	below := min(id, n-1)
+	if below > 0 {
+		m = append(m, specs.LinuxIDMapping{ContainerID: 0, HostID: 1, Size: below})
+	}
+	m = append(m, specs.LinuxIDMapping{ContainerID: id, HostID: 0, Size: 1})
+	if above := n - 1 - below; above > 0 {
+		m = append(m, specs.LinuxIDMapping{ContainerID: id + 1, HostID: below + 1, Size: above})
+	}
+	return m
+}
+
+func nomap(n uint32) []specs.LinuxIDMapping {
+	if n < 2 {
+		return nil
+	}
+	return []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1, Size: n - 1}}
+}
+
+// contiguous counts the IDs that are mapped from 0 on without a gap; at least the caller's own.
+func contiguous(ranges []IDRange) uint32 {
+	n := uint32(0)
+	for again := true; again; {
+		again = false
+		for _, r := range ranges {
+			if n >= r.First && n-r.First < r.Count {
+				n, again = r.First+r.Count, true
+			}
+		}
+	}
+	return max(n, 1)
+}
