@@ -1,0 +1,319 @@
+package logfile
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ReadOptions say what a Reader returns. The zero values of all but Path and Format are the defaults.
+type ReadOptions struct {
+	Path   string
+	Format Format
+
+	Tail  int       // lines to begin with, counted from the end; 0 is all there are, negative is none
+	Since time.Time // entries before are left out
+	Until time.Time // entries after are left out; a following reader ends then
+
+	// Follow makes Next wait for further entries, until Done is closed (the
+	// container has ended) and all there is has been read.
+	Follow bool
+	Done   <-chan struct{}
+}
+
+// Reader reads a log, its rotated files first.
+type Reader struct {
+	opts ReadOptions
+	// Skipped counts lines that were no entries: torn by a full disk or a power cut.
+	Skipped int
+
+	files []*os.File // still to be read, oldest first; the last is the current one
+	in    *bufio.Reader
+	line  []byte // of the current file, so far
+	watch *watcher
+	ended bool // Done was seen closed, or Until has passed
+}
+
+// OpenReader opens the log. The error is fs.ErrNotExist where there is none and
+// Follow is not set.
+func OpenReader(opts ReadOptions) (*Reader, error) {
+	if err := opts.Format.check(); err != nil {
+		return nil, err
+	}
+	r := &Reader{opts: opts}
+	if opts.Follow {
+		r.watch = newWatcher(opts.Path)
+	}
+	files, err := openAll(opts.Path)
+	if err != nil && (!opts.Follow || !errors.Is(err, fs.ErrNotExist)) {
+		r.Close()
+		return nil, err
+	}
+	r.files = files
+	if err := r.seekTail(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close frees what the reader holds.
+func (r *Reader) Close() error {
+	for _, f := range r.files {
+		f.Close()
+	}
+	r.files = nil
+	r.watch.close()
+	return nil
+}
+
+// Next returns the next entry, which is valid until the next call. The error is
+// io.EOF at the end, and ctx.Err() if a following reader's ctx ends.
+func (r *Reader) Next(ctx context.Context) (Entry, error) {
+	for {
+		line, err := r.nextLine(ctx)
+		if err != nil {
+			return Entry{}, err
+		}
+		e, err := r.opts.Format.decode(line)
+		if err != nil {
+			r.Skipped++
+			continue
+		}
+		if !r.opts.Until.IsZero() && e.Time.After(r.opts.Until) {
+			return Entry{}, io.EOF
+		}
+		if e.Time.Before(r.opts.Since) {
+			continue
+		}
+		return e, nil
+	}
+}
+
+// nextLine returns a line without its end, from whichever file has it.
+func (r *Reader) nextLine(ctx context.Context) ([]byte, error) {
+	for {
+		if len(r.files) == 0 {
+			if err := r.awaitFirst(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if r.in == nil {
+			r.in = bufio.NewReaderSize(r.files[0], 32<<10)
+		}
+		part, err := r.in.ReadSlice('\n')
+		r.line = append(r.line, part...)
+		switch {
+		case err == nil:
+			line := r.line[:len(r.line)-1]
+			r.line = r.line[:0]
+			return line, nil
+		case err == bufio.ErrBufferFull:
+		case err == io.EOF:
+			if err := r.atEnd(ctx); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, err
+		}
+	}
+}
+
+// atEnd goes on to the next file, or waits for more; it returns io.EOF at the end of all.
+func (r *Reader) atEnd(ctx context.Context) error {
+	if len(r.files) > 1 {
+		r.nextFile()
+		return nil
+	}
+	if !r.opts.Follow {
+		return io.EOF
+	}
+	next, err := following(r.files[0], r.opts.Path)
+	if err != nil {
+		return err
+	}
+	if len(next) > 0 {
+		// What was written between the end we saw and the renaming is still to be read.
+		part, err := io.ReadAll(r.files[0])
+		if err != nil {
+			return err
+		}
+		r.files = append(r.files, next...)
+		if len(part) > 0 {
+			r.in = bufio.NewReader(io.MultiReader(strings.NewReader(string(part)), r.files[0]))
+			return nil
+		}
+		r.nextFile()
+		return nil
+	}
+	return r.wait(ctx)
+}
+
+func (r *Reader) nextFile() {
+	if len(r.line) > 0 {
+		r.line = r.line[:0] // a torn line ends with its file
+		r.Skipped++
+	}
+	r.files[0].Close()
+	r.files, r.in = r.files[1:], nil
+}
+
+// wait returns nil when there may be more to read.
+func (r *Reader) wait(ctx context.Context) error {
+	if r.ended {
+		return io.EOF
+	}
+	var until <-chan time.Time
+	if !r.opts.Until.IsZero() {
+		timer := time.NewTimer(time.Until(r.opts.Until))
+		defer timer.Stop()
+		until = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.opts.Done:
+		r.ended = true // after one more look
+	case <-until:
+		r.ended = true
+	case <-r.watch.changed:
+	}
+	return nil
+}
+
+// awaitFirst waits for a log that is not there yet.
+func (r *Reader) awaitFirst(ctx context.Context) error {
+	if !r.opts.Follow {
+		return io.EOF
+	}
+	for {
+		files, err := openAll(r.opts.Path)
+		if err == nil {
+			r.files = files
+			return nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := r.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// openAll opens a log's files, oldest first. No rotation happened meanwhile if
+// the current file, opened first, is the current one still: else it opens them again.
+func openAll(path string) ([]*os.File, error) {
+	for tries := 0; ; tries++ {
+		files, err := openOnce(path)
+		if err != nil {
+			return nil, err
+		}
+		slices.Reverse(files)
+		now, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) || tries == 100 {
+			return files, nil
+		}
+		if last, lerr := files[len(files)-1].Stat(); err == nil && lerr == nil && os.SameFile(now, last) {
+			return files, nil
+		}
+		closeFiles(files)
+	}
+}
+
+// openOnce opens what there is, the current file first and the oldest last.
+func openOnce(path string) ([]*os.File, error) {
+	var files []*os.File
+	open := func(name string) error {
+		f, err := os.Open(name)
+		if err == nil {
+			files = append(files, f)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	err := open(path)
+	var numbers []int
+	if err == nil {
+		numbers, err = rotatedNumbers(path)
+	}
+	for _, n := range numbers {
+		if err == nil {
+			err = open(rotated(path, n))
+		}
+	}
+	if err == nil && len(files) == 0 {
+		err = &fs.PathError{Op: "open log", Path: path, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		closeFiles(files)
+		return nil, err
+	}
+	return files, nil
+}
+
+// rotatedNumbers lists the N for which PATH.N exists, smallest (newest) first.
+func rotatedNumbers(path string) ([]int, error) {
+	names, err := filepath.Glob(globEscape(path) + ".*")
+	if err != nil {
+		return nil, err
+	}
+	var numbers []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(name[len(path)+1:]); err == nil && n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+func globEscape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// following opens the files that came after cur, which the reader holds open (so
+// that its inode number is not used again). None means that cur is the current one still.
+func following(cur *os.File, path string) ([]*os.File, error) {
+	me, err := cur.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if now, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || (err == nil && os.SameFile(now, me)) {
+		return nil, nil // also in the middle of a rotation: the writer has not begun the new file
+	}
+	files, err := openAll(path)
+	if err != nil {
+		return nil, ignoreNotExist(err)
+	}
+	for i, f := range files {
+		if st, err := f.Stat(); err == nil && os.SameFile(st, me) {
+			closeFiles(files[:i+1])
+			return files[i+1:], nil
+		}
+	}
+	return files, nil // cur has been rotated away: all that is left is newer
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,167 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say where a Writer writes, and when it rotates.
+type Options struct {
+	Path    string
+	Format  Format
+	MaxSize int64 // bytes per file; 0 is no limit. An entry that is larger has a file of its own
+	MaxFile int   // files to keep, the current one included; less than 2 is 2, see the package comment
+}
+
+// Writer appends to a log. Its methods must not be called at the same time.
+type Writer struct {
+	opts  Options
+	fd    int
+	size  int64
+	buf   []byte
+	carry [Stderr + 1][]byte // json-file: the begin of a rune, per stream
+}
+
+// maxBuf bounds the memory that a Writer keeps between two writes.
+const maxBuf = 64 << 10
+
+// OpenWriter opens or makes the log. If its last line was torn (its writer was
+// killed, or the disk was full) the next entry begins on a new line all the same.
+func OpenWriter(opts Options) (*Writer, error) {
+	if err := opts.Format.check(); err != nil {
+		return nil, err
+	}
+	w := &Writer{opts: opts, fd: -1}
+	if err := w.open(); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	var last [1]byte
+	if w.size > 0 {
+		if n, _ := unix.Pread(w.fd, last[:], w.size-1); n == 1 && last[0] != '\n' {
+			if err := w.append([]byte{'\n'}); err != nil {
+				w.Close()
+				return nil, err
+			}
+		}
+	}
+	return w, nil
+}
+
+// open makes the file at Path the current one. The former one stays open if it fails.
+func (w *Writer) open() error {
+	// O_RDWR for OpenWriter, which looks at the last byte.
+	fd, err := unix.Open(w.opts.Path, unix.O_RDWR|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: w.opts.Path, Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return &fs.PathError{Op: "stat", Path: w.opts.Path, Err: err}
+	}
+	if w.fd >= 0 {
+		unix.Close(w.fd)
+	}
+	w.fd, w.size = fd, st.Size
+	return nil
+}
+
+// Write logs data, a piece of a stream's output that arrived at t, with one
+// system call where it needs no rotation. What could not be written is lost; the next call tries anew.
+func (w *Writer) Write(stream Stream, t time.Time, data []byte) error {
+	if w.opts.Format == JSON {
+		if c := w.carry[stream]; len(c) > 0 {
+			data = append(c, data...)
+			w.carry[stream] = nil
+		}
+		var rest []byte
+		if data, rest = cutRune(data); len(rest) > 0 {
+			w.carry[stream] = append([]byte(nil), rest...)
+		}
+	}
+	return w.write(stream, t, data)
+}
+
+func (w *Writer) write(stream Stream, t time.Time, data []byte) error {
+	var errs error
+	batch := w.buf[:0]
+	e := Entry{Time: t, Stream: stream}
+	for len(data) > 0 {
+		e.Text, e.Partial, data = cutEntry(data)
+		begin := len(batch)
+		batch = w.opts.Format.appendEntry(batch, &e)
+		if w.opts.MaxSize <= 0 || w.size+int64(len(batch)) <= w.opts.MaxSize || (begin == 0 && w.size == 0) {
+			continue
+		}
+		// The entry that was just appended has no place in this file any more.
+		errs = errors.Join(errs, w.append(batch[:begin]))
+		if w.size > 0 {
+			errs = errors.Join(errs, w.rotate())
+		}
+		batch = append(batch[:0], batch[begin:]...)
+	}
+	errs = errors.Join(errs, w.append(batch))
+	if cap(batch) <= maxBuf {
+		w.buf = batch[:0]
+	}
+	return errs
+}
+
+// append writes data whole, or not at all where the disk is full.
+func (w *Writer) append(data []byte) error {
+	written := 0
+	for written < len(data) {
+		n, err := unix.Write(w.fd, data[written:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			unix.Ftruncate(w.fd, w.size)
+			return &fs.PathError{Op: "write log", Path: w.opts.Path, Err: err}
+		}
+		written += n
+	}
+	w.size += int64(written)
+	return nil
+}
+
+// rotate renames the files and begins a new one. Where that fails, the present
+// file is written on: a log too large is better than a line lost.
+func (w *Writer) rotate() error {
+	for i := max(w.opts.MaxFile, 2) - 1; i >= 1; i-- {
+		if err := os.Rename(w.rotated(i-1), w.rotated(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("rotate log: %w", err)
+		}
+	}
+	if err := w.open(); err != nil {
+		return fmt.Errorf("rotate log: %w", err)
+	}
+	return nil
+}
+
+func (w *Writer) rotated(i int) string { return rotated(w.opts.Path, i) }
+
+func rotated(path string, i int) string {
+	if i == 0 {
+		return path
+	}
+	return path + "." + strconv.Itoa(i)
+}
+
+// Close writes what Write held back (the begin of a rune that did not go on) and closes the file.
+func (w *Writer) Close() error {
+	var errs error
+	for _, s := range []Stream{Stdout, Stderr} {
+		if c := w.carry[s]; len(c) > 0 {
+			w.carry[s] = nil
+			errs = errors.Join(errs, w.write(s, time.Now(), c))
+		}
+	}
+	return errors.Join(errs, unix.Close(w.fd))
+}
