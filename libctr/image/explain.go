@@ -1,0 +1,154 @@
+package image
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/docker/distribution/registry/api/errcode"
+	errcodev2 "github.com/docker/distribution/registry/api/v2"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/pkg/shortnames"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
+)
+
+// errInterrupted is what an ended context looks like to the user.
+var errInterrupted = errors.New("interrupted; nothing was kept")
+
+// explain adds what the user can do about an error of the store or its disk.
+//
+// The storage library unpacks layers in a child process, whose errors arrive as text;
+// so the text is looked at, here only, where the error's type says nothing.
+func explain(ctx context.Context, err error, root string) error {
+	is := func(errno syscall.Errno) bool {
+		return errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error())
+	}
+	switch {
+	case ctx.Err() != nil:
+		return errors.Join(errInterrupted, ctx.Err())
+	case is(syscall.ENOSPC), is(syscall.EDQUOT):
+		return hint.Add(err, "the disk is full: see df -h %s; berth image prune removes images without a name, TMPDIR=DIR moves the temporary files", root)
+	case is(syscall.EROFS):
+		return hint.Add(err, "%s is on a read-only file system: remount it, or choose another store with --root", root)
+	case strings.Contains(err.Error(), "potentially insufficient UIDs or GIDs"):
+		return hint.Add(err, "the image has files of more users than you have subordinate IDs: see /etc/subuid and /etc/subgid")
+	}
+	return err
+}
+
+// explainPull adds what the user can do about an error of a pull.
+func (r *Runtime) explainPull(ctx context.Context, err error, name string, opts PullOptions) error {
+	if ctx.Err() != nil {
+		return explain(ctx, err, r.store.GraphRoot())
+	}
+	if _, perr := reference.Parse(name); perr != nil && !strings.Contains(name, "://") {
+		return hint.Add(errors.Join(ErrBadReference, err), "an image is called NAME, NAME:TAG or REGISTRY/NAME:TAG, in small letters")
+	}
+	if errors.Is(err, ErrNotFound) {
+		return hint.Add(err, "fetch it with: berth pull %s", name)
+	}
+	if r.unresolvable(name) {
+		return hint.Add(err, "name the registry, as in docker.io/library/%s, or list it as unqualified-search-registries in registries.conf(5)", name)
+	}
+	if h := registryHint(err, r.registry(name)); h != "" {
+		return hint.Add(err, "%s", h)
+	}
+	return explain(ctx, err, r.store.GraphRoot())
+}
+
+// unresolvable tells whether name is a short name that no configuration completes.
+func (r *Runtime) unresolvable(name string) bool {
+	named, err := parseName(name)
+	if err != nil || !isShort(named) {
+		return false
+	}
+	registries, err := sysregistriesv2.UnqualifiedSearchRegistries(&r.sys)
+	if err != nil || len(registries) > 0 {
+		return false
+	}
+	alias, _, err := sysregistriesv2.ResolveShortNameAlias(&r.sys, reference.TrimNamed(named).String())
+	return err == nil && alias == nil
+}
+
+// registry returns the registry that name is looked for first, or the word REGISTRY.
+func (r *Runtime) registry(name string) string {
+	resolved, err := shortnames.Resolve(&r.sys, strings.TrimPrefix(name, "docker://"))
+	if err != nil || len(resolved.PullCandidates) == 0 {
+		return "REGISTRY"
+	}
+	return reference.Domain(resolved.PullCandidates[0].Value)
+}
+
+func registryHint(err error, registry string) string {
+	var unknownHost *net.DNSError
+	var badCert *tls.CertificateVerificationError
+	switch {
+	case isStatus(err, http.StatusUnauthorized, http.StatusForbidden):
+		return "log in with: berth login " + registry
+	case isStatus(err, http.StatusNotFound):
+		return "check the spelling of name and tag; some registries also say so of what only a login shows: berth login " + registry
+	case errors.Is(err, docker.ErrTooManyRequests):
+		return "the registry limits anonymous pulls: berth login " + registry
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: is " + registry + " the right address, and is the registry up?"
+	case errors.As(err, &unknownHost):
+		return "the name " + unknownHost.Name + " cannot be resolved: check its spelling and the network"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return registry + " speaks HTTP without TLS: use --tls-verify=false, or set insecure = true for it in registries.conf(5)"
+	case errors.As(err, &badCert):
+		return "put the CA's certificate in /etc/containers/certs.d/" + registry + "/ca.crt, or use --cert-dir; --tls-verify=false trusts anyone"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the registry, or a proxy before it, broke off the transfer: try again"
+	case isWrongDigest(err):
+		return "what the registry sent is not what its manifest promises: the blob is damaged there, or was changed on the way"
+	}
+	return ""
+}
+
+// isStatus tells whether a registry's answer had one of the HTTP statuses, or the
+// distribution specification's error code for it.
+func isStatus(err error, statuses ...int) bool {
+	var unexpected docker.UnexpectedHTTPStatusError
+	var credentials docker.ErrUnauthorizedForCredentials
+	var coded errcode.Error
+	got := 0
+	switch {
+	case errors.As(err, &credentials):
+		got = http.StatusUnauthorized
+	case errors.As(err, &unexpected):
+		got = unexpected.StatusCode
+	case errors.As(err, &coded):
+		switch coded.Code {
+		case errcode.ErrorCodeUnauthorized, errcode.ErrorCodeDenied:
+			got = http.StatusUnauthorized
+		case errcodev2.ErrorCodeManifestUnknown, errcodev2.ErrorCodeNameUnknown, errcodev2.ErrorCodeBlobUnknown:
+			got = http.StatusNotFound
+		}
+	}
+	for _, s := range statuses {
+		// An answer without the specification's JSON has a private type.
+		if got == s || strings.Contains(err.Error(), "StatusCode: "+strconv.Itoa(s)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isWrongDigest knows the texts of containers/image, which has no type for this.
+func isWrongDigest(err error) bool {
+	text := err.Error()
+	for _, s := range []string{"Digest did not match", "does not match config's DiffID", "does not match expected digest", "does not match provided manifest digest"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}

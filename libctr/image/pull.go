@@ -1,0 +1,193 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"time"
+
+	encconfig "github.com/containers/ocicrypt/config"
+	enchelpers "github.com/containers/ocicrypt/helpers"
+	"go.podman.io/common/libimage"
+	"go.podman.io/common/pkg/config"
+	"go.podman.io/common/pkg/retry"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+)
+
+// Policy says when a registry is asked for an image.
+type Policy string
+
+// The policies. The empty one is Missing.
+const (
+	Always  Policy = "always"  // always; an error if the registry has it not
+	Missing Policy = "missing" // if there is no local image of the name
+	Never   Policy = "never"   // never: ErrNotFound if there is no local image
+	Newer   Policy = "newer"   // and take a local image if the registry's is the same or cannot be had
+)
+
+// ParsePolicy reads --pull's value; true is Always and false is Missing, as in podman.
+func ParsePolicy(s string) (Policy, error) {
+	switch s {
+	case "", "missing", "ifmissing", "ifnotpresent", "false":
+		return Missing, nil
+	case "always", "true":
+		return Always, nil
+	case "never":
+		return Never, nil
+	case "newer", "ifnewer":
+		return Newer, nil
+	}
+	return "", fmt.Errorf("pull policy %q: must be always, missing, never or newer", s)
+}
+
+// RegistryOptions say how a registry is spoken to. The zero value leaves all to
+// registries.conf, certs.d and auth.json.
+type RegistryOptions struct {
+	TLSVerify *bool  // false also allows plain HTTP; nil leaves it to registries.conf
+	Creds     string // USERNAME:PASSWORD
+	AuthFile  string
+	CertDir   string
+}
+
+// PullOptions are those of Pull.
+type PullOptions struct {
+	RegistryOptions
+	Policy         Policy
+	Platform       Platform
+	AllTags        bool          // all tags of the repository
+	Retries        *uint         // after passing failures; nil is containers.conf's, but not if nobody listens
+	RetryDelay     time.Duration // before the first retry, doubled each time; 0 is containers.conf's
+	DecryptionKeys []string      // KEYFILE[:PASSPHRASE], for encrypted layers
+	Progress       io.Writer     // is told what happens, with moving bars if it is a terminal; nil is nobody
+}
+
+// Pull makes sure that the image called name is in the store, as the policy says, and
+// returns the IDs of the images it has found or fetched: one, but for AllTags. The name
+// may have a transport in front (docker://, oci:, docker-archive:, ...). `hello` is in
+// the program itself, and is taken from there if no local image has the name.
+//
+// If ctx ends, nothing of the image stays in the store. Errors that the user can mend
+// have a hint; the error wraps ErrNotFound or ErrBadReference where that is the reason.
+func (r *Runtime) Pull(ctx context.Context, name string, opts PullOptions) ([]string, error) {
+	if opts.Policy == "" {
+		opts.Policy = Missing
+	}
+	if IsBuiltin(name) && opts.Policy != Never && !opts.AllTags && opts.Platform == (Platform{}) {
+		return r.pullBuiltin(ctx, name, opts.Policy)
+	}
+	lib, err := opts.lib()
+	if err != nil {
+		return nil, fmt.Errorf("pull image %q: %w", name, err)
+	}
+	policy, err := config.ParsePullPolicy(string(opts.Policy))
+	if err != nil {
+		return nil, fmt.Errorf("pull image %q: %w", name, err)
+	}
+	images, err := r.pullRetrying(ctx, name, policy, lib, opts)
+	if err != nil {
+		return nil, r.explainPull(ctx, fmt.Errorf("pull image %q: %w", name, err), name, opts)
+	}
+	ids := make([]string, len(images))
+	for i, img := range images {
+		ids[i] = img.ID()
+	}
+	return ids, nil
+}
+
+func (opts *PullOptions) lib() (*libimage.PullOptions, error) {
+	lib := &libimage.PullOptions{AllTags: opts.AllTags}
+	lib.CopyOptions = opts.RegistryOptions.copyOptions()
+	lib.Writer = opts.Progress
+	lib.OS, lib.Architecture, lib.Variant = opts.Platform.OS, opts.Platform.Architecture, opts.Platform.Variant
+	keys, err := decryptConfig(opts.DecryptionKeys)
+	lib.OciDecryptConfig = keys
+	// Retried here, where it is known what is worth it.
+	lib.MaxRetries = new(uint)
+	return lib, err
+}
+
+func (o RegistryOptions) copyOptions() libimage.CopyOptions {
+	c := libimage.CopyOptions{Credentials: o.Creds, AuthFilePath: o.AuthFile, CertDirPath: o.CertDir}
+	if o.TLSVerify != nil {
+		c.InsecureSkipTLSVerify = types.NewOptionalBool(!*o.TLSVerify)
+	}
+	return c
+}
+
+func decryptConfig(keys []string) (*encconfig.DecryptConfig, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	c, err := enchelpers.CreateCryptoConfig(nil, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read the decryption keys: %w", err)
+	}
+	return encconfig.CombineCryptoConfigs([]encconfig.CryptoConfig{c}).DecryptConfig, nil
+}
+
+// pullRetrying pulls, and again after a failure that may pass. A refused connection is
+// only tried again if retries were asked for: nobody listens, and waiting 7 seconds to say so
+// helps no one.
+func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, opts PullOptions) ([]*libimage.Image, error) {
+	retries, delay, err := opts.retries()
+	if err != nil {
+		return nil, err
+	}
+	for try := uint(0); ; try++ {
+		images, err := r.lib.Pull(ctx, name, policy, lib)
+		if err == nil || try == retries || !retry.IsErrorRetryable(err) ||
+			(opts.Retries == nil && errors.Is(err, syscall.ECONNREFUSED)) {
+			return images, err
+		}
+		if opts.Progress != nil {
+			fmt.Fprintf(opts.Progress, "%v\nTrying again in %s\n", err, delay)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(delay):
+			delay *= 2
+		}
+	}
+}
+
+func (opts *PullOptions) retries() (retries uint, delay time.Duration, err error) {
+	c, err := config.Default()
+	if err != nil {
+		return 0, 0, fmt.Errorf("read containers.conf: %w", err)
+	}
+	retries, delay = c.Engine.Retry, time.Second
+	if c.Engine.RetryDelay != "" {
+		if delay, err = time.ParseDuration(c.Engine.RetryDelay); err != nil {
+			return 0, 0, fmt.Errorf("read retry_delay in containers.conf: %w", err)
+		}
+	}
+	if opts.Retries != nil {
+		retries = *opts.Retries
+	}
+	if opts.RetryDelay > 0 {
+		delay = opts.RetryDelay
+	}
+	return retries, delay, nil
+}
+
+// pullBuiltin takes an image that the program carries, unless the store has it.
+func (r *Runtime) pullBuiltin(ctx context.Context, name string, policy Policy) ([]string, error) {
+	if policy != Always {
+		img, _, err := r.lib.LookupImage(name, nil)
+		if err == nil {
+			return []string{img.ID()}, nil
+		}
+		if !errors.Is(err, storage.ErrImageUnknown) {
+			return nil, fmt.Errorf("look up image %q: %w", name, err)
+		}
+	}
+	id, err := r.installBuiltin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("install the built-in image %q: %w", name, explain(ctx, err, r.store.GraphRoot()))
+	}
+	return []string{id}, nil
+}

@@ -1,0 +1,92 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"go.podman.io/common/libimage"
+	"go.podman.io/storage"
+)
+
+// RemoveOptions are those of Remove.
+type RemoveOptions struct {
+	// Force also removes an image that has several names by its ID, and one that
+	// containers use, after RemoveContainers has removed those. RemoveContainers must be set then.
+	Force            bool
+	RemoveContainers func(imageID string) error
+	Ignore           bool // a name that no image has is no error
+	NoPrune          bool // leave the dangling parents of what is removed
+}
+
+// Removed is what became of one image.
+type Removed struct {
+	ID       string
+	Untagged []string
+	Deleted  bool  // false if it only lost names, or has children that keep its layers
+	Size     int64 // Prune only: bytes of the image, shared layers included
+}
+
+// Remove takes each name from its image, and removes an image that has no other. What
+// cannot be removed is left, and each reason returned: ErrNotFound, ErrInUse, or another.
+func (r *Runtime) Remove(ctx context.Context, names []string, opts RemoveOptions) ([]Removed, []error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	return r.removeImages(ctx, names, &libimage.RemoveImagesOptions{
+		Force: opts.Force, RemoveContainerFunc: opts.RemoveContainers,
+		Ignore: opts.Ignore, NoPrune: opts.NoPrune,
+	})
+}
+
+// RemoveAll removes every image but those of additional, read-only stores.
+func (r *Runtime) RemoveAll(ctx context.Context, opts RemoveOptions) ([]Removed, []error) {
+	return r.removeImages(ctx, nil, &libimage.RemoveImagesOptions{
+		Force: opts.Force, RemoveContainerFunc: opts.RemoveContainers,
+		NoPrune: opts.NoPrune, Filters: []string{"readonly=false"},
+	})
+}
+
+// Prune removes the dangling images, or with all set every image that no container
+// uses; of them, those that pass the filters (label, until; see View.Select).
+func (r *Runtime) Prune(ctx context.Context, all bool, filters []string) ([]Removed, []error) {
+	filters = append([]string{"readonly=false", "containers=false"}, filters...)
+	if !all {
+		filters = append(filters, "dangling=true")
+	}
+	opts := &libimage.RemoveImagesOptions{Filters: filters, WithSize: true}
+	var removed []Removed
+	for { // what is gone may leave its parent dangling
+		more, errs := r.removeImages(ctx, nil, opts)
+		removed = append(removed, more...)
+		if len(more) == 0 || len(errs) > 0 {
+			return removed, errs
+		}
+	}
+}
+
+func (r *Runtime) removeImages(ctx context.Context, names []string, opts *libimage.RemoveImagesOptions) ([]Removed, []error) {
+	reports, errs := r.lib.RemoveImages(ctx, names, opts)
+	removed := make([]Removed, 0, len(reports))
+	for _, rep := range reports {
+		removed = append(removed, Removed{ID: rep.ID, Untagged: rep.Untagged, Deleted: rep.Removed, Size: rep.Size})
+	}
+	for i, err := range errs {
+		errs[i] = explainRemove(ctx, err, r.store.GraphRoot())
+	}
+	return removed, errs
+}
+
+func explainRemove(ctx context.Context, err error, root string) error {
+	switch {
+	case errors.Is(err, storage.ErrImageUsedByContainer):
+		return hint.Add(fmt.Errorf("remove image: %w: %w", ErrInUse, err), "remove its containers first (berth ps -a shows them), or both with: berth rmi --force")
+	case errors.Is(err, storage.ErrImageUnknown):
+		return hint.Add(fmt.Errorf("remove image: %w", err), "see the local images with: berth images")
+	case strings.Contains(err.Error(), "please force removal"):
+		return hint.Add(fmt.Errorf("remove image: %w", err), "remove one name after the other, or all at once with: berth rmi --force")
+	}
+	return explain(ctx, fmt.Errorf("remove image: %w", err), root)
+}

@@ -1,0 +1,78 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"go.podman.io/common/libimage"
+	"go.podman.io/common/pkg/config"
+	storageTransport "go.podman.io/image/v5/storage"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+)
+
+// Runtime changes the images of a store. Close it: it holds a directory of temporary files.
+type Runtime struct {
+	lib     *libimage.Runtime
+	store   storage.Store
+	sys     types.SystemContext
+	scratch string
+	remove  func() error
+}
+
+// NewRuntime returns a Runtime for store. sys says where configuration files are and
+// how registries are spoken to; nil is the default. Temporary files go where
+// containers.conf's image_copy_tmp_dir or TMPDIR says, or to sys.BigFilesTemporaryDir.
+//
+// Where the machine and the user have no policy.json, every image is accepted; where
+// they have no registries.conf, short names are looked for on docker.io.
+func NewRuntime(store storage.Store, sys *types.SystemContext) (_ *Runtime, err error) {
+	r := &Runtime{store: store}
+	if sys != nil {
+		r.sys = *sys
+	}
+	base := r.sys.BigFilesTemporaryDir
+	if base == "" {
+		if base, err = copyTmpDir(); err != nil {
+			return nil, err
+		}
+	}
+	if r.scratch, r.remove, err = newScratch(base); err != nil {
+		return nil, explain(context.Background(), err, base)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.remove())
+		}
+	}()
+	r.sys.BigFilesTemporaryDir = r.scratch
+	if err = addDefaults(&r.sys, r.scratch); err != nil {
+		return nil, err
+	}
+	storageTransport.Transport.SetStore(store)
+	r.lib, err = libimage.RuntimeFromStore(store, &libimage.RuntimeOptions{SystemContext: &r.sys})
+	if err != nil {
+		return nil, fmt.Errorf("prepare to change images: %w", err)
+	}
+	return r, nil
+}
+
+// Close removes the temporary files.
+func (r *Runtime) Close() error { return r.remove() }
+
+func copyTmpDir() (string, error) {
+	c, err := config.Default()
+	if err != nil {
+		return "", fmt.Errorf("read containers.conf: %w", err)
+	}
+	dir, err := c.ImageCopyTmpDir()
+	if err != nil {
+		return "", fmt.Errorf("find the directory for temporary files: %w", err)
+	}
+	return dir, nil
+}
+
+// debug writes a line for developers.
+func debug(ctx context.Context, msg string, args ...any) { slog.DebugContext(ctx, msg, args...) }

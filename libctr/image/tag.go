@@ -1,0 +1,67 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"go.podman.io/common/libimage"
+)
+
+// ErrNoSuchTag says that the image has not the name that was to be taken from it.
+var ErrNoSuchTag = errors.New("the image does not have this name")
+
+// Tag gives the image more names. A name without a registry gets localhost/ in front, one
+// without a tag :latest; a name that another image has is taken from it.
+func (r *Runtime) Tag(image string, names ...string) error {
+	img, err := r.lookup(image)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, err := libimage.NormalizeName(name); err != nil {
+			return hint.Add(fmt.Errorf("tag image %q as %q: %w: %w", image, name, ErrBadReference, err),
+				"an image is called NAME, NAME:TAG or REGISTRY/NAME:TAG, in small letters")
+		}
+		if err := img.Tag(name); err != nil {
+			return fmt.Errorf("tag image %q as %q: %w", image, name, err)
+		}
+	}
+	return nil
+}
+
+// Untag takes names from the image, or all of them if none is given. The error is
+// ErrNoSuchTag if it has not one of them; then those before it are gone.
+func (r *Runtime) Untag(image string, names ...string) error {
+	img, err := r.lookup(image)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		names = slices.Clone(img.Names())
+	}
+	for _, name := range names {
+		full, err := libimage.NormalizeName(name)
+		if err != nil {
+			return fmt.Errorf("untag image %q: %q: %w: %w", image, name, ErrBadReference, err)
+		}
+		if !slices.Contains(img.Names(), full.String()) {
+			return fmt.Errorf("untag image %q: %s: %w", image, full, ErrNoSuchTag)
+		}
+		if err := img.Untag(name); err != nil {
+			return fmt.Errorf("untag image %q: %w", image, err)
+		}
+	}
+	return nil
+}
+
+// lookup finds a local image to change. A manifest list without an instance for this
+// machine is found as such.
+func (r *Runtime) lookup(image string) (*libimage.Image, error) {
+	img, _, err := r.lib.LookupImage(image, &libimage.LookupImageOptions{ManifestList: true})
+	if err != nil {
+		return nil, hint.Add(fmt.Errorf("look up image %q: %w", image, err), "see the local images with: berth images")
+	}
+	return img, nil
+}
