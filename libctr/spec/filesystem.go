@@ -115,13 +115,15 @@ func kernelMounts(o *Options) []specs.Mount {
 		sysMount(o),
 	}
 	if o.IPC.Host {
-		list = append(list,
-			m("/dev/shm", "bind", "/dev/shm", "bind", "rprivate", "nosuid", "noexec", "nodev"),
-			m("/dev/mqueue", "bind", "/dev/mqueue", "bind", "rprivate", "nosuid", "noexec", "nodev"))
+		list = append(list, m("/dev/shm", "bind", "/dev/shm", "bind", "rprivate", "nosuid", "noexec", "nodev"))
 	} else {
-		list = append(list,
-			m("/dev/shm", "tmpfs", "shm", "nosuid", "noexec", "nodev", "mode=1777", "size="+strconv.FormatInt(shm, 10)),
-			m("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev"))
+		list = append(list, m("/dev/shm", "tmpfs", "shm", "nosuid", "noexec", "nodev", "mode=1777", "size="+strconv.FormatInt(shm, 10)))
+	}
+	switch foreign := o.IPC.Host && (o.Host.Rootless || o.UserNS.Nested()); {
+	case !foreign: // only the owner of the IPC namespace can mount its queues (mq_overview(7))
+		list = append(list, m("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev"))
+	case o.Host.Mqueue:
+		list = append(list, m("/dev/mqueue", "bind", "/dev/mqueue", "bind", "rprivate", "nosuid", "noexec", "nodev"))
 	}
 	if !o.NoCgroup && !sysIsBound(o) {
 		list = append(list, m("/sys/fs/cgroup", "cgroup", "cgroup", "rprivate", "nosuid", "noexec", "nodev", "relatime", access(o)))

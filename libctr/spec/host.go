@@ -25,6 +25,7 @@ type Host struct {
 	OwnerUID    uint32 // what ID 0 here is outside: the caller
 	OwnerGID    uint32
 	NoSetgroups bool // setgroups(2) is denied (user_namespaces(7)): no supplementary groups
+	Mqueue      bool // /dev/mqueue is there
 	CgroupV2    bool // the unified hierarchy alone
 }
 
@@ -66,6 +67,7 @@ func ReadHost() (Host, error) {
 	}
 	var fs unix.Statfs_t
 	h.CgroupV2 = unix.Statfs("/sys/fs/cgroup", &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
+	h.Mqueue = unix.Access("/dev/mqueue", unix.F_OK) == nil
 	return h, nil
 }
 
