@@ -34,7 +34,7 @@ func Dial(runDir string) (*Conn, error) {
 	if err != nil {
 		unix.Close(fd)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
-			err = ErrNoMonitor
+			err = fmt.Errorf("%w: %w", ErrNoMonitor, err)
 		}
 		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
 	}
