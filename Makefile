@@ -75,17 +75,13 @@ bench: deps-build deps-run deps-test ## measure Berth, podman and bare crun; wri
 SCRIPTS = $(shell git -c safe.directory='*' grep -lE '^\#!/(usr/bin/env |bin/)(ba)?sh' -- contrib test .ci)
 BATS    = $(shell git -c safe.directory='*' ls-files '*.bats' '*.bash')
 
-# What shellcheck cannot know of bats: variables set by run and load, functions called by name
-# (SC2154 SC2034 SC2030 SC2031 SC2317 SC2119 SC2120), and scripts for a container's shell (SC2016).
-BATS_EXCLUDE = SC2154,SC2034,SC2030,SC2031,SC2317,SC2119,SC2120,SC2016,SC1007
-
 .PHONY: lint
 lint: deps-build deps-test ## gofmt, go vet and shellcheck
 	@unformatted=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); \
 	  [ -z "$$unformatted" ] || { echo "gofmt would change:" $$unformatted; exit 1; }
 	$(GO) vet -tags "$(TAGS)" ./...
 	shellcheck -x -P SCRIPTDIR $(SCRIPTS)
-	shellcheck -x -P SCRIPTDIR -s bats -e $(BATS_EXCLUDE) $(BATS)
+	shellcheck -x -P SCRIPTDIR -s bats $(BATS)
 
 .PHONY: install
 install: $(if $(wildcard bin/berth bin/berth-monitor),,all) ## install to PREFIX (/usr/local), below DESTDIR if given
