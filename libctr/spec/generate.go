@@ -38,7 +38,9 @@ func Generate(o Options) (*specs.Spec, error) {
 		s.Linux.CgroupsPath = ""
 	} else {
 		s.Linux.Resources = o.Resources.oci()
-		s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: o.Privileged, Access: "rwm"}}
+		if !o.Host.Rootless { // a device cgroup is for the first user namespace only
+			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: o.Privileged, Access: "rwm"}}
+		}
 	}
 	s.Linux.Namespaces = namespaces(&o)
 	s.Linux.Sysctl = sysctls(&o, s.Linux.GIDMappings)
