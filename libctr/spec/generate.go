@@ -37,7 +37,7 @@ func Generate(o Options) (*specs.Spec, error) {
 	if o.NoCgroup {
 		s.Linux.CgroupsPath = ""
 	} else {
-		s.Linux.Resources = o.Resources.oci()
+		s.Linux.Resources = o.Resources.oci(o.Host.NoSwapLimit)
 		if !o.Host.Rootless { // a device cgroup is for the first user namespace only
 			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: o.Privileged, Access: "rwm"}}
 		}

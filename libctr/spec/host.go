@@ -28,6 +28,7 @@ type Host struct {
 	NoSetgroups bool // setgroups(2) is denied (user_namespaces(7)): no supplementary groups
 	Mqueue      bool // /dev/mqueue is there
 	CgroupV2    bool // the unified hierarchy alone
+	NoSwapLimit bool // cgroup v1 without swap accounting
 }
 
 // IDRange is a range of user or group IDs that a namespace maps.
@@ -68,6 +69,8 @@ func ReadHost() (Host, error) {
 	}
 	var st unix.Statfs_t
 	h.CgroupV2 = unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC
+	const v1 = "/sys/fs/cgroup/memory/memory."
+	h.NoSwapLimit = !h.CgroupV2 && unix.Access(v1+"limit_in_bytes", unix.F_OK) == nil && unix.Access(v1+"memsw.limit_in_bytes", unix.F_OK) != nil
 	h.Mqueue = unix.Access("/dev/mqueue", unix.F_OK) == nil
 	return h, nil
 }

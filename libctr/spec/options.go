@@ -172,6 +172,9 @@ func (o Options) Warnings() []string {
 	if o.NoCgroup && o.Resources.Limited() {
 		list = append(list, "no cgroup can be used here: the limits on memory, CPUs and processes are ignored")
 	}
+	if !o.NoCgroup && o.Host.NoSwapLimit && o.Resources.MemorySwap > 0 {
+		list = append(list, "this kernel does not account for swap: --memory-swap is ignored")
+	}
 	for _, u := range o.Ulimits {
 		if c, lowered := clampUlimit(u, o.Host); lowered {
 			list = append(list, fmt.Sprintf("--ulimit %s: lowered to the hard limit of this process, %d", strings.ToLower(strings.TrimPrefix(u.Name, "RLIMIT_")), c.Hard))

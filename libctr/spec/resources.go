@@ -99,7 +99,7 @@ func (r Resources) Check() error {
 // Limited tells whether the user asked for any limit.
 func (r Resources) Limited() bool { r.PidsLimit = max(r.PidsLimit, 0); return r != Resources{} }
 
-func (r Resources) oci() *specs.LinuxResources {
+func (r Resources) oci(noSwap bool) *specs.LinuxResources {
 	res := &specs.LinuxResources{}
 	if r.Memory > 0 || r.MemoryReservation > 0 {
 		m := &specs.LinuxMemory{}
@@ -109,7 +109,7 @@ func (r Resources) oci() *specs.LinuxResources {
 				swap = 2 * r.Memory
 			}
 			m.Limit = &r.Memory
-			if swap != 0 {
+			if swap != 0 && !noSwap {
 				m.Swap = &swap
 			}
 		}

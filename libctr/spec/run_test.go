@@ -368,4 +368,17 @@ touch /rw/x /ro/y /one/z; ls /etc/deep/er; cat /etc/hosts /run/.containerenv; mo
 	})
 }
 
+func TestRunLimits(t *testing.T) {
+	for _, p := range []place{{runtime: "crun"}, {runtime: "runc"}} {
+		t.Run(p.String(), func(t *testing.T) {
+			o := Options{Resources: Resources{Memory: 64 << 20, MemoryReservation: 32 << 20, NanoCPUs: 5e8, CPUShares: 512, PidsLimit: 50}}
+			out := p.must(t, bundle(t), o, "", `cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares pids/pids.max memory.max cpu.max pids.max 2>/dev/null; echo end`)
+			lines(t, out, "50")
+			if !strings.Contains(out, "67108864") || !strings.Contains(out, "50000") {
+				t.Errorf("the limits are not set:\n%s", out)
+			}
+		})
+	}
+}
+
 func ptr[T any](v T) *T { return &v }
