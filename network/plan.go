@@ -1,0 +1,253 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"slices"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// Options are what a plan is made from. The zero value is a container with the default network,
+// as root, with nothing published.
+type Options struct {
+	Mode     Mode                 // with Kind Container, Mode.Container must be the other's full ID
+	Ports    []record.PortMapping // of ParsePublish and ParseExposed; not changed
+	Rootless bool                 // the user is not root, or Berth itself runs in a user namespace
+	// UserNS is set when the container gets a user namespace of its own; the OCI runtime must
+	// then make the network namespace.
+	UserNS bool
+
+	Hostname string // in the container; empty is none
+	Name     string // the container's name
+
+	AddHosts  []string // --add-host
+	BaseHosts string   // containers.conf base_hosts_file: empty is the host's /etc/hosts, "none", or a path
+
+	DNS        []string // --dns; the one word "none" leaves the image's /etc/resolv.conf
+	DNSSearch  []string // --dns-search; the one word "." is no search domain
+	DNSOptions []string // --dns-option
+
+	RuntimeDir   string   // where the helpers' answers are cached; empty caches nothing
+	HelperDirs   []string // containers.conf helper_binaries_dir, searched before PATH
+	PastaOptions []string // containers.conf pasta_options
+	SlirpOptions []string // containers.conf network_cmd_options, in podman's KEY=VALUE form
+}
+
+// Result is a plan.
+type Result struct {
+	Network record.Network
+	// Hosts and ResolvConf are the texts of the container's /etc/hosts and /etc/resolv.conf. Both are
+	// nil for container:X (the files are X's); ResolvConf is nil for --dns none (the file is the image's).
+	Hosts      []byte
+	ResolvConf []byte
+	// IP is the container's own address, as inspect shows it; empty where the plan does not know one.
+	IP string
+	// Warnings are sentences for the user.
+	Warnings []string
+}
+
+// Plan decides how a container is connected. It finds a free port for each mapping without one and
+// checks that all others are free. ctx bounds the questions to the helper programs.
+func Plan(ctx context.Context, o Options) (Result, error) {
+	if err := CheckDNS(o.DNS, o.DNSSearch, o.DNSOptions); err != nil {
+		return Result{}, err
+	}
+	if err := ParseAddHosts(o.AddHosts); err != nil {
+		return Result{}, err
+	}
+	switch o.Mode.Kind {
+	case None, Host, Container, NS:
+		return planWithoutHelper(o)
+	case "", Private, Pasta, Slirp4netns:
+		return planHelper(ctx, o)
+	}
+	return Result{}, fmt.Errorf("plan network: unknown mode %q", o.Mode.Kind)
+}
+
+func planWithoutHelper(o Options) (Result, error) {
+	r := Result{Network: record.Network{Mode: o.Mode.String()}}
+	if len(o.Ports) > 0 {
+		switch o.Mode.Kind {
+		case Container:
+			return r, hint.Add(fmt.Errorf("publish ports with --network %s: the other container's ports were decided when it was created", o.Mode),
+				"publish them on the other container")
+		case NS:
+			return r, hint.Add(fmt.Errorf("publish ports with --network %s: Berth does not connect that namespace", o.Mode), "leave out --publish")
+		case Host:
+			r.Warnings = append(r.Warnings, "published ports are ignored with --network host: the container listens on the host itself")
+		case None:
+			r.Warnings = append(r.Warnings, "published ports are ignored with --network none")
+		}
+	}
+	l := link{}
+	switch o.Mode.Kind {
+	case Container:
+		return r, nil
+	case None:
+		r.Network.NetNS = "new"
+		if o.UserNS {
+			r.Network.NetNS = "runtime"
+		}
+	case Host:
+		l.hostAt = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case NS:
+		l.hostAt = lookAtHost().ip
+	}
+	own := o.Mode.Kind == NS
+	resolv, _, err := hostResolvConf("/etc/resolv.conf", systemdResolv, own)
+	if err != nil {
+		return r, err
+	}
+	return r, r.files(o, l, resolv)
+}
+
+func planHelper(ctx context.Context, o Options) (r Result, err error) {
+	host := lookAtHost()
+	prog, kind, err := chooseHelper(ctx, o, host)
+	if err != nil {
+		return r, err
+	}
+	if err := CheckTun(); err != nil {
+		return r, err
+	}
+	r.Network = record.Network{Mode: string(kind), NetNS: "new", Ports: slices.Clone(o.Ports)}
+	if o.UserNS {
+		r.Network.NetNS = "runtime"
+	}
+	held, err := holdPorts(r.Network.Ports)
+	defer held.release()
+	if err != nil {
+		return r, err
+	}
+	resolv, forward, err := hostResolvConf("/etc/resolv.conf", systemdResolv, true)
+	if err != nil {
+		return r, err
+	}
+	helper := &record.NetHelper{Path: prog.Path}
+	var l link
+	if kind == Pasta {
+		helper.Daemonizes = true
+		p := pastaPlan{prog: prog, host: host, rootless: o.Rootless, ports: r.Network.Ports, loopback: forward,
+			options: slices.Concat(o.PastaOptions, o.Mode.Options)}
+		helper.Args, l, err = p.args()
+	} else {
+		p := slirpPlan{prog: prog, host: host, ports: r.Network.Ports, options: slices.Concat(o.SlirpOptions, o.Mode.Options)}
+		helper.Args, helper.HostFwd, l, err = p.args()
+	}
+	if err != nil {
+		return r, err
+	}
+	r.Network.Helper = helper
+	if l.dnsForward {
+		resolv.servers = l.dns
+	}
+	r.IP = l.ip4
+	if r.IP == "" {
+		r.IP = l.ip6
+	}
+	return r, r.files(o, l, resolv)
+}
+
+// chooseHelper finds the program for the mode; for the default mode pasta, or else slirp4netns
+// (docs/decisions/0003-default-network.md).
+func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind, error) {
+	switch o.Mode.Kind {
+	case Pasta:
+		p, err := findProgram(ctx, "pasta", o.HelperDirs, o.RuntimeDir)
+		if errors.Is(err, exec.ErrNotFound) {
+			return nil, "", hint.Add(fmt.Errorf("connect the container: pasta is not installed: %w", err), "Debian: sudo apt-get install passt")
+		}
+		if err == nil && !pastaCanRun(p, host) {
+			err = hint.Add(fmt.Errorf("connect the container: this host has no network interface, and this version of pasta needs one"),
+				"use --network slirp4netns or --network none")
+		}
+		return p, Pasta, err
+	case Slirp4netns:
+		p, err := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir)
+		if errors.Is(err, exec.ErrNotFound) {
+			return nil, "", hint.Add(fmt.Errorf("connect the container: slirp4netns is not installed: %w", err), "Debian: sudo apt-get install slirp4netns")
+		}
+		return p, Slirp4netns, err
+	}
+	pasta, err := findProgram(ctx, "pasta", o.HelperDirs, o.RuntimeDir)
+	if err == nil && pastaCanRun(pasta, host) {
+		return pasta, Pasta, nil
+	}
+	if err != nil && !errors.Is(err, exec.ErrNotFound) {
+		return nil, "", err
+	}
+	slirp, slirpErr := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir)
+	switch {
+	case slirpErr == nil:
+		return slirp, Slirp4netns, nil
+	case !errors.Is(slirpErr, exec.ErrNotFound):
+		return nil, "", slirpErr
+	case err == nil:
+		return nil, "", hint.Add(fmt.Errorf("connect the container: this host has no network interface, which this version of pasta needs, and slirp4netns is not installed"),
+			"Debian: sudo apt-get install slirp4netns; or run the container with --network none")
+	}
+	return nil, "", hint.Add(fmt.Errorf("connect the container: neither pasta nor slirp4netns is installed"),
+		"Debian: sudo apt-get install passt; or run the container with --network host or --network none")
+}
+
+// pastaCanRun is false on a host with no interface but lo, where older pasta says
+// "External interface not usable".
+func pastaCanRun(p *program, host hostInfo) bool {
+	return host.iface != "" || p.released() >= localModeSince
+}
+
+// files fills in Hosts and ResolvConf.
+func (r *Result) files(o Options, l link, resolv resolvConf) error {
+	base, err := readBaseHosts(o.BaseHosts)
+	if err != nil {
+		return err
+	}
+	add, err := parseAddHosts(o.AddHosts, l.hostAt, false)
+	if err != nil {
+		return err
+	}
+	h := hostsFile{
+		base:     base,
+		hostNet:  o.Mode.Kind == Host,
+		add:      add,
+		hostAt:   l.hostAt,
+		internal: []string{"host.containers.internal", "host.docker.internal"},
+	}
+	for _, n := range []string{o.Hostname, o.Name} {
+		if n != "" && !slices.Contains(h.names, n) {
+			h.names = append(h.names, n)
+		}
+	}
+	for _, ip := range []string{l.ip4, l.ip6} {
+		if ip != "" {
+			h.ips = append(h.ips, ip)
+		}
+	}
+	if len(h.ips) == 0 {
+		h.ips = []string{"127.0.0.1"}
+	}
+	r.Hosts = []byte(h.text())
+
+	if slices.Equal(o.DNS, []string{"none"}) {
+		return nil
+	}
+	if len(o.DNS) > 0 {
+		resolv.servers = o.DNS
+	}
+	switch {
+	case slices.Equal(o.DNSSearch, []string{"."}):
+		resolv.search = nil
+	case len(o.DNSSearch) > 0:
+		resolv.search = o.DNSSearch
+	}
+	if len(o.DNSOptions) > 0 {
+		resolv.options = o.DNSOptions
+	}
+	r.ResolvConf = []byte(resolv.text())
+	return nil
+}

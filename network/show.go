@@ -1,0 +1,93 @@
+package network
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// HostPort is a host's side of a published port, as inspect shows it.
+type HostPort struct {
+	HostIP   string `json:"HostIp"`
+	HostPort string `json:"HostPort"`
+}
+
+// PortMap is NetworkSettings.Ports of inspect: "80/tcp" to where it is published.
+// exposed ports that are not published ("80/tcp", of the image's config) get null.
+func PortMap(ports []record.PortMapping, exposed []string) map[string][]HostPort {
+	m := map[string][]HostPort{}
+	for _, e := range exposed {
+		if !strings.Contains(e, "/") {
+			e += "/tcp"
+		}
+		m[e] = nil
+	}
+	for _, p := range ports {
+		key := fmt.Sprintf("%d/%s", p.ContainerPort, p.Protocol)
+		m[key] = append(m[key], HostPort{shownIP(p), strconv.Itoa(int(p.HostPort))})
+	}
+	return m
+}
+
+// PortLines is what the port command prints: "80/tcp -> 0.0.0.0:8080", by container port.
+func PortLines(ports []record.PortMapping) []string {
+	sorted := slices.Clone(ports)
+	slices.SortStableFunc(sorted, func(a, b record.PortMapping) int {
+		if a.ContainerPort != b.ContainerPort {
+			return int(a.ContainerPort) - int(b.ContainerPort)
+		}
+		return strings.Compare(a.Protocol, b.Protocol)
+	})
+	var lines []string
+	for _, p := range sorted {
+		lines = append(lines, fmt.Sprintf("%d/%s -> %s", p.ContainerPort, p.Protocol, HostAddr(p)))
+	}
+	return lines
+}
+
+// HostAddr is the host's side of a mapping: 0.0.0.0:8080, [::1]:8080.
+func HostAddr(p record.PortMapping) string {
+	return net.JoinHostPort(shownIP(p), strconv.Itoa(int(p.HostPort)))
+}
+
+// PortColumn is the PORTS column of ps: "0.0.0.0:8080->80/tcp, 0.0.0.0:9000-9002->9000-9002/udp".
+func PortColumn(ports []record.PortMapping) string {
+	var b strings.Builder
+	for i := 0; i < len(ports); {
+		first, n := ports[i], 1
+		for i+n < len(ports) && follows(ports[i+n-1], ports[i+n]) {
+			n++
+		}
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(HostAddr(first))
+		if n > 1 {
+			fmt.Fprintf(&b, "-%d", ports[i+n-1].HostPort)
+		}
+		fmt.Fprintf(&b, "->%d", first.ContainerPort)
+		if n > 1 {
+			fmt.Fprintf(&b, "-%d", ports[i+n-1].ContainerPort)
+		}
+		b.WriteString("/" + first.Protocol)
+		i += n
+	}
+	return b.String()
+}
+
+// follows tells whether b continues a's range.
+func follows(a, b record.PortMapping) bool {
+	return a.HostIP == b.HostIP && a.Protocol == b.Protocol && a.HostPort+1 == b.HostPort && a.ContainerPort+1 == b.ContainerPort
+}
+
+// shownIP is how podman and docker show "every address".
+func shownIP(p record.PortMapping) string {
+	if p.HostIP == "" {
+		return "0.0.0.0"
+	}
+	return p.HostIP
+}
