@@ -18,22 +18,51 @@ export ENGINE IMAGE HELPERS_DIR PATH
 # --- the engine ----------------------------------------------------------------------
 
 # berth [CODE] ARG...: runs the engine; logs the command and its output, bounds its time
-# (BERTH_TIMEOUT seconds), checks its exit code (CODE, or 0). $output is stdout and stderr.
+# (BERTH_TIMEOUT seconds), checks its exit code (CODE, or 0). Sets $status, $output (stdout and
+# stderr) and ${lines[@]} (those that are not empty), as `run` of bats does, which takes
+# exit code 127 for a slip in the test.
 berth() {
     local want=0
     if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
+    status=0
     # bats keeps a test waiting for as long as somebody holds its file 3.
-    run timeout --foreground -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 3>&-
+    output=$(timeout --foreground -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 2>&1 3>&-) || status=$?
+    mapfile -t lines < <(grep . <<<"$output")
     echo "$ $ENGINE $*"; echo "$output"; echo "exit code $status, want $want"
     [[ $status -eq $want ]]
 }
 
 # berth_split [CODE] ARG...: as berth, with stdout in $output and stderr in $stderr.
 berth_split() {
-    local want=0
+    local want=0 file
     if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
-    run --separate-stderr timeout --foreground -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 3>&-
+    status=0
+    file=$(mktemp)
+    output=$(timeout --foreground -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 2>"$file" 3>&-) || status=$?
+    stderr=$(cat "$file")
+    rm -f "$file"
+    mapfile -t lines < <(grep . <<<"$output")
     echo "$ $ENGINE $*"; echo "$output"; echo "stderr: $stderr"; echo "exit code $status, want $want"
+    [[ $status -eq $want ]]
+}
+
+# berth_tty ROWS COLUMNS [CODE] ARG...: as berth, in a terminal of that size that nobody types in.
+berth_tty() {
+    local rows=$1 columns=$2 want=0 fifo in
+    shift 2
+    if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
+    fifo=$(mktemp -u)
+    mkfifo "$fifo"
+    # Opened for both, it never ends; `script` would end with it.
+    exec {in}<>"$fifo"
+    rm "$fifo"
+    status=0
+    output=$(timeout -k 5 "${BERTH_TIMEOUT:-120}" script -qec \
+        "stty rows $rows cols $columns; exec $(printf '%q ' "$ENGINE" "$@")" /dev/null <&"$in" 2>&1 3>&-) || status=$?
+    exec {in}>&-
+    output=${output//$'\r'/}
+    mapfile -t lines < <(grep . <<<"$output")
+    echo "$ $ENGINE $* (in a terminal)"; echo "$output"; echo "exit code $status, want $want"
     [[ $status -eq $want ]]
 }
 
@@ -56,7 +85,8 @@ store_setup() {
     export FILE_DIR HOME=$FILE_DIR/home TMPDIR=$FILE_DIR/tmp
     unset XDG_DATA_HOME XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS
     is_rootless && export XDG_RUNTIME_DIR=$FILE_DIR/run
-    export GRAPHROOT=$FILE_DIR/store RUNROOT=$FILE_DIR/run/c
+    # Where an ordinary user's are anyway: podman 4.3 takes no other from storage.conf without root.
+    export GRAPHROOT=$HOME/.local/share/containers/storage RUNROOT=$FILE_DIR/run/containers
     export CONTAINERS_STORAGE_CONF=$FILE_DIR/conf/storage.conf
     export CONTAINERS_CONF=$FILE_DIR/conf/containers.conf
     export CONTAINERS_REGISTRIES_CONF=$FILE_DIR/conf/registries.conf
@@ -153,6 +183,8 @@ leaked_processes() {
     for p in /proc/[0-9]*; do
         pid=${p#/proc/}
         [[ " $ours " != *" $pid "* ]] || continue
+        # Podman's own, ended in store_teardown.
+        is_berth || [[ $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) != "catatonit -P "* ]] || continue
         # A child that this function forked has gone by now; a zombie has nothing to read.
         if grep -qsF "$FILE_DIR" "$p/cmdline" "$p/environ" 2>/dev/null ||
             { [[ $(readlink "$p/ns/mnt" 2>/dev/null) != "$mine" ]] && grep -qsF "$FILE_DIR" "$p/mountinfo" 2>/dev/null; }; then
