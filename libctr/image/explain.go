@@ -16,7 +16,6 @@ import (
 	errcodev2 "github.com/docker/distribution/registry/api/v2"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
-	"go.podman.io/image/v5/pkg/shortnames"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
 )
 
@@ -45,12 +44,9 @@ func explain(ctx context.Context, err error, root string) error {
 }
 
 // explainPull adds what the user can do about an error of a pull.
-func (r *Runtime) explainPull(ctx context.Context, err error, name string, opts PullOptions) error {
+func (r *Runtime) explainPull(ctx context.Context, err error, name string) error {
 	if ctx.Err() != nil {
 		return explain(ctx, err, r.store.GraphRoot())
-	}
-	if _, perr := reference.Parse(name); perr != nil && !strings.Contains(name, "://") {
-		return hint.Add(errors.Join(ErrBadReference, err), "an image is called NAME, NAME:TAG or REGISTRY/NAME:TAG, in small letters")
 	}
 	if errors.Is(err, ErrNotFound) {
 		return hint.Add(err, "fetch it with: berth pull %s", name)
@@ -80,11 +76,22 @@ func (r *Runtime) unresolvable(name string) bool {
 
 // registry returns the registry that name is looked for first, or the word REGISTRY.
 func (r *Runtime) registry(name string) string {
-	resolved, err := shortnames.Resolve(&r.sys, strings.TrimPrefix(name, "docker://"))
-	if err != nil || len(resolved.PullCandidates) == 0 {
+	named, err := parseName(strings.TrimPrefix(name, "docker://"))
+	if err != nil {
 		return "REGISTRY"
 	}
-	return reference.Domain(resolved.PullCandidates[0].Value)
+	if !isShort(named) {
+		return reference.Domain(named)
+	}
+	alias, _, err := sysregistriesv2.ResolveShortNameAlias(&r.sys, reference.TrimNamed(named).String())
+	if err == nil && alias != nil {
+		return reference.Domain(alias)
+	}
+	registries, err := sysregistriesv2.UnqualifiedSearchRegistries(&r.sys)
+	if err != nil || len(registries) == 0 {
+		return "REGISTRY"
+	}
+	return registries[0]
 }
 
 func registryHint(err error, registry string) string {
@@ -118,7 +125,7 @@ func registryHint(err error, registry string) string {
 func isStatus(err error, statuses ...int) bool {
 	var unexpected docker.UnexpectedHTTPStatusError
 	var credentials docker.ErrUnauthorizedForCredentials
-	var coded errcode.Error
+	var coded errcode.ErrorCoder
 	got := 0
 	switch {
 	case errors.As(err, &credentials):
@@ -126,7 +133,7 @@ func isStatus(err error, statuses ...int) bool {
 	case errors.As(err, &unexpected):
 		got = unexpected.StatusCode
 	case errors.As(err, &coded):
-		switch coded.Code {
+		switch coded.ErrorCode() {
 		case errcode.ErrorCodeUnauthorized, errcode.ErrorCodeDenied:
 			got = http.StatusUnauthorized
 		case errcodev2.ErrorCodeManifestUnknown, errcodev2.ErrorCodeNameUnknown, errcodev2.ErrorCodeBlobUnknown:
@@ -145,10 +152,21 @@ func isStatus(err error, statuses ...int) bool {
 // isWrongDigest knows the texts of containers/image, which has no type for this.
 func isWrongDigest(err error) bool {
 	text := err.Error()
-	for _, s := range []string{"Digest did not match", "does not match config's DiffID", "does not match expected digest", "does not match provided manifest digest"} {
+	for _, s := range []string{"Digest did not match", "does not match config's DiffID", "does not match expected", "does not match provided manifest digest"} {
 		if strings.Contains(text, s) {
 			return true
 		}
 	}
 	return false
+}
+
+// short leaves out what containers/image puts in front of an error of a pull: the name,
+// which Pull says itself, twice.
+func short(err error) error {
+	for _, prefix := range []string{"unable to copy from source ", "initializing source "} {
+		if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), prefix) {
+			err = inner
+		}
+	}
+	return err
 }

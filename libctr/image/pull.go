@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/berth-containers/berth/internal/hint"
 	encconfig "github.com/containers/ocicrypt/config"
 	enchelpers "github.com/containers/ocicrypt/helpers"
 	"go.podman.io/common/libimage"
 	"go.podman.io/common/pkg/config"
 	"go.podman.io/common/pkg/retry"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
 )
@@ -78,6 +82,9 @@ func (r *Runtime) Pull(ctx context.Context, name string, opts PullOptions) ([]st
 	if IsBuiltin(name) && opts.Policy != Never && !opts.AllTags && opts.Platform == (Platform{}) {
 		return r.pullBuiltin(ctx, name, opts.Policy)
 	}
+	if err := checkName(name); err != nil {
+		return nil, hint.Add(fmt.Errorf("pull image %q: %w", name, err), "an image is called NAME, NAME:TAG or REGISTRY/NAME:TAG, in small letters")
+	}
 	lib, err := opts.lib()
 	if err != nil {
 		return nil, fmt.Errorf("pull image %q: %w", name, err)
@@ -88,7 +95,7 @@ func (r *Runtime) Pull(ctx context.Context, name string, opts PullOptions) ([]st
 	}
 	images, err := r.pullRetrying(ctx, name, policy, lib, opts)
 	if err != nil {
-		return nil, r.explainPull(ctx, fmt.Errorf("pull image %q: %w", name, err), name, opts)
+		return nil, r.explainPull(ctx, fmt.Errorf("pull image %q: %w", name, short(err)), name)
 	}
 	ids := make([]string, len(images))
 	for i, img := range images {
@@ -136,8 +143,12 @@ func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.P
 	if err != nil {
 		return nil, err
 	}
+	runtime, err := r.libFor(opts)
+	if err != nil {
+		return nil, err
+	}
 	for try := uint(0); ; try++ {
-		images, err := r.lib.Pull(ctx, name, policy, lib)
+		images, err := runtime.Pull(ctx, name, policy, lib)
 		if err == nil || try == retries || !retry.IsErrorRetryable(err) ||
 			(opts.Retries == nil && errors.Is(err, syscall.ECONNREFUSED)) {
 			return images, err
@@ -190,4 +201,47 @@ func (r *Runtime) pullBuiltin(ctx context.Context, name string, policy Policy) (
 		return nil, fmt.Errorf("install the built-in image %q: %w", name, explain(ctx, err, r.store.GraphRoot()))
 	}
 	return []string{id}, nil
+}
+
+// checkName tells whether name can be pulled, as far as its spelling goes.
+func checkName(name string) error {
+	if alltransports.TransportFromImageName(name) != nil && !strings.HasPrefix(name, "docker:") {
+		return nil
+	}
+	if strings.HasPrefix(name, "docker://") {
+		name = strings.TrimPrefix(name, "docker://")
+	}
+	if strings.HasPrefix(name, "sha256:") || reference.IsFullIdentifier(name) {
+		return nil
+	}
+	named, err := parseName(name)
+	if err == nil {
+		_, err = reference.ParseNormalizedNamed(named.String())
+	}
+	if err != nil && !errors.Is(err, ErrBadReference) {
+		err = fmt.Errorf("%w: %w", ErrBadReference, err)
+	}
+	return err
+}
+
+// libFor returns the library's runtime for a pull. For all tags, the list of them is asked
+// for with the runtime's settings, not with those of the pull.
+func (r *Runtime) libFor(opts PullOptions) (*libimage.Runtime, error) {
+	if !opts.AllTags {
+		return r.lib, nil
+	}
+	sys := r.sys
+	if opts.TLSVerify != nil {
+		sys.DockerInsecureSkipTLSVerify = types.NewOptionalBool(!*opts.TLSVerify)
+	}
+	if opts.AuthFile != "" {
+		sys.AuthFilePath = opts.AuthFile
+	}
+	if opts.CertDir != "" {
+		sys.DockerCertPath = opts.CertDir
+	}
+	if user, password, ok := strings.Cut(opts.Creds, ":"); ok {
+		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
+	}
+	return libimage.RuntimeFromStore(r.store, &libimage.RuntimeOptions{SystemContext: &sys})
 }

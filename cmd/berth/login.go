@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/spf13/cobra"
+	"go.podman.io/common/pkg/auth"
+	"go.podman.io/image/v5/types"
+)
+
+func newLoginCmd(f *engineFlags) *cobra.Command {
+	var tlsVerify *bool
+	opts := auth.LoginOptions{AcceptRepositories: true, AcceptUnspecifiedRegistry: true}
+	cmd := &cobra.Command{
+		Use:   "login [options] [REGISTRY]",
+		Short: "Log in to a registry",
+		Long: "Checks a user name and password with a registry and keeps them in auth.json, or where --authfile or\n" +
+			"REGISTRY_AUTH_FILE says, for pull and push; podman, buildah and skopeo read the same file.",
+		Example: "berth login registry.example.org\necho $TOKEN | berth login -u me --password-stdin registry.example.org/team",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			sys := e.SystemContext()
+			if tlsVerify != nil {
+				sys.DockerInsecureSkipTLSVerify = types.NewOptionalBool(!*tlsVerify)
+			}
+			opts.Stdin, opts.Stdout = cmd.InOrStdin(), cmd.OutOrStdout()
+			opts.GetLoginSet = cmd.Flags().Changed("get-login")
+			if err := auth.Login(cmd.Context(), sys, &opts, args); err != nil {
+				return hint.Add(fmt.Errorf("log in: %w", err), "check the registry's address and the password; --tls-verify=false for one without TLS")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().AddFlagSet(auth.GetLoginFlags(&opts))
+	cmd.Flags().Var(optionalBool{&tlsVerify}, "tls-verify", "require HTTPS and check certificates")
+	cmd.Flags().Lookup("tls-verify").NoOptDefVal = "true"
+	return cmd
+}

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
+	"github.com/spf13/cobra"
+)
+
+func newUntagCmd(f *engineFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:     "untag IMAGE [NAME...]",
+		Short:   "Take names from an image",
+		Long:    "Takes names from a local image, or all it has if none is given. The image itself stays.",
+		Example: "berth untag app app:1",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *image.Runtime) error {
+				return r.Untag(args[0], args[1:]...)
+			})
+		},
+	}
+}
