@@ -71,7 +71,7 @@ func TestCVE_2024_21626_WorkingDir(t *testing.T) {
 	})
 }
 
-// CVE-2019-14271's class for the working directory: a link of the image to an absolute path ends in the image.
+// A link of the image to an absolute path ends in the image.
 func TestWorkingDirOverLink(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p place, dir string) {
 		outside := filepath.Join(dir, "outside")
@@ -122,13 +122,30 @@ func TestCVE_2021_3602_Environment(t *testing.T) {
 	}
 }
 
-// CVE-2019-16884, CVE-2023-28642: an image's volume over /proc turns off what confines the container.
+// CVE-2019-16884: an image's volume over /proc turns off what confines the container.
 func TestCVE_2019_16884_ImageVolumeOverProc(t *testing.T) {
 	for _, v := range []string{"/proc", "/proc/", "/x/../proc/self", "/proc/sys", "/proc/self/attr"} {
 		if _, err := Mounts(MountOptions{ImageVolumes: []string{v}}); err == nil {
 			t.Errorf("a volume at %s is accepted", v)
 		}
 	}
+}
+
+// CVE-2019-19921, CVE-2023-28642: the image's /proc is a link, so that a mount of it lands elsewhere.
+func TestCVE_2023_28642_ProcIsLink(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place, dir string) {
+		proc := filepath.Join(dir, "rootfs/proc")
+		if err := os.Remove(proc); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/tmp", proc); err != nil {
+			t.Fatal(err)
+		}
+		out, err := p.run(t, dir, Options{}, "", "exec 2>&1; touch /proc/sys/kernel/hostname /tmp/sys/kernel/hostname && echo WRITABLE; cat /proc/keys /tmp/keys | head -c 1")
+		if strings.Contains(out, "WRITABLE") || err == nil && !strings.Contains(out, "Read-only file system") {
+			t.Errorf("/proc is not confined: %v\n%s", err, out)
+		}
+	})
 }
 
 // CVE-2022-0811's class: a sysctl with a line break or another's name changes the host.
@@ -152,7 +169,7 @@ func TestDefaultsStayConfined(t *testing.T) {
 				t.Errorf("%s is given by default", c)
 			}
 		}
-		for _, p := range []string{"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/scsi"} { // CVE-2017-16539, CVE-2018-10892: /proc/scsi, /proc/acpi
+		for _, p := range []string{"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/scsi", "/proc/acpi"} { // CVE-2017-16539, CVE-2018-10892: /proc/scsi, /proc/acpi
 			if !slices.Contains(s.Linux.MaskedPaths, p) {
 				t.Errorf("%s is not masked", p)
 			}

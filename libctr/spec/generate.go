@@ -68,13 +68,7 @@ func process(o *Options) (*specs.Process, error) {
 		Cwd:             or(o.WorkingDir, "/"),
 		NoNewPrivileges: o.Security.NoNewPrivileges,
 	}
-	if !o.User.KeepGroups && !o.Host.NoSetgroups {
-		// CVE-2022-2989: a file that its group may not read must not become readable by a setgid
-		// program, so the group is among the supplementary ones.
-		p.User.AdditionalGids = append([]uint32{o.User.GID}, append(slices.Clone(o.User.Groups), o.User.Added...)...)
-		slices.Sort(p.User.AdditionalGids)
-		p.User.AdditionalGids = slices.Compact(p.User.AdditionalGids)
-	}
+	p.User.AdditionalGids = processGroups(o)
 	if o.Init != "" {
 		p.Args = append([]string{initPath, "--"}, o.Args...)
 	}
@@ -98,6 +92,17 @@ func process(o *Options) (*specs.Process, error) {
 		p.OOMScoreAdj = &score
 	}
 	return p, nil
+}
+
+// processGroups are the supplementary groups. The user's own group is among them, so that
+// a setgid program does not lose it, and with it what that group is forbidden (CVE-2022-2989).
+func processGroups(o *Options) []uint32 {
+	if o.User.KeepGroups || o.Host.NoSetgroups {
+		return nil
+	}
+	groups := slices.Concat([]uint32{o.User.GID}, o.User.Groups, o.User.Added)
+	slices.Sort(groups)
+	return slices.Compact(groups)
 }
 
 func namespaces(o *Options) []specs.LinuxNamespace {

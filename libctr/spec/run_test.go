@@ -239,14 +239,14 @@ func TestRunHardened(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := Options{ReadOnly: true, Mounts: m, CapDrop: []string{"ALL"}, Security: Security{NoNewPrivileges: true, Mask: []string{"/home"}}, WorkingDir: "/var/tmp",
+		o := Options{ReadOnly: true, Umask: "027", Mounts: m, CapDrop: []string{"ALL"}, Security: Security{NoNewPrivileges: true, Mask: []string{"/home"}}, WorkingDir: "/var/tmp",
 			Ulimits: []record.Ulimit{{Name: "RLIMIT_NOFILE", Soft: 64, Hard: 128}}}
 		out := p.must(t, dir, o, "", `exec 2>&1
 grep -E "^(Cap|NoNew)" /proc/self/status
 for d in "" /run /tmp /var/tmp /data /dev/shm; do touch $d/x && echo wrote $d; done
-mount | grep -o "on /data .*size=1024k"; echo cwd $PWD; echo home $(ls /home); echo files $(ulimit -Sn) $(ulimit -Hn)`)
+mount | grep -o "on /data .*size=1024k"; echo cwd $PWD; echo umask $(umask); echo home $(ls /home); echo files $(ulimit -Sn) $(ulimit -Hn)`)
 		lines(t, out, "CapEff: 0000000000000000", "CapBnd: 0000000000000000", "NoNewPrivs: 1", "touch: /x: Read-only file system",
-			"wrote /run", "wrote /tmp", "wrote /var/tmp", "wrote /data", "wrote /dev/shm", "cwd /var/tmp", "home", "files 64 128")
+			"wrote /run", "wrote /tmp", "wrote /var/tmp", "wrote /data", "wrote /dev/shm", "cwd /var/tmp", "umask 0027", "home", "files 64 128")
 		if !strings.Contains(out, "on /data type tmpfs (rw,nosuid,nodev,noexec") {
 			t.Errorf("/data is not a tmpfs with safe options:\n%s", out)
 		}

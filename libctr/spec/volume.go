@@ -110,7 +110,7 @@ func cleanDestination(dst *string) error {
 	if *dst == "/" {
 		return errors.New("the destination must not be /")
 	}
-	// CVE-2019-16884, CVE-2023-28642: a mount over /proc takes the runtime's own view of the container away.
+	// CVE-2019-16884: a mount over /proc takes the runtime's own view of the container away.
 	if *dst == "/proc" || strings.HasPrefix(*dst, "/proc/") && !slices.Contains(procFiles, *dst) {
 		return errors.New("the destination must not be in /proc")
 	}
