@@ -1,0 +1,49 @@
+#!/usr/bin/env bats
+# only: root
+# A disk that is full or read-only. It takes root to mount one.
+load ../helpers
+
+teardown() {
+    test_teardown
+    for d in small ro; do
+        [[ ! -d $FILE_DIR/$d ]] || { umount -l "$FILE_DIR/$d" 2>/dev/null; rmdir "$FILE_DIR/$d"; } || true
+    done
+}
+
+@test "a disk that is full during pull: an error that says so, no image, and room again" {
+    start_registry
+    push_fixture nginx team/nginx:1
+    mkdir "$FILE_DIR/small"
+    mount -t tmpfs -o size=20m small "$FILE_DIR/small"
+    berth 125 --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" pull -q "$REGISTRY/team/nginx:1"
+    assert_contains "$output" "no space left"
+    used=$(df -k --output=used "$FILE_DIR/small" | tail -n 1)
+    [[ $used -lt 2000 ]] || { echo "$used KiB still used"; find "$FILE_DIR/small" -size +100k; false; }
+    berth --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" images -q
+    assert_equal "$output" ""
+    berth --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" system check
+    stop_registry
+}
+
+@test "a container that fills the disk ends with its own error, and can be removed" {
+    mkdir "$FILE_DIR/small"
+    mount -t tmpfs -o size=20m small "$FILE_DIR/small"
+    berth --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" load -q -i "$FIXTURES/busybox.tar"
+    berth 1 --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" run --name "$name" "$IMAGE" dd if=/dev/zero of=/fill bs=1M count=30
+    assert_contains "$output" "No space left"
+    berth --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" rm "$name"
+    berth --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" system check
+}
+
+@test "a store on a read-only disk: what reads works, what writes says what is wrong" {
+    mkdir "$FILE_DIR/ro"
+    mount -t tmpfs -o size=50m ro "$FILE_DIR/ro"
+    berth --root "$FILE_DIR/ro/store" load -q -i "$FIXTURES/busybox.tar"
+    mount -o remount,ro "$FILE_DIR/ro"
+    berth --root "$FILE_DIR/ro/store" images -q
+    assert_equal "${#lines[@]}" 1
+    berth 125 --root "$FILE_DIR/ro/store" run --name "$name" "$IMAGE" true
+    assert_contains "$output" "read-only"
+    berth 125 --root "$FILE_DIR/ro/store" load -q -i "$FIXTURES/nginx.tar"
+    assert_contains "$output" "read-only"
+}

@@ -1,0 +1,191 @@
+#!/usr/bin/env bats
+# kill -9 at any moment: the container goes on or is gone, ps tells the truth, nothing is lost
+# that was acknowledged, and system check finds nothing or mends it.
+load ../helpers
+
+clean_or_mended() { berth system check || { berth system check --repair && berth system check; }; }
+
+# monitor_of CONTAINER: the pid of its monitor.
+monitor_of() {
+    local id
+    id=$("$ENGINE" inspect --format '{{.ID}}' "$1" 3>&-)
+    pgrep -f "berth-monitor.*$id"
+}
+
+# killed_after SECONDS ARG...: the engine, killed with SIGKILL after SECONDS.
+killed_after() {
+    local after=$1
+    shift
+    timeout --foreground -s KILL "$after" "$ENGINE" "$@" >>"$FILE_DIR/killed.log" 2>&1 3>&- || true
+}
+
+@test "kill -9 of run -d at each phase" {
+    for ms in 001 003 005 008 012 016 020 025 030 040 050 060 080 100; do
+        killed_after 0.$ms run -d --name "$name-$ms" "$IMAGE" sleep 300
+    done
+    clean_or_mended
+    # Each name is either there, with a container that can be removed, or free.
+    for ms in 001 003 005 008 012 016 020 025 030 040 050 060 080 100; do
+        berth rm -f -t 0 --ignore "$name-$ms"
+        berth create --name "$name-$ms" "$IMAGE" true
+    done
+    berth rm -fa
+    berth ps -aq
+    assert_equal "$output" ""
+    clean_or_mended
+}
+
+@test "kill -9 of run --rm at each phase leaves no container in the end" {
+    for ms in 001 003 005 008 012 016 020 025 030 040 050 060 080 100; do
+        killed_after 0.$ms run --rm "$IMAGE" sleep 0.05
+    done
+    none_runs() { [[ -z $("$ENGINE" ps -q 3>&-) ]]; }
+    wait_for 20 none_runs
+    clean_or_mended
+    berth ps -a --filter status=exited -q
+    assert_equal "$output" ""
+}
+
+@test "kill -9 of pull at each phase; the next pull succeeds" {
+    start_registry
+    push_fixture nginx team/nginx:1
+    for ms in 005 010 020 040 060 080 120 200 300 500; do
+        killed_after 0.$ms pull -q "$REGISTRY/team/nginx:1"
+        berth rmi -f --ignore "$REGISTRY/team/nginx:1"
+    done
+    clean_or_mended
+    berth pull -q "$REGISTRY/team/nginx:1"
+    berth run --rm --network none "$REGISTRY/team/nginx:1" -t
+    berth rmi -f "$REGISTRY/team/nginx:1"
+    stop_registry
+    berth system check
+}
+
+@test "kill -9 of rm at each phase; the next rm succeeds" {
+    for ms in 001 003 005 008 012 016 020 030 050; do
+        berth run -d --name "$name-$ms" "$IMAGE" sleep 300
+        killed_after 0.$ms rm -f -t 0 "$name-$ms"
+        berth rm -f -t 0 --ignore "$name-$ms"
+        berth 1 container exists "$name-$ms"
+    done
+    clean_or_mended
+}
+
+@test "kill -9 of the foreground command: a container without --rm goes on" {
+    "$ENGINE" run --name "$name" "$IMAGE" sh -c 'echo ready; sleep 300' >"$FILE_DIR/out" 2>&1 3>&- &
+    pid=$!
+    wait_for 10 grep -q ready "$FILE_DIR/out"
+    kill -KILL "$pid"
+    wait "$pid" || true
+    berth exec "$name" true
+    berth stop -t 0 "$name"
+}
+
+@test "kill -9 of the monitor: the container goes on, ps tells so, and it is adopted" {
+    berth run -d --name "$name" "$IMAGE" sh -c 'i=0; while :; do echo "line $((i += 1))"; sleep 0.1; done'
+    berth inspect --format '{{.State.Pid}}' "$name"
+    pid=$output
+    kill -KILL "$(monitor_of "$name")"
+    kill -0 "$pid"
+    berth ps --format '{{.Names}} {{.State}}'
+    assert_equal "$output" "$name running"
+    berth exec "$name" true
+    berth inspect --format '{{.State.Pid}}' "$name"
+    assert_equal "$output" "$pid"
+    # What it writes after the adoption reaches the log.
+    before=$("$ENGINE" logs "$name" 3>&- | wc -l)
+    more() { [[ $("$ENGINE" logs "$name" 3>&- | wc -l) -gt $before ]]; }
+    wait_for 10 more
+    berth stop -t 0 "$name"
+    berth inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$name"
+    assert_equal "$output" "exited 137"
+}
+
+@test "kill -9 of the monitor, then the container ends: ps tells that it has" {
+    berth run -d --name "$name" "$IMAGE" sleep 300
+    berth inspect --format '{{.State.Pid}}' "$name"
+    pid=$output
+    kill -KILL "$(monitor_of "$name")"
+    kill -KILL "$pid"
+    wait_for 5 not kill -0 "$pid"
+    berth ps -q
+    assert_equal "$output" ""
+    berth inspect --format '{{.State.Status}}' "$name"
+    assert_equal "$output" exited
+    berth start "$name"
+    berth exec "$name" true
+}
+
+@test "kill -9 of the monitor of a --rm container: it is removed all the same" {
+    berth run -d --rm --name "$name" "$IMAGE" sleep 300
+    kill -KILL "$(monitor_of "$name")"
+    berth stop -t 0 "$name"
+    wait_for 10 not "$ENGINE" container exists "$name"
+    berth system check
+}
+
+@test "two commands on one container at once: each gets an answer" {
+    berth run -d --name "$name" "$IMAGE" sleep 300
+    for i in 1 2 3 4; do
+        timeout 60 "$ENGINE" stop -t 0 "$name" >"$FILE_DIR/stop-$i" 2>&1 3>&- & stops[i]=$!
+        timeout 60 "$ENGINE" start "$name" >"$FILE_DIR/start-$i" 2>&1 3>&- & starts[i]=$!
+    done
+    for i in 1 2 3 4; do
+        wait "${stops[i]}" || { cat "$FILE_DIR/stop-$i"; false; }
+        wait "${starts[i]}" || { cat "$FILE_DIR/start-$i"; false; }
+    done
+    berth rm -f -t 0 "$name"
+    berth system check
+}
+
+@test "several rm of one container at once: one removes it, none hangs" {
+    berth run -d --name "$name" "$IMAGE" sleep 300
+    for i in 1 2 3 4; do timeout 60 "$ENGINE" rm -f -t 0 "$name" >"$FILE_DIR/rm-$i" 2>&1 3>&- & rms[i]=$!; done
+    for i in 1 2 3 4; do
+        rc=0
+        wait "${rms[i]}" || rc=$?
+        [[ $rc -lt 124 ]] || { cat "$FILE_DIR/rm-$i"; false; }
+    done
+    berth 1 container exists "$name"
+    berth system check
+}
+
+@test "64 runs at a time: all succeed, none is left" {
+    for i in $(seq 64); do
+        timeout 120 "$ENGINE" run --rm --network none "$IMAGE" sh -c "echo $i; exit $i" >"$FILE_DIR/par-$i" 2>&1 3>&- & runs[i]=$!
+    done
+    for i in $(seq 64); do
+        rc=0
+        wait "${runs[i]}" || rc=$?
+        assert_equal "$rc $(cat "$FILE_DIR/par-$i")" "$i $i"
+    done
+    berth ps -aq
+    assert_equal "$output" ""
+    berth system check
+}
+
+@test "a reboot: another boot ID, an empty runtime directory" {
+    berth run -d --name "$name" "$IMAGE" sleep 300
+    berth run -d --rm --name "$name-rm" "$IMAGE" sleep 300
+    berth 4 run --name "$name-exited" "$IMAGE" sh -c 'exit 4'
+    # What a reboot does to processes and the runtime directory; and the record was of another boot.
+    for c in "$name" "$name-rm"; do
+        berth inspect --format '{{.State.Pid}}' "$c"
+        pid=$output
+        kill -KILL "$(monitor_of "$c")"
+        kill -KILL "$pid"
+        wait_for 5 not kill -0 "$pid"
+    done
+    sed -i 's/"bootID":"[^"]*"/"bootID":"00000000-0000-0000-0000-000000000000"/' "$GRAPHROOT"/berth/containers/*/state.json
+    discard "$RUNROOT"
+    if is_rootless; then discard "$XDG_RUNTIME_DIR/berth"; fi
+
+    berth ps -a --sort names --format '{{.Names}} {{.State}}'
+    assert_equal "$output" "$name exited"$'\n'"$name-exited exited"
+    clean_or_mended
+    berth start "$name"
+    berth exec "$name" true
+    berth inspect --format '{{.State.ExitCode}}' "$name-exited"
+    assert_equal "$output" 4
+    berth create --name "$name-rm" "$IMAGE" true
+}
