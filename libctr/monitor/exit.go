@@ -1,0 +1,254 @@
+package monitor
+
+import (
+	"context"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// removalTimeout bounds how long clients wait for the owner to remove a --rm container.
+const removalTimeout = 5 * time.Second
+
+// supervise waits for the container's end, again and again while it is to be restarted.
+func (m *Monitor) supervise(ctx context.Context) error {
+	var back backoff
+	for {
+		m.mu.Lock()
+		p := m.init
+		m.mu.Unlock()
+		select {
+		case <-p.exited:
+		case <-ctx.Done():
+			m.endBySystem(p)
+		}
+		again, byUser := m.recordExit(ctx, p)
+		m.drain()
+		if !again {
+			return m.finish()
+		}
+		m.deleteFromRuntime()
+		if !byUser && !m.rest(ctx, back.next(m.ranFor())) {
+			return m.finish()
+		}
+		if err := m.relaunch(); err != nil {
+			return m.finish()
+		}
+	}
+}
+
+// recordExit writes down how the container ended, before anybody is told. It
+// decides whether it is to be started again, and whether the user has asked for that.
+func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st := m.state
+	st.OOMKilled = oomKilled(m.memory)
+	st.Status, st.ExitCode, st.FinishedAt = record.Exited, p.code, now()
+	st.Pid, st.PidStart = 0, 0
+	if p.err != nil {
+		st.Error = p.err.Error()
+	}
+	m.stopHealth()
+	if m.cfg.Network.NetNS == "runtime" { // the namespace has ended
+		m.helper.end()
+		m.helper, st.NetHelper = nil, 0
+	}
+	byUser = m.restart
+	again = ctx.Err() == nil && (byUser || wantsRestart(m.cfg.Restart, st))
+	if again {
+		m.noteState()
+	} else {
+		m.conclude()
+	}
+	if st.OOMKilled {
+		m.event("oom", nil)
+	}
+	m.event("died", map[string]string{"containerExitCode": strconv.Itoa(p.code)})
+	m.in.close()
+	m.master = nil
+	m.init = nil
+	p.close()
+	for e := range m.execs { // those in a PID namespace of the container's have ended
+		_ = e.signal(syscall.SIGKILL)
+	}
+	return again, byUser
+}
+
+// conclude records that the container has ended for good. It requires m.mu.
+func (m *Monitor) conclude() {
+	m.ended = true
+	m.state.Monitor, m.state.NetHelper = 0, 0
+	_ = m.writeState() // on a full disk the file says running still; whoever reads it asks for the process
+}
+
+// drain takes the output that is left.
+func (m *Monitor) drain() {
+	m.mu.Lock()
+	pumps := m.pumps
+	m.pumps = nil
+	m.mu.Unlock()
+	for _, p := range pumps {
+		m.out.drain(p)
+	}
+}
+
+func (m *Monitor) ranFor() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.FinishedAt.Sub(m.state.StartedAt)
+}
+
+// rest waits before a restart; false means that it is not to be.
+func (m *Monitor) rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.wake: // a stop, or a restart at once
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if ctx.Err() != nil || (m.state.StoppedBy != "" && !m.restart) {
+		m.conclude()
+		return false
+	}
+	return true
+}
+
+// relaunch starts the container again and answers those who asked for it. If it
+// cannot be started it has ended for good.
+func (m *Monitor) relaunch() error {
+	m.mu.Lock()
+	byUser := m.restart
+	if byUser {
+		m.state.Restarts, m.state.StoppedBy = 0, ""
+	} else {
+		m.state.Restarts++
+	}
+	m.mu.Unlock()
+	err := m.ensurePrepared()
+	if err == nil {
+		err = m.launch()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	asked := m.restarters
+	m.restarters = nil
+	if err != nil {
+		e := errorEvent(err)
+		m.state.Error, m.state.ExitCode = e.Error, max(e.Code, 125)
+		m.conclude()
+		for _, c := range asked {
+			c.event(e)
+		}
+		return err
+	}
+	m.event("restart", nil)
+	for _, c := range asked {
+		c.event(ctl.Event{Event: "started", Pid: m.init.pid})
+	}
+	return nil
+}
+
+// finish cleans up after a container that has ended for good, tells everybody and returns.
+func (m *Monitor) finish() error {
+	m.mu.Lock()
+	owner := m.first
+	if owner != nil && !owner.owner {
+		owner = nil
+	}
+	if owner != nil {
+		select {
+		case <-owner.gone:
+			owner = nil
+		default:
+			e := m.exitedEvent()
+			e.Delegated = true
+			owner.event(e)
+			owner.waits = false
+		}
+	}
+	m.mu.Unlock()
+	m.deleteFromRuntime()
+	m.tearDown()
+	if m.cfg.AutoRemove {
+		m.awaitRemoval(owner)
+	}
+	told := m.report()
+	m.lock.Close() // nothing of the container is touched any more
+	flush(told)
+	return nil
+}
+
+// awaitRemoval returns when the container has been removed: by its owner, or
+// where there is none or it goes away, by Config.Cleanup.
+func (m *Monitor) awaitRemoval(owner *client) {
+	if owner != nil {
+		late := time.NewTimer(removalTimeout)
+		defer late.Stop()
+		for waiting := true; waiting; {
+			select {
+			case <-owner.removed:
+				return
+			case <-owner.gone:
+				waiting = false
+			case <-late.C:
+				m.report() // others wait no longer; the owner may be a pager's writer that takes its time
+			}
+		}
+		select {
+		case <-owner.removed:
+			return
+		default:
+		}
+	}
+	if len(m.cfg.Cleanup) == 0 {
+		return
+	}
+	_, status, err := m.reap.spawn(m.cfg.Cleanup[0], m.cfg.Cleanup, &syscall.ProcAttr{
+		Dir: "/", Env: append(m.env, "BERTH_LOCK_FD=3"),
+		Files: []uintptr{uintptr(m.null), uintptr(m.null), uintptr(m.null), m.lock.Fd()},
+	})
+	if err == nil {
+		<-status
+	}
+}
+
+// report sends exited to everybody who waits, behind all their output, and
+// returns whom it has told.
+func (m *Monitor) report() (told []*client) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reported = true
+	e := m.exitedEvent()
+	for c := range m.clients {
+		if c.waits {
+			c.waits = false
+			c.event(e)
+			told = append(told, c)
+		}
+	}
+	return told
+}
+
+// flush returns when the clients have read what was sent to them. Who does not
+// read is waited for some seconds; the one that started the container without limit.
+func flush(clients []*client) {
+	for _, c := range clients {
+		patience := stuckAfter
+		if c.starter {
+			patience = 0
+		}
+		c.box.wait(0, patience, nil)
+	}
+}
+
+// exitedEvent requires m.mu.
+func (m *Monitor) exitedEvent() ctl.Event {
+	return ctl.Event{Event: "exited", ExitCode: m.state.ExitCode, OOMKilled: m.state.OOMKilled}
+}

@@ -1,0 +1,191 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// Options say which container Run is the monitor of.
+type Options struct {
+	Dir   string // the container's directory, with its config.json
+	Adopt bool   // the container runs, and its monitor was killed
+
+	// ConnFD is the first client's connection, LockFD the container's locked lock
+	// file. Both are taken over.
+	ConnFD, LockFD int
+}
+
+// Monitor is the state of one monitor process.
+type Monitor struct {
+	cfg    *record.Config // never changes
+	env    []string       // for programs it runs
+	null   int            // /dev/null, open for reading and writing
+	runDir int            // RunDir, as O_PATH
+	lock   *os.File
+	serial atomic.Uint64 // for names of files that are needed for a moment
+
+	reap   *reaper
+	in     input
+	out    output
+	starts chan startRequest
+	wake   chan struct{} // has a token when a pause before a restart is to end
+
+	passthrough [3]*os.File // log driver passthrough: the container's own
+	probeMu     sync.Mutex  // one health check at a time; taken before mu
+
+	mu         sync.Mutex // guards the fields below; may be held while output.mu is taken, never the other way
+	state      *record.State
+	init       *process // nil unless the container runs
+	pumps      []*pump
+	master     *os.File // of the container's terminal, or nil
+	rows, cols uint16   // of the last resize; 0 before
+	clients    map[*client]struct{}
+	execs      map[*process]struct{}
+	first      *client
+	startAsked bool
+	restart    bool // the user asked for it: the policy is not
+	restarters []*client
+	ended      bool // for good: nothing can begin any more
+	reported   bool // exited has been sent to everybody
+	helper     *netHelper
+	memory     string // directory of the container's memory cgroup, or empty
+	mounted    bool
+	listener   *ctl.Listener
+	probing    chan struct{} // closed to end the health checks of this start; nil for none
+}
+
+// Run is the whole life of a monitor. The process must have a mount namespace of its
+// own. When ctx ends the container is stopped, and Run returns once that is
+// recorded. The error is for a log: whoever asked for something has had an answer.
+func Run(ctx context.Context, opts Options) error {
+	m, conn, err := open(opts)
+	if err != nil {
+		return err
+	}
+	if opts.Adopt {
+		return m.runAdopted(ctx, conn)
+	}
+	return m.runNew(ctx, conn)
+}
+
+// open reads the records and sets the process up.
+func open(opts Options) (*Monitor, *ctl.Conn, error) {
+	conn, err := ctl.NewConn(opts.ConnFD)
+	if err != nil {
+		return nil, nil, err
+	}
+	unix.CloseOnExec(opts.LockFD)
+	m := &Monitor{
+		env:     runtimeEnv(os.Environ()),
+		lock:    os.NewFile(uintptr(opts.LockFD), record.LockFile),
+		starts:  make(chan startRequest, 1),
+		wake:    make(chan struct{}, 1),
+		clients: make(map[*client]struct{}),
+		execs:   make(map[*process]struct{}),
+	}
+	if err := m.open(opts.Dir); err != nil {
+		conn.SendEvent(&ctl.Event{Event: "error", Error: err.Error()})
+		conn.Close()
+		return nil, nil, err
+	}
+	m.reap = newReaper()
+	return m, conn, nil
+}
+
+func (m *Monitor) open(dir string) (err error) {
+	closeInherited(m.lock)
+	if m.cfg, err = record.ReadConfig(dir); err != nil {
+		return err
+	}
+	if m.state, err = record.ReadState(dir); err != nil {
+		return err
+	}
+	if m.runDir, err = openDir(m.cfg.RunDir); err != nil {
+		return err
+	}
+	if m.null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+		return fmt.Errorf("open %s: %w", os.DevNull, err)
+	}
+	// prctl(2): the orphans of its descendants become its children.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become a subreaper: %w", err)
+	}
+	return privateMounts()
+}
+
+// closeInherited closes what the CLI's own parents had open: a pipe that
+// somebody waits on to end, say. Whatever this process has opened itself is close-on-exec.
+func closeInherited(keep *os.File) {
+	d, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	for _, name := range names {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd < 3 || uintptr(fd) == keep.Fd() {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// runNew is the life of a container's first monitor.
+func (m *Monitor) runNew(ctx context.Context, conn *ctl.Conn) error {
+	prepared := make(chan error, 1)
+	go func() { prepared <- m.prepare() }()
+	first := newClient(conn)
+	m.first = first
+	m.addClient(first)
+
+	var asked startRequest
+	select {
+	case asked = <-m.starts:
+	case <-first.gone: // nobody wants the container any more
+		<-prepared
+		m.tearDown()
+		return errors.New("the client went away before it asked for a start")
+	case <-ctx.Done():
+		<-prepared
+		m.tearDown()
+		return ctx.Err()
+	}
+	err := <-prepared
+	if err == nil {
+		err = m.firstStart(asked.files)
+	}
+	closeFiles(asked.files)
+	if err != nil {
+		return m.startFailed(asked.client, err)
+	}
+	asked.client.event(ctl.Event{Event: "started", Pid: m.state.Pid})
+	return m.supervise(ctx)
+}
+
+// writeState puts the snapshot in its place. It requires m.mu.
+func (m *Monitor) writeState() error {
+	return m.state.Write(m.cfg.Dir, !m.cfg.AutoRemove)
+}
+
+// noteState is writeState where nobody waits for the answer: the next snapshot says the same.
+func (m *Monitor) noteState() { _ = m.state.Write(m.cfg.Dir, false) }
+
+func (m *Monitor) runPath(name string) string { return filepath.Join(m.cfg.RunDir, name) }
+
+// now is the time as records have it.
+func now() time.Time { return time.Now().UTC() }

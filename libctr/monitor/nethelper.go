@@ -1,0 +1,193 @@
+package monitor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// helperTimeout bounds how long a network helper may take to be ready.
+const helperTimeout = 20 * time.Second
+
+// netHelper is a running pasta or slirp4netns.
+type netHelper struct {
+	pid   int
+	start uint64
+	exit  *os.File // its {exit}: closing it ends the helper
+}
+
+// startNetHelper runs the program that connects a network namespace, and returns
+// once the network is up. netns is the namespace's path, pid the container's
+// process where there is one already.
+func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*netHelper, error) {
+	run := filepath.Base(h.Path)
+	out, err := m.tempOutput()
+	if err != nil {
+		return nil, err
+	}
+	defer out.close()
+	readyR, readyW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer readyR.Close()
+	exitR, exitW, err := os.Pipe()
+	if err != nil {
+		readyW.Close()
+		return nil, err
+	}
+	pidFile := filepath.Join(m.cfg.RunDir, "net.pid")
+	apiSock := m.shortPath("net.sock") // a socket's path has at most 108 bytes
+	os.Remove(pidFile)
+	os.Remove(filepath.Join(m.cfg.RunDir, "net.sock"))
+	replacer := strings.NewReplacer(
+		"{netns}", netns, "{pid}", strconv.Itoa(pid), "{pidfile}", pidFile,
+		"{apisock}", apiSock, "{ready}", "3", "{exit}", "4")
+	argv := []string{h.Path}
+	for _, a := range h.Args {
+		argv = append(argv, replacer.Replace(a))
+	}
+	child, status, err := m.reap.spawn(h.Path, argv, &syscall.ProcAttr{
+		Dir: "/", Env: m.env,
+		Files: []uintptr{uintptr(m.null), uintptr(out.fd), uintptr(out.fd), readyW.Fd(), exitR.Fd()},
+	})
+	readyW.Close()
+	exitR.Close()
+	if err != nil {
+		exitW.Close()
+		return nil, hint.Add(fmt.Errorf("run network helper %s: %w", h.Path, err), "install it: sudo apt-get install passt slirp4netns, or use --network none or host")
+	}
+	n := &netHelper{pid: child, exit: exitW}
+	if h.Daemonizes {
+		err = awaitDaemon(n, status, pidFile)
+	} else {
+		err = awaitReady(readyR, status)
+	}
+	if err == nil {
+		_, n.start, _ = procStat(n.pid)
+		err = forward(apiSock, h.HostFwd)
+	}
+	if err != nil {
+		n.end()
+		return nil, fmt.Errorf("network helper %s: %w: %s", run, err, out.tail())
+	}
+	return n, nil
+}
+
+// awaitDaemon waits until the program's first process has ended, and learns its second's pid.
+func awaitDaemon(n *netHelper, status <-chan syscall.WaitStatus, pidFile string) error {
+	select {
+	case ws := <-status:
+		if code := exitCode(ws); code != 0 {
+			return fmt.Errorf("exited with %d", code)
+		}
+	case <-time.After(helperTimeout):
+		return errors.New("did not get ready in time")
+	}
+	pid, err := readPid(pidFile)
+	if err != nil {
+		return fmt.Errorf("wrote no pid file: %w", err)
+	}
+	n.pid = pid
+	return nil
+}
+
+// awaitReady waits until the program has written to its {ready}.
+func awaitReady(ready *os.File, status <-chan syscall.WaitStatus) error {
+	ready.SetReadDeadline(time.Now().Add(helperTimeout))
+	var one [1]byte
+	if n, err := ready.Read(one[:]); n == 1 {
+		return nil
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errors.New("did not get ready in time")
+	}
+	select {
+	case ws := <-status:
+		return fmt.Errorf("exited with %d", exitCode(ws))
+	case <-time.After(time.Second):
+		return errors.New("closed its ready descriptor without a word")
+	}
+}
+
+// forward sends slirp4netns one request a published port, each on a connection of
+// its own (slirp4netns(1), "API socket").
+func forward(sock string, requests []json.RawMessage) error {
+	for _, r := range requests {
+		if err := forwardOne(sock, r); err != nil {
+			return fmt.Errorf("publish a port (%s): %w", r, err)
+		}
+	}
+	return nil
+}
+
+func forwardOne(sock string, request []byte) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10})
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: sock}); err != nil {
+		return err
+	}
+	if _, err := unix.Write(fd, request); err != nil {
+		return err
+	}
+	if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
+		return err
+	}
+	var answer []byte
+	for buf := make([]byte, 4096); ; {
+		n, err := unix.Read(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		answer = append(answer, buf[:n]...)
+	}
+	var reply struct {
+		Error *struct{ Desc string }
+	}
+	if err := json.Unmarshal(answer, &reply); err != nil {
+		return fmt.Errorf("the answer %q is no JSON: %w", answer, err)
+	}
+	if reply.Error != nil {
+		return errors.New(reply.Error.Desc)
+	}
+	return nil
+}
+
+// end stops the helper. It is no error that it has ended.
+func (n *netHelper) end() {
+	if n == nil {
+		return
+	}
+	if n.exit != nil {
+		n.exit.Close()
+	}
+	if n.pid <= 0 {
+		return
+	}
+	if n.start != 0 {
+		if _, start, ok := procStat(n.pid); !ok || start != n.start {
+			return
+		}
+	}
+	syscall.Kill(n.pid, syscall.SIGTERM)
+}

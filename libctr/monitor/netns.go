@@ -1,0 +1,84 @@
+package monitor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+func (m *Monitor) netnsPath() string { return filepath.Join(m.cfg.RunDir, record.NetNSFile) }
+
+// makeNetNS makes the container's network namespace, with its loopback up, and
+// mounts it on RunDir/netns, where the runtime and the helper find it.
+func (m *Monitor) makeNetNS() error {
+	err := onOwnThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		if err := loopbackUp(); err != nil {
+			return fmt.Errorf("bring lo up: %w", err)
+		}
+		return m.mountNetNS("/proc/thread-self/ns/net")
+	})
+	if err != nil {
+		return fmt.Errorf("make network namespace: %w", err)
+	}
+	return nil
+}
+
+// mountNetNS mounts the network namespace with the given path on RunDir/netns.
+func (m *Monitor) mountNetNS(ns string) error {
+	path := m.netnsPath()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if err := unix.Mount(ns, path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", ns, path, err)
+	}
+	return nil
+}
+
+func (m *Monitor) removeNetNS() {
+	unix.Unmount(m.netnsPath(), unix.MNT_DETACH)
+	os.Remove(m.netnsPath())
+}
+
+// onOwnThread calls do on a thread that ends afterwards. It never takes the
+// process's first thread: that cannot end, and is what /proc/PID shows.
+func onOwnThread(do func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: see runtime.LockOSThread
+		if unix.Gettid() == unix.Getpid() {
+			defer runtime.UnlockOSThread()
+			result <- onOwnThread(do)
+			return
+		}
+		result <- do()
+	}()
+	return <-result
+}
+
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
+		return err
+	}
+	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
+}

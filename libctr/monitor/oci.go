@@ -1,0 +1,163 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/ctl"
+)
+
+// runtimeCall is one call of the OCI runtime.
+type runtimeCall struct {
+	args  []string   // the verb and what follows
+	stdio [3]uintptr // zero is /dev/null
+	extra []uintptr  // descriptors 3, 4, …
+}
+
+// call runs the OCI runtime with a container's standard input and output, and
+// waits for it. Where it fails, the error is what it wrote to its log.
+func (m *Monitor) call(c runtimeCall) error {
+	log := m.runPath("runtime-" + m.nextSerial() + ".log")
+	defer os.Remove(log)
+	args := append([]string{"--log", log, "--log-format", "json"}, c.args...)
+	files := append(c.stdio[:], c.extra...)
+	for i := range c.stdio {
+		if files[i] == 0 {
+			files[i] = uintptr(m.null)
+		}
+	}
+	code, err := m.runRuntime(args, files)
+	if err != nil || code == 0 {
+		return err
+	}
+	text := runtimeText(log)
+	if text == "" {
+		text = "it exited with " + strconv.Itoa(code) + " and said nothing"
+	}
+	return &runtimeError{runtime: m.cfg.Runtime.Name, verb: c.args[0], text: text}
+}
+
+// runtimeCommand runs the OCI runtime for a verb that needs no standard input and
+// output, nor anything in RunDir, which may be removed already.
+func (m *Monitor) runtimeCommand(args ...string) error {
+	out, err := m.tempOutput()
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	code, err := m.runRuntime(args, []uintptr{uintptr(m.null), uintptr(m.null), uintptr(out.fd)})
+	if err != nil || code == 0 {
+		return err
+	}
+	return &runtimeError{runtime: m.cfg.Runtime.Name, verb: args[0], text: out.tail()}
+}
+
+func (m *Monitor) runRuntime(args []string, files []uintptr) (code int, err error) {
+	r := m.cfg.Runtime
+	argv := append(append([]string{r.Path}, r.Args...), args...)
+	_, status, err := m.reap.spawn(r.Path, argv, &syscall.ProcAttr{Dir: "/", Env: m.env, Files: files})
+	if err != nil {
+		err = fmt.Errorf("run OCI runtime %s: %w", r.Path, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = hint.Add(err, "install it (sudo apt-get install %s), or choose another with --runtime", filepath.Base(r.Path))
+		}
+		return 0, err
+	}
+	return exitCode(<-status), nil
+}
+
+func (m *Monitor) nextSerial() string { return strconv.FormatUint(m.serial.Add(1), 10) }
+
+// runtimeError is a runtime's own word on why it failed.
+type runtimeError struct{ runtime, verb, text string }
+
+func (e *runtimeError) Error() string {
+	return fmt.Sprintf("OCI runtime %s: %s: %s", e.runtime, e.verb, e.text)
+}
+
+// runtimeText joins the errors in a runtime's log: JSON objects, one a line.
+func runtimeText(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	var texts []string
+	for line := range bytes.Lines(data) {
+		var entry struct{ Level, Msg string }
+		if err := json.Unmarshal(line, &entry); err != nil {
+			entry.Level, entry.Msg = "error", strings.TrimSpace(string(line))
+		}
+		if (entry.Level == "error" || entry.Level == "fatal") && entry.Msg != "" {
+			texts = append(texts, entry.Msg)
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// startError says why a process could not be started, with the exit code that
+// podman-run(1) gives it: 127 command not found, 126 it cannot be invoked, 125 anything before.
+func startError(err error, command string) error {
+	var re *runtimeError
+	if !errors.As(err, &re) {
+		return err
+	}
+	text := strings.ToLower(re.text)
+	switch {
+	case strings.Contains(text, "executable file") && strings.Contains(text, "not found"),
+		strings.Contains(text, "exec: ") && strings.Contains(text, "no such file or directory"),
+		strings.Contains(text, "exec `") && strings.Contains(text, "no such file or directory"):
+		return commandNotFound(command)
+	case strings.Contains(text, "open executable"),
+		strings.Contains(text, "exec") && strings.Contains(text, "permission denied"):
+		return commandNotExecutable(command)
+	}
+	return &ctl.RequestError{Text: re.Error(), Code: 126}
+}
+
+func commandNotFound(command string) error {
+	return &ctl.RequestError{Text: fmt.Sprintf("command %q not found in the image", command), Code: 127}
+}
+
+func commandNotExecutable(command string) error {
+	return &ctl.RequestError{Text: fmt.Sprintf("command %q cannot be executed: permission denied", command), Code: 126}
+}
+
+// shortPath is a name of a file in RunDir that fits into a socket's address (108
+// bytes) and that other programs of this user can use, as long as the monitor lives.
+func (m *Monitor) shortPath(name string) string {
+	return "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(m.runDir) + "/" + name
+}
+
+// runtimeEnv is the environment for programs that the monitor runs, without what
+// systemd meant for somebody else.
+func runtimeEnv(env []string) []string {
+	var out []string
+	for _, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "BERTH_LOCK_FD":
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func openDir(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return fd, nil
+}

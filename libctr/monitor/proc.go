@@ -1,0 +1,49 @@
+package monitor
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+func bootID() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b))
+}
+
+// procStat returns fields of /proc/PID/stat (proc(5)); ok is false without such a
+// process, or with its zombie only.
+func procStat(pid int) (ppid int, start uint64, ok bool) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0, false
+	}
+	f := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if len(f) < 20 || f[0][0] == 'Z' || f[0][0] == 'X' {
+		return 0, 0, false
+	}
+	ppid, _ = strconv.Atoi(string(f[1]))
+	start, err = strconv.ParseUint(string(f[19]), 10, 64)
+	return ppid, start, err == nil
+}
+
+// initAlive tells whether the process that the state names is there: the same
+// one, in the same boot.
+func initAlive(s *record.State) bool {
+	if s.Pid <= 0 || s.BootID != bootID() {
+		return false
+	}
+	_, start, ok := procStat(s.Pid)
+	return ok && start == s.PidStart
+}
+
+func readPid(path string) (int, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(data)))
+}

@@ -1,0 +1,110 @@
+package monitor
+
+import (
+	"sync"
+	"syscall"
+)
+
+// reaper is the only caller of wait4(2): the monitor is a subreaper, so that
+// processes which it did not start become its children too.
+type reaper struct {
+	born chan struct{} // has a token when there may be a child to wait for
+
+	mu    sync.Mutex // guards the fields below
+	want  map[int]chan syscall.WaitStatus
+	early map[int]syscall.WaitStatus // ended before somebody asked
+	calls int                        // runtime calls in progress: each may leave a child to be claimed
+}
+
+func newReaper() *reaper {
+	r := &reaper{
+		born:  make(chan struct{}, 1),
+		want:  make(map[int]chan syscall.WaitStatus),
+		early: make(map[int]syscall.WaitStatus),
+	}
+	go r.run()
+	return r
+}
+
+func (r *reaper) run() {
+	for {
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, 0, nil)
+		switch err {
+		case nil:
+			r.ended(pid, ws)
+		case syscall.ECHILD:
+			<-r.born
+		}
+	}
+}
+
+func (r *reaper) ended(pid int, ws syscall.WaitStatus) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.want[pid]; ok {
+		delete(r.want, pid)
+		c <- ws
+	} else if r.calls > 0 {
+		r.early[pid] = ws
+	}
+}
+
+// spawn starts a program. Its status comes through the channel, once.
+func (r *reaper) spawn(path string, argv []string, attr *syscall.ProcAttr) (int, <-chan syscall.WaitStatus, error) {
+	// Held across the fork, so that the child cannot end before it is known.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pid, err := syscall.ForkExec(path, argv, attr)
+	if err != nil {
+		return 0, nil, err
+	}
+	return pid, r.expect(pid), nil
+}
+
+// expect requires r.mu.
+func (r *reaper) expect(pid int) <-chan syscall.WaitStatus {
+	c := make(chan syscall.WaitStatus, 1)
+	r.want[pid] = c
+	select {
+	case r.born <- struct{}{}:
+	default:
+	}
+	return c
+}
+
+// begin announces a call that makes a process which will be claimed by its pid;
+// end is to be called after the claim.
+func (r *reaper) begin() (end func()) {
+	r.mu.Lock()
+	r.calls++
+	r.mu.Unlock()
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.calls--; r.calls == 0 {
+			clear(r.early)
+		}
+	}
+}
+
+// claim returns the channel of a process that became this one's child, or will.
+func (r *reaper) claim(pid int) <-chan syscall.WaitStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ws, ok := r.early[pid]; ok {
+		delete(r.early, pid)
+		c := make(chan syscall.WaitStatus, 1)
+		c <- ws
+		return c
+	}
+	return r.expect(pid)
+}
+
+// exitCode is the status as a shell says it: 128+n for signal n.
+func exitCode(ws syscall.WaitStatus) int {
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}

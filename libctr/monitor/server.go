@@ -1,0 +1,133 @@
+package monitor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/ctl"
+)
+
+// client is one connection.
+type client struct {
+	conn    *ctl.Conn
+	box     outbox
+	gone    chan struct{} // closed when the other side has closed the connection
+	removed chan struct{} // closed when it has answered exited with removed
+
+	// Written by its own requests only, before the monitor's end reads them (under Monitor.mu).
+	wants   [ctl.Stderr + 1]bool // attached streams, by number
+	gives   bool                 // its input goes to the container
+	gave    bool                 // it has given some, or the end
+	waits   bool                 // it is to get exited
+	owner   bool                 // it removes the container
+	starter bool                 // it started the container
+
+}
+
+func newClient(conn *ctl.Conn) *client {
+	return &client{conn: conn, box: outbox{conn: conn}, gone: make(chan struct{}), removed: make(chan struct{})}
+}
+
+// addClient begins to serve a connection.
+func (m *Monitor) addClient(c *client) {
+	m.mu.Lock()
+	m.clients[c] = struct{}{}
+	m.mu.Unlock()
+	go m.serve(c)
+}
+
+// accept serves the socket until it is closed.
+func (m *Monitor) accept(l *ctl.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		m.addClient(newClient(conn))
+	}
+}
+
+func (m *Monitor) serve(c *client) {
+	defer m.dropClient(c)
+	for {
+		p, err := c.conn.Recv()
+		if err != nil {
+			return
+		}
+		if p.JSON != nil {
+			m.request(c, p)
+			continue
+		}
+		closeFiles(p.Files)
+		if p.Stream == ctl.Stdin && c.gives {
+			c.gave = true
+			if len(p.Data) == 0 {
+				m.in.eof()
+			} else {
+				m.in.write(p.Data)
+			}
+		}
+	}
+}
+
+// dropClient forgets a client that has gone. What waits for it in its queue cannot be sent any more.
+func (m *Monitor) dropClient(c *client) {
+	if c.gave {
+		m.in.eof()
+	}
+	m.out.detach(c)
+	m.mu.Lock()
+	delete(m.clients, c)
+	m.mu.Unlock()
+	c.box.kill()
+	close(c.gone)
+}
+
+func (m *Monitor) request(c *client, p ctl.Packet) {
+	var r ctl.Request
+	if err := json.Unmarshal(p.JSON, &r); err != nil {
+		closeFiles(p.Files)
+		c.fail(fmt.Errorf("decode request: %w", err))
+		return
+	}
+	if r.Op != "start" && r.Op != "exec" {
+		closeFiles(p.Files)
+	}
+	m.handle(c, &r, p.Files)
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// event answers the client, after whatever was sent to it before.
+func (c *client) event(e ctl.Event) {
+	p, err := ctl.Encode(&e)
+	if err != nil {
+		return
+	}
+	c.box.push(p)
+}
+
+func (c *client) ok() { c.event(ctl.Event{Event: "ok"}) }
+
+// fail answers with an error, its hint, code and kind.
+func (c *client) fail(err error) { c.event(errorEvent(err)) }
+
+func errorEvent(err error) ctl.Event {
+	e := ctl.Event{Event: "error", Error: err.Error()}
+	var h *hint.Error
+	if errors.As(err, &h) {
+		e.Hint = h.Hint
+	}
+	var re *ctl.RequestError
+	if errors.As(err, &re) {
+		e.Code, e.Kind = re.Code, re.Kind
+	}
+	return e
+}

@@ -1,0 +1,231 @@
+package monitor
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// stop ends the container as the user asks: a signal, and SIGKILL to all that is
+// left after the time (0: at once, negative: never). It returns when the container
+// has ended, perhaps to be started again if restart is set.
+func (m *Monitor) stop(r *ctl.Request, restart bool) error {
+	m.mu.Lock()
+	if m.ended {
+		m.mu.Unlock()
+		return m.errNotRunning()
+	}
+	p := m.init
+	if p != nil {
+		if _, err := m.runningUnpaused(); err != nil && m.state.Status == record.Paused {
+			m.mu.Unlock()
+			return err
+		}
+	}
+	if m.restart = restart; restart {
+		m.state.StoppedBy = ""
+	} else {
+		m.state.StoppedBy = "user"
+	}
+	m.noteState()
+	if p == nil { // it waits for its restart
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
+	m.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	sig := syscall.Signal(r.Signal)
+	if sig == 0 {
+		sig = m.stopSignal()
+	}
+	m.end(p, sig, time.Duration(r.TimeoutMs)*time.Millisecond)
+	m.mu.Lock()
+	m.event("stop", nil)
+	m.mu.Unlock()
+	return nil
+}
+
+func (m *Monitor) handleRestart(c *client, r *ctl.Request) {
+	m.mu.Lock()
+	if m.ended {
+		m.mu.Unlock()
+		c.fail(m.errNotRunning())
+		return
+	}
+	m.restarters = append(m.restarters, c) // before the end, which may come at once
+	m.mu.Unlock()
+	if err := m.stop(r, true); err != nil {
+		m.mu.Lock()
+		for i, other := range m.restarters {
+			if other == c {
+				m.restarters = append(m.restarters[:i], m.restarters[i+1:]...)
+				break
+			}
+		}
+		m.mu.Unlock()
+		c.fail(err)
+	}
+}
+
+func (m *Monitor) stopSignal() syscall.Signal {
+	if m.cfg.StopSignal == 0 {
+		return syscall.SIGTERM
+	}
+	return syscall.Signal(m.cfg.StopSignal)
+}
+
+// end signals the container's init, and kills everything in it if it has not ended in time.
+func (m *Monitor) end(p *process, sig syscall.Signal, patience time.Duration) {
+	m.signalProcess(p, sig)
+	var late <-chan time.Time
+	if patience >= 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-p.exited:
+	case <-late:
+		m.kill(p)
+		<-p.exited
+	}
+}
+
+// kill ends every process of the container, frozen or not.
+func (m *Monitor) kill(p *process) {
+	m.signalAll(p, syscall.SIGKILL)
+	m.mu.Lock()
+	paused := m.state.Status == record.Paused
+	m.mu.Unlock()
+	if paused { // cgroup v1 delivers no signal to a frozen process
+		_ = m.runtimeCommand("resume", m.cfg.ID)
+	}
+}
+
+// endBySystem stops the container because the monitor was told to end (the
+// machine is shutting down).
+func (m *Monitor) endBySystem(p *process) {
+	m.end(p, m.stopSignal(), time.Duration(m.cfg.StopTimeout)*time.Second)
+}
+
+// signalProcess requires that m.mu is not held: the descriptor is closed under it.
+func (m *Monitor) signalProcess(p *process, sig syscall.Signal) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return p.signal(sig)
+}
+
+// signal is the user's request. A signal that ends containers turns the restart policy off, as podman's does.
+func (m *Monitor) signal(sig syscall.Signal, all bool) error {
+	if sig <= 0 || sig > 64 {
+		return fmt.Errorf("signal %d: there is no such signal", int(sig))
+	}
+	m.mu.Lock()
+	p, err := m.running()
+	if err != nil {
+		m.mu.Unlock()
+		return err
+	}
+	switch sig {
+	case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, m.stopSignal():
+		m.state.StoppedBy = "user"
+		m.noteState()
+	}
+	m.event("kill", map[string]string{"signal": strconv.Itoa(int(sig))})
+	m.mu.Unlock()
+	switch {
+	case sig == syscall.SIGKILL:
+		m.kill(p)
+	case all:
+		m.signalAll(p, sig)
+	default:
+		if err := m.signalProcess(p, sig); err != nil {
+			return m.errNotRunning()
+		}
+	}
+	return nil
+}
+
+// signalAll sends a signal to the container's init and to every process below it
+// or in its PID namespace.
+func (m *Monitor) signalAll(p *process, sig syscall.Signal) {
+	others := containerProcesses(p.pid)
+	m.signalProcess(p, sig)
+	for _, pid := range others {
+		syscall.Kill(pid, sig)
+	}
+}
+
+// containerProcesses lists the processes of a container besides its init.
+func containerProcesses(init int) []int {
+	if ns := pidNamespace(init); ns != "" && ns != pidNamespace(os.Getpid()) {
+		return processesWhere(init, func(pid int) bool { return pidNamespace(pid) == ns })
+	}
+	parents := make(map[int]int)
+	processesWhere(init, func(pid int) bool {
+		parents[pid], _, _ = procStat(pid)
+		return false
+	})
+	return processesWhere(init, func(pid int) bool {
+		for p := parents[pid]; p > 1; p = parents[p] {
+			if p == init {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func processesWhere(except int, is func(pid int) bool) []int {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	var pids []int
+	for _, name := range names {
+		if strings.Trim(name, "0123456789") != "" {
+			continue
+		}
+		if pid, err := strconv.Atoi(name); err == nil && pid != except && is(pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func pidNamespace(pid int) string {
+	ns, _ := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/pid")
+	return ns
+}
+
+// startTimeout kills the container after its --timeout. It requires m.mu.
+func (m *Monitor) startTimeout(p *process) {
+	if m.cfg.Timeout == 0 {
+		return
+	}
+	left := time.Until(m.state.StartedAt.Add(time.Duration(m.cfg.Timeout) * time.Second))
+	go func() {
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			m.mu.Lock()
+			m.state.StoppedBy = "timeout"
+			m.mu.Unlock()
+			m.kill(p)
+		case <-p.exited:
+		}
+	}()
+}
