@@ -76,10 +76,11 @@ SCRIPTS = $(shell git -c safe.directory='*' grep -lE '^\#!/(usr/bin/env |bin/)(b
 BATS    = $(shell git -c safe.directory='*' ls-files '*.bats' '*.bash')
 
 .PHONY: lint
-lint: deps-build deps-test ## gofmt, go vet and shellcheck
+lint: deps-build deps-test ## gofmt, go vet, staticcheck and shellcheck
 	@unformatted=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); \
 	  [ -z "$$unformatted" ] || { echo "gofmt would change:" $$unformatted; exit 1; }
 	$(GO) vet -tags "$(TAGS)" ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags "$(TAGS)" ./...
 	shellcheck -x -P SCRIPTDIR $(SCRIPTS)
 	shellcheck -x -P SCRIPTDIR -s bats $(BATS)
 
