@@ -35,6 +35,7 @@ const (
 	LockFile   = "lock"        // RunDir: flock(2), held by the monitor while it lives
 	SocketFile = "ctl.sock"    // RunDir: the monitor's socket, see package ctl
 	PidFile    = "pid"         // RunDir: written by the OCI runtime
+	NetNSFile  = "netns"       // RunDir: where the monitor mounts the network namespace it makes, for itself only
 )
 
 // Config is everything about a container that its creation decided.
@@ -169,6 +170,9 @@ type NetHelper struct {
 	Daemonizes bool `json:"daemonizes,omitempty"`
 	// HostFwd are JSON requests for {apisock}, one a published port.
 	HostFwd []json.RawMessage `json:"hostFwd,omitempty"`
+	// UDPRelay is what the monitor has relayed besides, because the helper cannot: arguments of
+	// `berth-monitor --udp-relay NETNS`, see package network/udprelay.
+	UDPRelay []string `json:"udpRelay,omitempty"`
 }
 
 // PortMapping is one published port. Ranges are written out, one mapping a port.
@@ -313,6 +317,9 @@ func write(path string, v any, durable bool) error {
 	}
 	return atomicfile.Write(path, data, 0o600, durable)
 }
+
+// ErrGone is returned where a container was removed while it was looked at.
+var ErrGone = fmt.Errorf("container was removed: %w", fs.ErrNotExist)
 
 // IsNotExist tells whether err says that a record is not there (any more).
 func IsNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
