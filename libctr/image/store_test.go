@@ -2,9 +2,11 @@ package image
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"go.podman.io/image/v5/types"
@@ -12,10 +14,26 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 )
 
-// The storage library runs this program again to unpack layers.
+// The storage library runs this program again to unpack layers. An ordinary user's tests run in
+// a user namespace, as the commands that change a store do.
 func TestMain(m *testing.M) {
 	if reexec.Init() {
 		return
+	}
+	if os.Geteuid() != 0 {
+		self, err := os.Executable()
+		argv := append([]string{"unshare", "--map-root-user", "--map-auto", "--mount", "--", self}, os.Args[1:]...)
+		path := ""
+		if err == nil {
+			path, err = exec.LookPath(argv[0])
+		}
+		if err == nil {
+			// As rootless.Setup does: the libraries look for these.
+			env := append(os.Environ(), "_CONTAINERS_USERNS_CONFIGURED=done", fmt.Sprintf("_CONTAINERS_ROOTLESS_UID=%d", os.Getuid()), fmt.Sprintf("_CONTAINERS_ROOTLESS_GID=%d", os.Getgid()))
+			err = syscall.Exec(path, argv, env)
+		}
+		fmt.Fprintln(os.Stderr, "enter a user namespace:", err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
@@ -30,9 +48,6 @@ type testStore struct {
 
 func newTestStore(t *testing.T) *testStore {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("these tests change a containers/storage store: run them as root, or in a user namespace (berth unshare)")
-	}
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	s := &testStore{root: filepath.Join(dir, "root")}
