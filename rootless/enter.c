@@ -305,13 +305,17 @@ static pid_t start_mapper(const char *program, unsigned id, char words[][24], in
 	return pid;
 }
 
-static int finish_mapper(const char *program, pid_t pid, int go, int err)
+static void release_mapper(int go)
+{
+	(void)!write(go, "x", 1); // its reader waits for this byte, and cannot have gone
+	close(go);
+}
+
+static int finish_mapper(const char *program, pid_t pid, int err)
 {
 	char said[256];
 	int status;
 	ssize_t n = 0, r;
-	(void)!write(go, "x", 1);
-	close(go);
 	while (n < (ssize_t)sizeof said - 1 && (r = read(err, said + n, sizeof said - 1 - n)) > 0)
 		n += r;
 	close(err);
@@ -392,10 +396,11 @@ static int create(void)
 		waitpid(g, NULL, 0);
 		return -1;
 	}
-	(void)!write(go[1], "x", 1); // both at once
-	if (finish_mapper("newuidmap", u, go[0], err[0]) != 0)
+	release_mapper(go[0]); // both at once
+	release_mapper(go[1]);
+	if (finish_mapper("newuidmap", u, err[0]) != 0)
 		result = -1;
-	if (finish_mapper("newgidmap", g, go[1], err[1]) != 0)
+	if (finish_mapper("newgidmap", g, err[1]) != 0)
 		result = -1;
 	if (result == 0 && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
 		return fail("become root of the user namespace: %s", strerror(errno));

@@ -43,7 +43,7 @@ func newHistoryCmd(f *engineFlags) *cobra.Command {
 			return printHistory(steps, o, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&o.format, "format", "", "`json` or a Go template")
+	cmd.Flags().StringVar(&o.format, "format", "", "`FORMAT`: json or a Go template")
 	cmd.Flags().BoolVarP(&o.human, "human", "H", true, "sizes and times as people read them")
 	cmd.Flags().BoolVar(&o.noTrunc, "no-trunc", false, "whole IDs and commands")
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "only IDs")

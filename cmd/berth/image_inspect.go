@@ -28,7 +28,7 @@ func newImageInspectCmd(f *engineFlags) *cobra.Command {
 			return inspectImages(e.ImageView(), args, format, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVarP(&format, "format", "f", "json", "`json` or a Go template")
+	cmd.Flags().StringVarP(&format, "format", "f", "json", "`FORMAT`: json or a Go template")
 	return cmd
 }
 

@@ -47,7 +47,7 @@ func newImagesCmd(f *engineFlags) *cobra.Command {
 	fl.BoolVar(&o.noTrunc, "no-trunc", false, "whole IDs")
 	fl.BoolVar(&o.history, "history", false, "show the names that images had")
 	fl.StringArrayVarP(&o.filters, "filter", "f", nil, "only images that pass: after, since, before, until, containers, dangling, digest, id, intermediate, label, manifest, readonly, reference (repeatable)")
-	fl.StringVar(&o.format, "format", "", "`json` or a Go template")
+	fl.StringVar(&o.format, "format", "", "`FORMAT`: json or a Go template")
 	fl.StringVar(&o.sort, "sort", "created", "created, id, repository, size or tag")
 	return cmd
 }

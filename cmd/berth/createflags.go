@@ -1,0 +1,447 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/spec"
+	"github.com/berth-containers/berth/network"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.podman.io/common/pkg/config"
+)
+
+// createFlags are the flags of create and run, as they were given; options turns them into what the engine takes.
+type createFlags struct {
+	name, hostname, user, workdir, umask, cidfile         string
+	entrypoint, pull, platform, os, arch, variant         string
+	interactive, tty, rm, readOnly, readOnlyTmpfs         bool
+	init, privileged, publishAll, quiet                   bool
+	noHealth, noHosts, envHost, httpProxy, unsetenvAll    bool
+	initPath, stopSignal, restart, logDriver, imageVolume string
+	stopTimeout, timeout                                  uint
+	env, envFile, label, labelFile, annotation, unsetenv  []string
+	volume, mount, tmpfs, publish, networks, expose       []string
+	dns, dnsSearch, dnsOption, addHost, groupAdd          []string
+	capAdd, capDrop, securityOpt, ulimit, logOpt          []string
+	device, sysctl                                        []string
+	memory, memorySwap, memoryReservation, cpus, shmSize  string
+	cpusetCpus, cpusetMems                                string
+	cpuShares, cpuPeriod                                  uint64
+	cpuQuota, pidsLimit                                   int64
+	oomScoreAdj                                           int
+	userns, pid, ipc, uts, cgroupns                       string
+	healthCmd, healthInterval, healthTimeout, healthStart string
+	healthRetries                                         int
+	healthOnFailure                                       string
+	registry                                              registryFlags
+	retry                                                 uint
+}
+
+// bind adds the flags that create and run share; names and meanings are podman's.
+func (f *createFlags) bind(fs *pflag.FlagSet) {
+	fs.SetInterspersed(false)
+	fs.Bool("help", false, "show this help") // without its shorthand, which is --hostname's
+	fs.StringVar(&f.name, "name", "", "name of the container")
+	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name inside (default the ID's first 12 digits)")
+	fs.StringVarP(&f.user, "user", "u", "", "USER[:GROUP] to run as, names or numbers")
+	fs.StringVarP(&f.workdir, "workdir", "w", "", "working directory inside")
+	fs.StringVar(&f.umask, "umask", "", "umask inside, octal (default 0022)")
+	fs.StringVar(&f.cidfile, "cidfile", "", "write the container's ID to this new file")
+	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's entrypoint: a program or a JSON array")
+	fs.BoolVarP(&f.interactive, "interactive", "i", false, "keep standard input open")
+	fs.BoolVarP(&f.tty, "tty", "t", false, "give it a terminal")
+	fs.BoolVar(&f.rm, "rm", false, "remove the container when it ends")
+	fs.BoolVar(&f.readOnly, "read-only", false, "make its root file system read-only")
+	fs.BoolVar(&f.readOnlyTmpfs, "read-only-tmpfs", true, "with --read-only, keep /run, /tmp and /var/tmp writable")
+	fs.BoolVar(&f.init, "init", false, "run an init program as PID 1 that forwards signals and reaps processes")
+	fs.StringVar(&f.initPath, "init-path", "", "that program (default catatonit or tini)")
+	fs.BoolVar(&f.privileged, "privileged", false, "drop the confinement: all capabilities and devices that the user has")
+	fs.StringVar(&f.restart, "restart", "no", "restart policy: no, always, on-failure[:N], unless-stopped")
+	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stops it (default the image's, or SIGTERM)")
+	fs.UintVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL")
+	fs.UintVar(&f.timeout, "timeout", 0, "seconds after which it is stopped (default never)")
+
+	fs.StringArrayVarP(&f.env, "env", "e", nil, "NAME=VALUE, NAME or PREFIX* of the host's environment (repeatable)")
+	fs.StringArrayVar(&f.envFile, "env-file", nil, "file with a variable a line (repeatable)")
+	fs.BoolVar(&f.envHost, "env-host", false, "take the host's whole environment")
+	fs.BoolVar(&f.httpProxy, "http-proxy", true, "pass the host's proxy variables on")
+	fs.StringArrayVar(&f.unsetenv, "unsetenv", nil, "variable to leave out (repeatable)")
+	fs.BoolVar(&f.unsetenvAll, "unsetenv-all", false, "leave out every default and image variable")
+	fs.StringArrayVarP(&f.label, "label", "l", nil, "label NAME=VALUE (repeatable)")
+	fs.StringArrayVar(&f.labelFile, "label-file", nil, "file with a label a line (repeatable)")
+	fs.StringArrayVar(&f.annotation, "annotation", nil, "OCI annotation NAME=VALUE (repeatable)")
+
+	fs.StringArrayVarP(&f.volume, "volume", "v", nil, "[SOURCE:]DESTINATION[:OPTIONS] (repeatable)")
+	fs.StringArrayVar(&f.mount, "mount", nil, "type=bind|volume|tmpfs,KEY=VALUE,… (repeatable)")
+	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "DESTINATION[:OPTIONS] (repeatable)")
+	fs.StringVar(&f.imageVolume, "image-volume", "anonymous", "what becomes of the image's volumes: anonymous, tmpfs, ignore")
+	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm (default 64m)")
+	fs.StringArrayVar(&f.device, "device", nil, "HOST[:PATH][:rwm] (repeatable)")
+
+	fs.StringArrayVar(&f.networks, "network", nil, "none, host, container:NAME, private, ns:PATH, pasta[:OPTIONS], slirp4netns[:OPTIONS]")
+	fs.StringArrayVar(&f.networks, "net", nil, "the same as --network")
+	_ = fs.MarkHidden("net")
+	fs.StringArrayVarP(&f.publish, "publish", "p", nil, "[[IP:][HOSTPORT]:]PORT[/tcp|udp] (repeatable)")
+	fs.BoolVarP(&f.publishAll, "publish-all", "P", false, "publish every port that the image exposes")
+	fs.StringArrayVar(&f.expose, "expose", nil, "port or range that --publish-all publishes too (repeatable)")
+	fs.StringArrayVar(&f.dns, "dns", nil, "DNS server, or none to leave resolv.conf alone (repeatable)")
+	fs.StringArrayVar(&f.dnsSearch, "dns-search", nil, "DNS search domain (repeatable)")
+	fs.StringArrayVar(&f.dnsOption, "dns-option", nil, "option in resolv.conf (repeatable)")
+	fs.StringArrayVar(&f.dnsOption, "dns-opt", nil, "the same as --dns-option")
+	_ = fs.MarkHidden("dns-opt")
+	fs.StringArrayVar(&f.addHost, "add-host", nil, "NAME:IP for /etc/hosts; host-gateway stands for the host (repeatable)")
+	fs.BoolVar(&f.noHosts, "no-hosts", false, "leave the image's /etc/hosts alone")
+
+	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "capability to add (repeatable)")
+	fs.StringArrayVar(&f.capDrop, "cap-drop", nil, "capability to drop (repeatable)")
+	fs.StringArrayVar(&f.securityOpt, "security-opt", nil, "security option (repeatable)")
+	fs.StringArrayVar(&f.groupAdd, "group-add", nil, "supplementary group (repeatable)")
+	fs.StringArrayVar(&f.ulimit, "ulimit", nil, "NAME=SOFT[:HARD], or host (repeatable)")
+	fs.StringArrayVar(&f.sysctl, "sysctl", nil, "NAME=VALUE (repeatable)")
+	fs.StringVar(&f.userns, "userns", "", "user namespace: host, keep-id[:uid=N,gid=N], nomap")
+	fs.StringVar(&f.pid, "pid", "", "PID namespace: private, host, container:NAME, ns:PATH")
+	fs.StringVar(&f.ipc, "ipc", "", "IPC namespace: private, host, container:NAME, ns:PATH")
+	fs.StringVar(&f.uts, "uts", "", "UTS namespace: private, host, container:NAME, ns:PATH")
+	fs.StringVar(&f.cgroupns, "cgroupns", "", "cgroup namespace: private, host, container:NAME, ns:PATH")
+
+	fs.StringVarP(&f.memory, "memory", "m", "", "limit of memory: 512m")
+	fs.StringVar(&f.memorySwap, "memory-swap", "", "limit of memory and swap, -1 for none (default twice --memory)")
+	fs.StringVar(&f.memoryReservation, "memory-reservation", "", "soft limit of memory")
+	fs.StringVar(&f.cpus, "cpus", "", "number of CPUs: 1.5")
+	fs.Uint64VarP(&f.cpuShares, "cpu-shares", "c", 0, "CPU weight against other containers")
+	fs.Uint64Var(&f.cpuPeriod, "cpu-period", 0, "CFS period, microseconds")
+	fs.Int64Var(&f.cpuQuota, "cpu-quota", 0, "CFS quota, microseconds")
+	fs.StringVar(&f.cpusetCpus, "cpuset-cpus", "", "CPUs it may use: 0-2,4")
+	fs.StringVar(&f.cpusetMems, "cpuset-mems", "", "memory nodes it may use")
+	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "limit of processes, -1 for none (default 2048)")
+	fs.IntVar(&f.oomScoreAdj, "oom-score-adj", 0, "how readily the kernel kills it for memory, -1000 to 1000")
+
+	fs.StringVar(&f.logDriver, "log-driver", "", "k8s-file, json-file, passthrough or none (default k8s-file)")
+	fs.StringArrayVar(&f.logOpt, "log-opt", nil, "path=, max-size=, max-file= or tag= (repeatable)")
+	fs.StringVar(&f.healthCmd, "health-cmd", "", "command that tells whether it is well, or none")
+	fs.StringVar(&f.healthInterval, "health-interval", "", "time between checks, or disable (default 30s)")
+	fs.StringVar(&f.healthTimeout, "health-timeout", "", "time a check may take (default 30s)")
+	fs.StringVar(&f.healthStart, "health-start-period", "", "time in which failed checks do not count")
+	fs.IntVar(&f.healthRetries, "health-retries", 3, "failed checks in a row that make it unhealthy")
+	fs.StringVar(&f.healthOnFailure, "health-on-failure", "", "what then happens: none, kill, restart, stop")
+	fs.BoolVar(&f.noHealth, "no-healthcheck", false, "run no health check")
+
+	fs.StringVar(&f.pull, "pull", "missing", "when to pull the image: always, missing, never, newer")
+	fs.StringVar(&f.platform, "platform", "", "OS/ARCH[/VARIANT] of the image")
+	fs.StringVar(&f.os, "os", "", "operating system of the image")
+	fs.StringVar(&f.arch, "arch", "", "architecture of the image")
+	fs.StringVar(&f.variant, "variant", "", "variant of the architecture")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "do not show the progress of a pull")
+	fs.UintVar(&f.retry, "retry", 3, "times to try a failed pull again")
+	f.registry.bind(fs)
+}
+
+// options checks the flags and turns them into the engine's.
+func (f *createFlags) options(cmd *cobra.Command, e *libctr.Engine, args []string) (o libctr.CreateOptions, err error) {
+	conf, err := e.Config()
+	if err != nil {
+		return o, err
+	}
+	given := cmd.Flags().Changed
+	o = libctr.CreateOptions{
+		Name: f.name, Image: args[0], Args: args[1:], User: f.user, GroupAdd: f.groupAdd, Interactive: f.interactive, AutoRemove: f.rm,
+		Init: f.init || conf.Containers.Init, InitPath: f.initPath, Timeout: f.timeout, UserNS: f.userns, IDFile: f.cidfile, Secure: f.securityOpt,
+	}
+	o.Spec.ReadOnly, o.Spec.Terminal, o.Spec.Privileged = f.readOnly || conf.Containers.ReadOnly, f.tty, f.privileged
+	o.Spec.Hostname, o.Spec.WorkingDir = f.hostname, f.workdir
+	if f.rm && f.restart != "no" && f.restart != "" {
+		return o, errors.New("--rm and --restart exclude each other")
+	}
+	if given("entrypoint") {
+		o.Entrypoint = spec.ParseEntrypoint(f.entrypoint)
+	}
+	for _, stage := range []func(*cobra.Command, *config.Config, *libctr.CreateOptions) error{
+		f.pullOptions, f.environment, f.storage, f.network, f.security, f.resources, f.life,
+	} {
+		if err := stage(cmd, conf, &o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func (f *createFlags) pullOptions(cmd *cobra.Command, _ *config.Config, o *libctr.CreateOptions) (err error) {
+	if o.Pull.Policy, err = image.ParsePolicy(f.pull); err != nil {
+		return err
+	}
+	if o.Pull.Platform, err = platform(f.platform, f.os, f.arch, f.variant); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("retry") {
+		o.Pull.Retries = &f.retry
+	}
+	o.Pull.RegistryOptions, err = f.registry.options(cmd)
+	if !f.quiet {
+		o.Progress = cmd.ErrOrStderr()
+	}
+	return err
+}
+
+func (f *createFlags) environment(_ *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
+	host := os.Environ()
+	o.Env = spec.EnvOptions{Defaults: conf.Containers.Env.Get(), Unset: f.unsetenv, UnsetAll: f.unsetenvAll}
+	switch {
+	case f.envHost || conf.Containers.EnvHost:
+		o.Env.Host = host
+	case f.httpProxy && conf.Containers.HTTPProxy:
+		o.Env.Host = spec.ProxyEnv(host)
+	}
+	for _, path := range f.envFile {
+		vars, err := spec.ReadEnvFile(path, host)
+		if err != nil {
+			return err
+		}
+		o.Env.Files = append(o.Env.Files, vars...)
+	}
+	if o.Env.Flags, err = spec.ParseEnv(f.env, host); err != nil {
+		return err
+	}
+	o.Labels = map[string]string{}
+	for _, path := range f.labelFile {
+		labels, err := spec.ReadLabelFile(path)
+		if err != nil {
+			return err
+		}
+		for k, v := range labels {
+			o.Labels[k] = v
+		}
+	}
+	labels, err := spec.ParseLabels("--label", f.label)
+	if err != nil {
+		return err
+	}
+	for k, v := range labels {
+		o.Labels[k] = v
+	}
+	o.Spec.Annotations, err = spec.ParseLabels("--annotation", append(conf.Containers.Annotations.Get(), f.annotation...))
+	return err
+}
+
+func (f *createFlags) storage(_ *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
+	o.Mounts = spec.MountOptions{
+		Volumes: append(conf.Volumes(), f.volume...), Mounts: append(conf.Mounts(), f.mount...), Tmpfs: f.tmpfs, ImagePolicy: f.imageVolume,
+		ReadOnlyTmpfs: o.Spec.ReadOnly && f.readOnlyTmpfs,
+	}
+	if size := f.shmSize; size != "" {
+		if o.Spec.ShmSize, err = spec.ParseSize("--shm-size", size); err != nil {
+			return err
+		}
+	} else if conf.Containers.ShmSize != "" {
+		if o.Spec.ShmSize, err = spec.ParseSize("shm_size of containers.conf", conf.Containers.ShmSize); err != nil {
+			return err
+		}
+	}
+	for _, v := range append(conf.Containers.Devices.Get(), f.device...) {
+		d, err := spec.ParseDevice(v)
+		if err != nil {
+			return err
+		}
+		found, err := spec.StatDevice(d)
+		if err != nil {
+			return err
+		}
+		o.Spec.Devices = append(o.Spec.Devices, found...)
+	}
+	if f.privileged {
+		all, err := spec.ListDevices()
+		if err != nil {
+			return err
+		}
+		o.Spec.Devices = append(all, o.Spec.Devices...)
+	}
+	return nil
+}
+
+func (f *createFlags) network(_ *cobra.Command, conf *config.Config, o *libctr.CreateOptions) error {
+	if len(f.networks) > 1 {
+		return hint.Add(errors.New("--network was given twice: several networks need bridge networks, which this version does not have"), "give one --network")
+	}
+	word := ""
+	if len(f.networks) == 1 {
+		word = f.networks[0]
+	} else if n := conf.Containers.NetNS; n != "private" && n != "bridge" {
+		word = n
+	}
+	mode, err := network.ParseMode(word)
+	if err != nil {
+		return fmt.Errorf("--network: %w", err)
+	}
+	ports, err := network.ParsePublish(f.publish)
+	if err != nil {
+		return err
+	}
+	o.PublishAll, o.Expose, o.NoHosts = f.publishAll, f.expose, f.noHosts || conf.Containers.NoHosts
+	if o.NoHosts && len(f.addHost) > 0 {
+		return errors.New("--no-hosts and --add-host exclude each other")
+	}
+	if _, err := network.ParseExposed(f.expose); err != nil {
+		return err
+	}
+	o.Network = network.Options{Mode: mode, Ports: ports, DNS: f.dns, DNSSearch: f.dnsSearch, DNSOptions: f.dnsOption, AddHosts: f.addHost}
+	for _, d := range []struct {
+		to   *[]string
+		conf []string
+	}{
+		{&o.Network.DNS, conf.Containers.DNSServers.Get()}, {&o.Network.DNSSearch, conf.Containers.DNSSearches.Get()}, {&o.Network.DNSOptions, conf.Containers.DNSOptions.Get()},
+	} {
+		if len(*d.to) == 0 {
+			*d.to = d.conf
+		}
+	}
+	return nil
+}
+
+func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
+	s := &o.Spec
+	s.Umask = f.umask
+	if s.Umask == "" {
+		s.Umask = conf.Containers.Umask
+	}
+	s.DefaultCaps = conf.Containers.DefaultCapabilities.Get()
+	if s.CapAdd, err = spec.ParseCaps("--cap-add", f.capAdd); err != nil {
+		return err
+	}
+	if s.CapDrop, err = spec.ParseCaps("--cap-drop", f.capDrop); err != nil {
+		return err
+	}
+	if s.Security, err = spec.ParseSecurity(f.securityOpt); err != nil {
+		return err
+	}
+	if s.Security.Seccomp == "" && conf.Containers.SeccompProfile != config.SeccompDefaultPath {
+		s.Security.Seccomp = conf.Containers.SeccompProfile
+	}
+	if err := s.Security.ReadSeccomp(); err != nil {
+		return err
+	}
+	host, err := spec.ReadHost()
+	if err != nil {
+		return err
+	}
+	if s.Ulimits, err = spec.ParseUlimits(append(conf.Containers.DefaultUlimits.Get(), f.ulimit...), host); err != nil {
+		return err
+	}
+	if s.Sysctls, err = spec.ParseSysctls(append(conf.Containers.DefaultSysctls.Get(), f.sysctl...)); err != nil {
+		return err
+	}
+	if s.UserNS, err = spec.ParseUserNS(f.userns); err != nil {
+		return err
+	}
+	for _, ns := range []struct {
+		flag, value string
+		to          *spec.Namespace
+	}{{"--pid", f.pid, &s.PID}, {"--ipc", f.ipc, &s.IPC}, {"--uts", f.uts, &s.UTS}, {"--cgroupns", f.cgroupns, &s.CgroupNS}} {
+		if *ns.to, err = spec.ParseNamespace(ns.flag, ns.value); err != nil {
+			return err
+		}
+	}
+	if cmd.Flags().Changed("oom-score-adj") {
+		if f.oomScoreAdj < -1000 || f.oomScoreAdj > 1000 {
+			return fmt.Errorf("--oom-score-adj %d: must be from -1000 to 1000", f.oomScoreAdj)
+		}
+		s.OOMScoreAdj = &f.oomScoreAdj
+	}
+	return nil
+}
+
+func (f *createFlags) resources(cmd *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
+	r := &o.Spec.Resources
+	for _, v := range []struct {
+		flag, value string
+		to          *int64
+	}{{"--memory", f.memory, &r.Memory}, {"--memory-reservation", f.memoryReservation, &r.MemoryReservation}} {
+		if v.value == "" {
+			continue
+		}
+		if *v.to, err = spec.ParseSize(v.flag, v.value); err != nil {
+			return err
+		}
+	}
+	if f.memorySwap != "" {
+		if r.MemorySwap, err = spec.ParseMemorySwap(f.memorySwap); err != nil {
+			return err
+		}
+	}
+	if f.cpus != "" {
+		if r.NanoCPUs, err = spec.ParseCPUs(f.cpus); err != nil {
+			return err
+		}
+	}
+	for _, v := range []struct {
+		flag, value string
+		to          *string
+	}{{"--cpuset-cpus", f.cpusetCpus, &r.CpusetCpus}, {"--cpuset-mems", f.cpusetMems, &r.CpusetMems}} {
+		if v.value == "" {
+			continue
+		}
+		if *v.to, err = spec.ParseCPUSet(v.flag, v.value); err != nil {
+			return err
+		}
+	}
+	r.CPUShares, r.CPUPeriod, r.CPUQuota = f.cpuShares, f.cpuPeriod, f.cpuQuota
+	if conf.Containers.PidsLimit != spec.DefaultPids {
+		r.PidsLimit = conf.Containers.PidsLimit // what was not asked for is no reason to warn where it cannot be had
+	}
+	if cmd.Flags().Changed("pids-limit") {
+		if r.PidsLimit = f.pidsLimit; r.PidsLimit == 0 {
+			r.PidsLimit = -1 // podman-run(1): 0 is no limit
+		}
+	}
+	return nil
+}
+
+// life is what happens while the container runs and when it ends.
+func (f *createFlags) life(cmd *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
+	if o.Restart, err = spec.ParseRestart(f.restart); err != nil {
+		return err
+	}
+	if f.stopSignal != "" {
+		if o.StopSignal, err = spec.ParseSignal(f.stopSignal); err != nil {
+			return fmt.Errorf("--stop-signal: %w", err)
+		}
+	}
+	if cmd.Flags().Changed("stop-timeout") {
+		o.StopTimeout = &f.stopTimeout
+	}
+	driver := f.logDriver
+	if driver == "" && conf.Containers.LogDriver != "journald" { // the default of a build for systemd; Berth's is k8s-file
+		driver = conf.Containers.LogDriver
+	}
+	opts := f.logOpt
+	if conf.Containers.LogSizeMax > 0 && !strings.Contains(strings.Join(opts, " "), "max-size=") {
+		opts = append([]string{"max-size=" + strconv.FormatInt(conf.Containers.LogSizeMax, 10)}, opts...)
+	}
+	if o.Log, err = spec.ParseLog(driver, opts); err != nil {
+		return err
+	}
+	o.Health = spec.HealthFlags{None: f.noHealth, Interval: f.healthInterval, Timeout: f.healthTimeout, StartPeriod: f.healthStart, OnFailure: f.healthOnFailure}
+	if cmd.Flags().Changed("health-cmd") {
+		o.Health.Cmd = &f.healthCmd
+	}
+	if cmd.Flags().Changed("health-retries") {
+		o.Health.Retries = &f.healthRetries
+	}
+	return nil
+}
+
+// platform joins --platform and its parts.
+func platform(whole, osName, arch, variant string) (p image.Platform, err error) {
+	if whole != "" {
+		if osName != "" || arch != "" || variant != "" {
+			return p, errors.New("--platform excludes --os, --arch and --variant")
+		}
+		return image.ParsePlatform(whole)
+	}
+	return image.Platform{OS: osName, Architecture: arch, Variant: variant}, nil
+}

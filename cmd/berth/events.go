@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+	"github.com/spf13/cobra"
+	"go.podman.io/common/pkg/report"
+)
+
+type eventsFlags struct {
+	stream               bool
+	since, until, format string
+	filters              []string
+}
+
+func newEventsCmd(e *engineFlags) *cobra.Command {
+	var f eventsFlags
+	cmd := &cobra.Command{
+		Use:     "events [options]",
+		Short:   "Show what happens to containers",
+		Example: "berth events --since 10m --stream=false",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			path := engine.EventsLog()
+			if path == "" {
+				return hint.Add(errors.New("events: there is no log of them with --events-backend none"), "use --events-backend file")
+			}
+			return showEvents(cmd, path, f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.stream, "stream", true, "go on with what comes")
+	cmd.Flags().StringVar(&f.since, "since", "", "from this time on, as in logs")
+	cmd.Flags().StringVar(&f.until, "until", "", "up to this time")
+	cmd.Flags().StringVar(&f.format, "format", "", "json, or a Go template")
+	cmd.Flags().StringArrayVarP(&f.filters, "filter", "f", nil, "KEY=VALUE: container, image, event, type, label (repeatable)")
+	return cmd
+}
+
+// showEvents prints the log's events that match, and then, unless --stream=false, those that come.
+func showEvents(cmd *cobra.Command, path string, f eventsFlags) error {
+	var since, until time.Time
+	var err error
+	if f.since != "" {
+		if since, err = parseTime(f.since); err != nil {
+			return fmt.Errorf("--since: %w", err)
+		}
+	} else if f.stream {
+		since = time.Now() // podman-events(1): without --since only what comes
+	}
+	if f.until != "" {
+		if until, err = parseTime(f.until); err != nil {
+			return fmt.Errorf("--until: %w", err)
+		}
+	}
+	match, err := eventFilter(f.filters)
+	if err != nil {
+		return err
+	}
+	print, err := eventPrinter(cmd.OutOrStdout(), f.format)
+	if err != nil {
+		return err
+	}
+	var file *os.File
+	for {
+		file, err = os.Open(path)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) || !f.stream {
+			break
+		}
+		if !pauseUntil(cmd, until) {
+			return nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	in := bufio.NewReader(file)
+	var partial string
+	for {
+		line, err := in.ReadString('\n')
+		partial += line
+		if err == io.EOF {
+			if !f.stream || !pauseUntil(cmd, until) {
+				return nil
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var ev libctr.Event
+		ok := json.Unmarshal([]byte(partial), &ev) == nil
+		partial = ""
+		if !ok || ev.Time.Before(since) || !match(ev) {
+			continue
+		}
+		if !until.IsZero() && ev.Time.After(until) {
+			return nil
+		}
+		if err := print(ev); err != nil {
+			return err
+		}
+	}
+}
+
+// pauseUntil waits a little; it returns false when the command is interrupted, or until has passed.
+func pauseUntil(cmd *cobra.Command, until time.Time) bool {
+	if !until.IsZero() && time.Now().After(until) {
+		return false
+	}
+	select {
+	case <-cmd.Context().Done():
+		return false
+	case <-time.After(200 * time.Millisecond):
+		return true
+	}
+}
+
+func eventPrinter(out io.Writer, format string) (func(libctr.Event) error, error) {
+	switch {
+	case format == "":
+		return func(ev libctr.Event) error {
+			_, err := fmt.Fprintf(out, "%s %s %s %s (image=%s, name=%s)\n", ev.Time.Local().Format("2006-01-02 15:04:05.999999999 -0700 MST"), ev.Type, ev.Status, ev.ID, ev.Image, ev.Name)
+			return err
+		}, nil
+	case report.IsJSON(format):
+		return func(ev libctr.Event) error { return json.NewEncoder(out).Encode(ev) }, nil
+	}
+	t, err := report.New(out, "events").Parse(report.OriginUser, format)
+	if err != nil {
+		return nil, fmt.Errorf("--format: %w", err)
+	}
+	return func(ev libctr.Event) error {
+		if err := t.Execute([]libctr.Event{ev}); err != nil {
+			return fmt.Errorf("--format: %w", err)
+		}
+		return t.Flush()
+	}, nil
+}
+
+func eventFilter(filters []string) (func(libctr.Event) bool, error) {
+	byKey := map[string][]string{}
+	for _, f := range filters {
+		k, v, ok := strings.Cut(f, "=")
+		switch k {
+		case "container", "image", "event", "type", "label":
+		default:
+			ok = false
+		}
+		if !ok {
+			return nil, fmt.Errorf("--filter %q: write KEY=VALUE, with the key container, image, event, type or label", f)
+		}
+		byKey[k] = append(byKey[k], v)
+	}
+	return func(ev libctr.Event) bool {
+		for k, values := range byKey {
+			hit := false
+			for _, v := range values {
+				switch k {
+				case "container":
+					hit = hit || ev.Name == v || strings.HasPrefix(ev.ID, v)
+				case "image":
+					hit = hit || strings.Contains(ev.Image, v)
+				case "event":
+					hit = hit || ev.Status == v
+				case "type":
+					hit = hit || ev.Type == v
+				case "label":
+					lk, lv, has := strings.Cut(v, "=")
+					got, ok := ev.Attributes[lk]
+					hit = hit || ok && (!has || got == lv)
+				}
+			}
+			if !hit {
+				return false
+			}
+		}
+		return true
+	}, nil
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+)
+
+// exitError carries an exit code that is not an error of Berth's: the container's own,
+// or a command's answer (image exists). Nothing is printed for it but Err, if there is one.
+type exitError struct {
+	Code int
+	Err  error
+}
+
+func (e *exitError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+func (e *exitError) Unwrap() error { return e.Err }
+
+// exitCode is the one place that knows exit codes; they are those of podman-run(1), "Exit Status".
+func exitCode(err error) int {
+	var exit *exitError
+	var failed *libctr.StartError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.Code
+	case errors.As(err, &failed):
+		return failed.Code
+	case errors.Is(err, libctr.ErrCommandNotExecutable):
+		return 126
+	case errors.Is(err, libctr.ErrCommandNotFound):
+		return 127
+	default:
+		return 125
+	}
+}
+
+// reportError prints an error, and on a line of its own each step that mends it.
+func reportError(err error) {
+	var exit *exitError
+	if errors.As(err, &exit) && exit.Err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "Error: %s\n", strings.TrimSpace(err.Error()))
+	for _, h := range hints(err) {
+		fmt.Fprintf(os.Stderr, "Hint: %s\n", h)
+	}
+}
+
+func hints(err error) []string {
+	var all []string
+	var walk func(error)
+	walk = func(err error) {
+		if h, ok := err.(*hint.Error); ok && h.Hint != "" {
+			all = append(all, h.Hint)
+		}
+		switch u := err.(type) {
+		case interface{ Unwrap() error }:
+			if next := u.Unwrap(); next != nil {
+				walk(next)
+			}
+		case interface{ Unwrap() []error }:
+			for _, next := range u.Unwrap() {
+				walk(next)
+			}
+		}
+	}
+	walk(err)
+	if len(all) > 1 {
+		all = all[:1] // the outermost knows most of what the user did
+	}
+	return all
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+
+	"encoding/json"
+	"github.com/spf13/cobra"
+	"go.podman.io/common/pkg/report"
+	"go.yaml.in/yaml/v3"
+)
+
+func newInfoCmd(e *engineFlags) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "info [options]",
+		Short:   "Show what Berth works on and with",
+		Example: "berth info --format '{{.Host.OCIRuntime.Name}}'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			info, err := engine.Info(cmd.Context())
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			switch {
+			case report.IsJSON(format):
+				return printJSON(out, info)
+			case format != "":
+				t, err := report.New(out, "info").Parse(report.OriginUser, format)
+				if err != nil {
+					return fmt.Errorf("--format: %w", err)
+				}
+				defer t.Flush()
+				return wrapf(t.Execute([]any{info}), "--format")
+			}
+			data, err := json.Marshal(info) // the names in YAML are those in JSON
+			if err != nil {
+				return err
+			}
+			var tree yaml.Node
+			if err := yaml.Unmarshal(data, &tree); err != nil {
+				return err
+			}
+			blockStyle(&tree)
+			enc := yaml.NewEncoder(out)
+			enc.SetIndent(2)
+			return enc.Encode(&tree)
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template with podman's fields")
+	return cmd
+}
+
+// blockStyle has a tree read from JSON written as YAML is by hand.
+func blockStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, c := range n.Content {
+		blockStyle(c)
+	}
+}

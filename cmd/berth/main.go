@@ -1,0 +1,29 @@
+// Command berth is a rootless, daemonless container engine: see docs/architecture.md.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/berth-containers/berth/rootless"
+	"go.podman.io/storage/pkg/reexec"
+)
+
+func main() {
+	if reexec.Init() { // the storage library runs this program again as its helpers
+		return
+	}
+	if err := rootless.Setup(); err != nil {
+		reportError(err)
+		os.Exit(exitCode(err))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := newRootCmd(os.Args).ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		reportError(err)
+	}
+	os.Exit(exitCode(err))
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/rootless"
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+)
+
+// engineFlags are the global flags; each command opens its engine with them.
+type engineFlags struct {
+	argv     []string
+	opts     libctr.Options
+	logLevel string
+	noOut    bool
+}
+
+// open prepares the engine for a command. Where the command has entered the user
+// namespace it first finishes what killed commands left undone.
+func (f *engineFlags) open(ctx context.Context) (*libctr.Engine, error) {
+	f.opts.Command = f.argv
+	f.opts.Log = slog.Default()
+	e, err := libctr.Open(ctx, f.opts)
+	if err != nil {
+		return nil, err
+	}
+	if os.Geteuid() == 0 && rootless.MustEnter(f.argv) {
+		if w := rootless.WarnSingleID(); w != "" {
+			slog.Warn(w)
+		}
+		if _, err := e.Recover(ctx); err != nil {
+			slog.Warn("finish what a killed command left undone; see: berth system check --repair", "error", err)
+		}
+	}
+	return e, nil
+}
+
+// bind adds the global flags; they are podman's.
+func (f *engineFlags) bind(cmd *cobra.Command) {
+	p := cmd.PersistentFlags()
+	o := &f.opts
+	p.StringVar(&o.GraphRoot, "root", "", "directory of images, container layers and records")
+	p.StringVar(&o.RunRoot, "runroot", "", "directory of what ends with the boot")
+	p.StringVar(&o.TmpDir, "tmpdir", "", "directory of Berth's own runtime files (default RUNROOT/berth)")
+	p.StringVar(&o.StorageDriver, "storage-driver", "", "storage driver: overlay or vfs")
+	p.StringArrayVar(&o.StorageOpts, "storage-opt", nil, "storage driver option (repeatable)")
+	p.StringVar(&o.Runtime, "runtime", "", "OCI runtime, a name or a path (default from containers.conf: crun)")
+	p.StringArrayVar(&o.RuntimeFlags, "runtime-flag", nil, "global flag for the OCI runtime, without dashes (repeatable)")
+	p.StringVar(&o.CgroupManager, "cgroup-manager", "", "systemd, cgroupfs, or disabled (default chosen by the host)")
+	p.StringVar(&o.EventsBackend, "events-backend", "file", "where events go: file or none")
+	p.StringArrayVar(&o.Modules, "module", nil, "containers.conf module to load (repeatable)")
+	p.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn, error, fatal or panic")
+	p.BoolVar(&f.noOut, "noout", false, "print nothing on standard output")
+}
+
+// apply checks the global flags and sets up logging, before any command runs.
+func (f *engineFlags) apply(cmd *cobra.Command) error {
+	level, err := parseLevel(f.logLevel)
+	if err != nil {
+		return err
+	}
+	setUpLogging(cmd.ErrOrStderr(), level)
+	switch f.opts.EventsBackend {
+	case "file", "none":
+	case "journald":
+		return hint.Add(fmt.Errorf("--events-backend journald is not supported"), "use --events-backend file; the events are in GRAPHROOT/berth/events.log")
+	default:
+		return fmt.Errorf("--events-backend %q: must be file or none", f.opts.EventsBackend)
+	}
+	switch f.opts.CgroupManager {
+	case "", "systemd", "cgroupfs", "disabled":
+	default:
+		return fmt.Errorf("--cgroup-manager %q: must be systemd, cgroupfs or disabled", f.opts.CgroupManager)
+	}
+	if f.noOut {
+		devNull, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		os.Stdout = devNull
+		cmd.Root().SetOut(devNull)
+	}
+	return nil
+}
+
+func parseLevel(s string) (slog.Level, error) {
+	switch strings.ToLower(s) {
+	case "trace", "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn", "warning":
+		return slog.LevelWarn, nil
+	case "error", "fatal", "panic":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("--log-level %q: must be debug, info, warn, error, fatal or panic", s)
+}
+
+// setUpLogging sends the engine's log (slog) and the container libraries' (logrus) to w as lines
+// "level: message key=value".
+func setUpLogging(w io.Writer, level slog.Level) {
+	slog.SetDefault(slog.New(&lineHandler{w: w, level: level}))
+	logrus.SetOutput(w)
+	logrus.SetFormatter(lineFormatter{})
+	switch level {
+	case slog.LevelDebug:
+		logrus.SetLevel(logrus.DebugLevel)
+	case slog.LevelInfo:
+		logrus.SetLevel(logrus.InfoLevel)
+	case slog.LevelWarn:
+		logrus.SetLevel(logrus.WarnLevel)
+	default:
+		logrus.SetLevel(logrus.ErrorLevel)
+	}
+}
+
+// newRootCmd returns the whole command tree, for the program started as argv.
+func newRootCmd(argv []string) *cobra.Command {
+	f := &engineFlags{argv: argv}
+	root := &cobra.Command{
+		Use:               "berth",
+		Short:             "Run containers, rootless and without a daemon",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              cobra.ArbitraryArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return f.apply(cmd) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	f.bind(root)
+	root.Flags().BoolP("version", "v", false, "print the version")
+	root.Version = version()
+	root.SetVersionTemplate("berth version {{.Version}}\n")
+	for _, make := range containerCommands() {
+		root.AddCommand(make(f))
+	}
+	root.AddCommand(imageCommands(f)...)
+	root.AddCommand(newContainerGroup(f), newSystemGroup(f), newInfoCmd(f), newVersionCmd(f), newUnshareCmd(f), newInspectCmd(f), newEventsCmd(f), newCleanupCmd(f))
+	return root
+}
+
+func unknownCommand(cmd *cobra.Command, word string) error {
+	err := fmt.Errorf("unknown command %q for %q", word, cmd.CommandPath())
+	if s := cmd.SuggestionsFor(word); len(s) > 0 {
+		return hint.Add(err, "did you mean: %s %s", cmd.CommandPath(), s[0])
+	}
+	return hint.Add(err, "see: %s --help", cmd.CommandPath())
+}
+
+// group is a command that only holds others; an unknown one below it is an error.
+func group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+	}
+	cmd.AddCommand(subcommands...)
+	return cmd
+}

@@ -1,0 +1,7 @@
+// Package version holds what the build was made from; the Makefile sets both.
+package version
+
+var (
+	Version = "0.1.0-dev" // of VERSION
+	Commit  = ""          // git commit; empty outside a checkout
+)

@@ -1,0 +1,389 @@
+package libctr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/berth-containers/berth/libctr/record"
+	"go.podman.io/storage"
+)
+
+// CheckOptions say how deep Check looks.
+type CheckOptions struct {
+	Repair bool // mend what is found
+	Quick  bool // leave out the checks of the image store that read every layer
+}
+
+// Problem is one thing that no record owns, or that a record claims and is not there.
+type Problem struct {
+	What   string // a sentence: what, where
+	Mended bool
+	Err    error // why it could not be mended
+
+	mend func() error
+}
+
+// Check looks for what a killed command, a full disk or a power cut may have left: half-made
+// containers, names, layers, mounts, processes and files without an owner, and damaged images. It takes the lock of
+// what it touches, so that it can run beside other commands.
+func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error) {
+	store, err := e.Store()
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{e: e, store: store, opts: opts, owned: map[string]bool{}}
+	steps := []func(context.Context) error{c.records, c.pending, c.names, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.mounts, c.images}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return c.found, err
+		}
+		if ctx.Err() != nil {
+			return c.found, ctx.Err()
+		}
+	}
+	if opts.Repair {
+		for i := range c.found {
+			p := &c.found[i]
+			if p.mend == nil {
+				p.Err = errors.New("there is no safe way to mend it")
+				continue
+			}
+			p.Err = p.mend()
+			p.Mended = p.Err == nil
+		}
+	}
+	return c.found, nil
+}
+
+type checker struct {
+	e     *Engine
+	store storage.Store
+	opts  CheckOptions
+	owned map[string]bool // IDs with a record, or with a command at work on them
+	live  []*Container
+	found []Problem
+}
+
+func (c *checker) report(mend func() error, format string, args ...any) {
+	c.found = append(c.found, Problem{What: fmt.Sprintf(format, args...), mend: mend})
+}
+
+// records looks at every container's directory.
+func (c *checker) records(ctx context.Context) error {
+	ids, err := c.e.ids()
+	if err != nil {
+		return err
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		_, runDir := c.e.dirs(id, false)
+		busy, err := locked(runDir)
+		if err != nil {
+			return err
+		}
+		ctr, err := c.e.load(id)
+		if err == nil {
+			_, err = ctr.Config()
+		}
+		switch {
+		case err == nil:
+			c.owned[id] = true
+			c.live = append(c.live, ctr)
+			c.state(ctx, ctr, busy)
+		case busy:
+			c.owned[id] = true // a command is making or removing it
+		case record.IsNotExist(err) || errors.Is(err, ErrNoSuchContainer):
+			if c.onlyRunDir(id) {
+				c.report(func() error { return os.RemoveAll(runDir) }, "runtime directory of a container that is gone: %s", runDir)
+				continue
+			}
+			c.owned[id] = true
+			c.report(func() error { return c.e.removeUnlessBusy(ctx, id) }, "container %.12s is half-made: it has no record", id)
+		default:
+			c.owned[id] = true
+			c.report(func() error { return c.e.removeUnlessBusy(ctx, id) }, "container %.12s has a damaged record: %v", id, err)
+		}
+	}
+	return nil
+}
+
+// onlyRunDir tells whether nothing but an empty runtime directory is left of a container.
+func (c *checker) onlyRunDir(id string) bool {
+	dir, runDir := c.e.dirs(id, false)
+	if _, err := os.Lstat(dir); err == nil {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(runDir, record.BundleDir))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// state compares what a record says with what the kernel says.
+func (c *checker) state(ctx context.Context, ctr *Container, busy bool) {
+	s, err := record.ReadState(ctr.Dir)
+	if err != nil || busy {
+		return
+	}
+	claims := s.Status == record.Running || s.Status == record.Paused
+	switch {
+	case claims && !Alive(s):
+		c.report(func() error {
+			return c.e.withLock(ctr, func() error { return ctr.State.Write(ctr.Dir, !ctr.State.AutoRemove) })
+		}, "container %s is recorded as %s, but its process is gone", s.Name, s.Status)
+	case claims:
+		c.report(func() error {
+			conn, err := c.e.connect(ctx, ctr)
+			if err == nil {
+				conn.Close()
+			}
+			return err
+		}, "container %s runs without a monitor", s.Name)
+	}
+}
+
+func (c *checker) pending(ctx context.Context) error {
+	entries, err := os.ReadDir(filepath.Join(c.e.runtime, "pending"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, d := range entries {
+		if id := d.Name(); !c.owned[id] && !c.e.exists(id) {
+			c.report(func() error { return c.e.clearPending(id) }, "mark of a container that is gone: %s", c.e.pendingPath(id))
+		}
+	}
+	return err
+}
+
+func (c *checker) names(context.Context) error {
+	entries, err := os.ReadDir(filepath.Join(c.e.data, "names"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	named := map[string]bool{}
+	for _, d := range entries {
+		path := c.e.namePath(d.Name())
+		id, err := os.Readlink(path)
+		if err != nil {
+			continue
+		}
+		named[d.Name()+" "+id] = true
+		if !c.owned[id] && !c.e.exists(id) {
+			c.report(func() error { return c.e.dropName(d.Name(), id) }, "name %q of a container that is gone", d.Name())
+		}
+	}
+	for _, ctr := range c.live {
+		if !named[ctr.State.Name+" "+ctr.ID] {
+			c.report(func() error { return c.e.takeName(ctr.State.Name, ctr.ID, true) }, "container %.12s has lost its name, %q", ctr.ID, ctr.State.Name)
+		}
+	}
+	return nil
+}
+
+// storage compares the records with the containers that containers/storage has of ours.
+func (c *checker) storage(ctx context.Context) error {
+	all, err := c.store.Containers()
+	if err != nil {
+		return err
+	}
+	has := map[string]bool{}
+	for _, sc := range all {
+		has[sc.ID] = true
+		if !strings.Contains(sc.Metadata, `"created-by":"berth"`) || c.owned[sc.ID] || c.e.exists(sc.ID) {
+			continue
+		}
+		c.report(func() error { return c.store.DeleteContainer(sc.ID) }, "layer of container %.12s, which is gone", sc.ID)
+	}
+	for _, ctr := range c.live {
+		if !has[ctr.ID] && c.e.exists(ctr.ID) {
+			c.report(func() error { return c.e.Remove(ctx, ctr, RemoveOptions{Force: true}) }, "container %s has lost its layer", ctr.State.Name)
+		}
+	}
+	return nil
+}
+
+// runtimes looks for containers that an OCI runtime remembers and no record owns.
+func (c *checker) runtimes(context.Context) error {
+	dirs, err := filepath.Glob(filepath.Join(c.e.runtime, "oci-*", "*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if id := filepath.Base(dir); isID(id) && !c.owned[id] && !c.e.exists(id) {
+			c.report(func() error { return os.RemoveAll(dir) }, "state of the OCI runtime for a container that is gone: %s", dir)
+		}
+	}
+	return nil
+}
+
+// processes looks for monitors and network helpers of containers that do not run.
+func (c *checker) processes(context.Context) error {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return err
+	}
+	prefix := filepath.Join(c.e.runtime, "containers") + "/"
+	for _, d := range entries {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil {
+			continue
+		}
+		cmdline, err := os.ReadFile(filepath.Join("/proc", d.Name(), "cmdline"))
+		if err != nil {
+			continue
+		}
+		argv := strings.Split(string(cmdline), "\x00")
+		helper := slices.Contains([]string{"pasta", "pasta.avx2", "slirp4netns"}, filepath.Base(argv[0]))
+		if !helper {
+			continue
+		}
+		i := strings.Index(string(cmdline), prefix)
+		if i < 0 || len(cmdline) < i+len(prefix)+64 {
+			continue
+		}
+		id := string(cmdline[i+len(prefix) : i+len(prefix)+64])
+		if !isID(id) || c.runs(id) {
+			continue
+		}
+		c.report(func() error { return syscall.Kill(pid, syscall.SIGTERM) }, "process %d (%s) of container %.12s, which does not run", pid, filepath.Base(argv[0]), id)
+	}
+	return nil
+}
+
+// runs tells whether a container has a process, or a monitor that may be about to start one.
+func (c *checker) runs(id string) bool {
+	_, runDir := c.e.dirs(id, false)
+	if busy, err := locked(runDir); err != nil || busy {
+		return true
+	}
+	ctr, err := c.e.load(id)
+	return err == nil && Alive(ctr.State)
+}
+
+// volumes looks for anonymous volumes whose container is gone.
+func (c *checker) volumes(context.Context) error {
+	used := map[string]bool{}
+	for _, ctr := range c.live {
+		if cfg, err := ctr.Config(); err == nil {
+			for _, m := range cfg.Mounts {
+				used[m.Name] = true
+			}
+		}
+	}
+	marks, err := filepath.Glob(filepath.Join(c.e.data, "volumes", "*", "anonymous"))
+	if err != nil {
+		return err
+	}
+	for _, mark := range marks {
+		dir := filepath.Dir(mark)
+		if name := filepath.Base(dir); !used[name] && len(c.found) == 0 && c.quiet() {
+			c.report(func() error { return os.RemoveAll(dir) }, "anonymous volume %.12s of a container that is gone", name)
+		}
+	}
+	return nil
+}
+
+// quiet tells whether no container is being made: its volumes come before its record.
+func (c *checker) quiet() bool {
+	entries, err := os.ReadDir(filepath.Join(c.e.runtime, "pending"))
+	for _, d := range entries {
+		if !slices.ContainsFunc(c.live, func(l *Container) bool { return l.ID == d.Name() }) {
+			return false
+		}
+	}
+	return err == nil || errors.Is(err, fs.ErrNotExist)
+}
+
+// files looks for temporary files of writers that were killed.
+func (c *checker) files(context.Context) error {
+	for _, root := range []string{c.e.data, c.e.runtime} {
+		for _, pattern := range []string{".tmp-*", "containers/*/.tmp-*", "containers/*/bundle/.tmp-*"} {
+			paths, err := filepath.Glob(filepath.Join(root, pattern))
+			if err != nil {
+				return err
+			}
+			for _, p := range paths {
+				w := strings.Split(filepath.Base(p), "-") // .tmp-PID-N
+				if pid, err := strconv.Atoi(w[1]); err == nil && syscall.Kill(pid, 0) == nil {
+					continue
+				}
+				c.report(func() error { return os.Remove(p) }, "temporary file of a command that was killed: %s", p)
+			}
+		}
+	}
+	return nil
+}
+
+// mounts looks for mounts of ours outside the monitors' namespaces: there should be none.
+func (c *checker) mounts(context.Context) error {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 5 || !strings.HasPrefix(f[4], c.e.data+"/") && !strings.HasPrefix(f[4], c.e.runtime+"/") {
+			continue
+		}
+		c.report(nil, "mount that outlived its monitor: %s (unmount it with: umount -l %s)", f[4], f[4])
+	}
+	return nil
+}
+
+// images has the storage library check itself.
+func (c *checker) images(context.Context) error {
+	opts := &storage.CheckOptions{LayerData: true, ImageData: true, ContainerData: true}
+	if !c.opts.Quick {
+		opts = storage.CheckMost()
+	}
+	r, err := c.store.Check(opts)
+	if err != nil {
+		return fmt.Errorf("check the image store: %w", err)
+	}
+	repair := func() error { return errors.Join(c.store.Repair(r, &storage.RepairOptions{RemoveContainers: true})...) }
+	for kind, broken := range map[string]map[string][]error{"layer": r.Layers, "image": r.Images, "container layer": r.Containers} {
+		for id, errs := range broken {
+			c.report(repair, "%s %.12s is damaged: %v", kind, id, errors.Join(errs...))
+			repair = func() error { return nil } // the first one mends them all
+		}
+	}
+	return nil
+}
+
+// locked tells whether somebody holds the container's lock.
+func locked(runDir string) (bool, error) {
+	if _, err := os.Lstat(filepath.Join(runDir, record.LockFile)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	lock, err := tryLock(runDir)
+	if record.IsNotExist(err) {
+		return true, nil // removed this moment
+	}
+	if err != nil {
+		return false, err
+	}
+	if lock == nil {
+		return true, nil
+	}
+	return false, lock.Close()
+}
+
+// removeUnlessBusy removes what there is of a container, if nobody holds its lock.
+func (e *Engine) removeUnlessBusy(ctx context.Context, id string) error {
+	_, runDir := e.dirs(id, true)
+	if err := os.MkdirAll(runDir, 0o700); err != nil {
+		return err
+	}
+	lock, err := tryLock(runDir)
+	if err != nil || lock == nil {
+		return errors.Join(err, ErrBusy)
+	}
+	defer lock.Close()
+	return e.removeAll(ctx, id)
+}

@@ -1,0 +1,204 @@
+package libctr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// Container is one container as it was when it was looked up.
+type Container struct {
+	ID     string
+	Dir    string // see package record
+	RunDir string
+	// State is the monitor's last snapshot, corrected by what the kernel says: a container whose
+	// process is gone is not shown as running.
+	State *record.State
+
+	made bool // by this very command
+}
+
+// Config reads the container's configuration.
+func (c *Container) Config() (*record.Config, error) {
+	cfg, err := record.ReadConfig(c.Dir)
+	if record.IsNotExist(err) {
+		return nil, fmt.Errorf("%w: %s", ErrNoSuchContainer, c.ID)
+	}
+	return cfg, err
+}
+
+// dirs returns where the record of a container is; volatile says that it ends with the boot.
+func (e *Engine) dirs(id string, volatile bool) (dir, runDir string) {
+	runDir = filepath.Join(e.runtime, "containers", id)
+	if volatile {
+		return runDir, runDir
+	}
+	return filepath.Join(e.data, "containers", id), runDir
+}
+
+// load reads a container's state; the error wraps fs.ErrNotExist where there is no such record.
+func (e *Engine) load(id string) (*Container, error) {
+	dir, runDir := e.dirs(id, false)
+	s, err := record.ReadState(dir)
+	if record.IsNotExist(err) {
+		dir = runDir
+		s, err = record.ReadState(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &Container{ID: id, Dir: dir, RunDir: runDir, State: s}
+	c.correct()
+	return c, nil
+}
+
+// correct sets right what the snapshot says of a process that is no more.
+func (c *Container) correct() {
+	s := c.State
+	if (s.Status == record.Running || s.Status == record.Paused) && !Alive(s) {
+		s.Status = record.Exited
+		s.Pid = 0
+		if s.BootID != BootID() {
+			s.Error = "the host went down while the container ran"
+		} else if s.Error == "" {
+			s.Error = "its monitor was killed before it could record the exit status"
+		}
+		s.ExitCode = unknownExit
+	}
+}
+
+// unknownExit is recorded for a container whose end nobody saw.
+const unknownExit = 255
+
+// List returns every container, oldest first. It takes no locks; containers that are being made or
+// removed meanwhile may be missing.
+func (e *Engine) List(ctx context.Context) ([]*Container, error) {
+	ids, err := e.ids()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Container, len(ids))
+	var wg sync.WaitGroup
+	const workers = 2
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(ids) && ctx.Err() == nil; i += workers {
+				if c, err := e.load(ids[i]); err == nil {
+					list[i] = c
+				} else if !record.IsNotExist(err) {
+					e.log.Warn("container record cannot be read: see berth system check", "id", ids[i], "error", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	list = slices.DeleteFunc(list, func(c *Container) bool { return c == nil })
+	slices.SortFunc(list, func(a, b *Container) int { return a.State.Created.Compare(b.State.Created) })
+	return list, ctx.Err()
+}
+
+// ids names every directory that may hold a record.
+func (e *Engine) ids() ([]string, error) {
+	seen := map[string]bool{}
+	var ids []string
+	for _, root := range []string{e.data, e.runtime} {
+		d, err := os.Open(filepath.Join(root, "containers"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list the containers: %w", err)
+		}
+		names, err := d.Readdirnames(-1)
+		d.Close()
+		if err != nil {
+			return nil, fmt.Errorf("list the containers: %w", err)
+		}
+		for _, n := range names {
+			if isID(n) && !seen[n] {
+				seen[n] = true
+				ids = append(ids, n)
+			}
+		}
+	}
+	return ids, nil
+}
+
+var validName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`) })
+
+func isID(s string) bool { return len(s) == 64 && isHex(s) }
+
+func isHex(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// Lookup finds a container by name, ID, or the beginning of an ID that no other container's has.
+// The error wraps ErrNoSuchContainer or ErrAmbiguous.
+func (e *Engine) Lookup(_ context.Context, nameOrID string) (*Container, error) {
+	none := hint.Add(fmt.Errorf("%w: %q", ErrNoSuchContainer, nameOrID), "list the containers with: berth ps -a")
+	if id, err := e.nameID(nameOrID); err == nil {
+		if c, err := e.load(id); err == nil {
+			return c, nil
+		} else if !record.IsNotExist(err) {
+			return nil, fmt.Errorf("container %q: %w", nameOrID, err)
+		}
+	}
+	if !isHex(nameOrID) || len(nameOrID) > 64 {
+		return nil, none
+	}
+	if isID(nameOrID) {
+		c, err := e.load(nameOrID)
+		if record.IsNotExist(err) {
+			return nil, none
+		}
+		return c, err
+	}
+	ids, err := e.ids()
+	if err != nil {
+		return nil, err
+	}
+	var found *Container
+	for _, id := range ids {
+		if !strings.HasPrefix(id, nameOrID) {
+			continue
+		}
+		c, err := e.load(id)
+		if err != nil {
+			continue
+		}
+		if found != nil {
+			return nil, hint.Add(fmt.Errorf("%q: %w", nameOrID, ErrAmbiguous), "give more digits of the ID, or the name")
+		}
+		found = c
+	}
+	if found == nil {
+		return nil, none
+	}
+	return found, nil
+}
+
+// Refresh reads the container's state again. The error wraps ErrNoSuchContainer once it is removed.
+func (e *Engine) Refresh(c *Container) error {
+	n, err := e.load(c.ID)
+	if record.IsNotExist(err) {
+		return fmt.Errorf("%w: %s", ErrNoSuchContainer, c.ID)
+	}
+	if err == nil {
+		c.State = n.State
+	}
+	return err
+}
+
+// Uptime is how long a running container has run.
+func (c *Container) Uptime() time.Duration { return time.Since(c.State.StartedAt) }

@@ -1,0 +1,520 @@
+package libctr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/undo"
+	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/spec"
+	"github.com/berth-containers/berth/network"
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/idtools"
+	storagetypes "go.podman.io/storage/types"
+)
+
+// CreateOptions describe a container to be. The zero value of each field is its default.
+type CreateOptions struct {
+	Name  string // empty is a random one
+	Image string
+	Pull  image.PullOptions // where the image is missing, or as Pull.Policy says
+	Args  []string          // replace the image's Cmd
+
+	// Spec is what the flags say of the OCI spec; what the image and the engine decide is filled in here.
+	Spec       spec.Options
+	Entrypoint []string // nil is the image's
+	User       string   // USER[:GROUP]; empty is the image's
+	GroupAdd   []string
+	Env        spec.EnvOptions
+	Mounts     spec.MountOptions
+	Health     spec.HealthFlags
+	Network    network.Options // mode, ports, names; the rest is filled in here
+	PublishAll bool            // publish what the image and Expose name
+	Expose     []string
+	NoHosts    bool // leave the image's /etc/hosts
+	Labels     map[string]string
+	Secure     []string // --security-opt, as inspect shows it
+
+	Interactive bool
+	AutoRemove  bool
+	Init        bool
+	InitPath    string
+	Log         record.Log
+	Restart     record.Restart
+	StopSignal  syscall.Signal // 0 is the image's, then SIGTERM
+	StopTimeout *uint          // seconds; nil is containers.conf's
+	Timeout     uint           // seconds the container may run; 0 is no limit
+	UserNS      string         // --userns as given
+
+	CreateCommand []string
+	IDFile        string    // --cidfile
+	Progress      io.Writer // of a pull; nil is none
+}
+
+// making carries a container from one stage of its creation to the next.
+type making struct {
+	opts CreateOptions
+	img  *image.Image
+	conf *image.Config
+	cfg  *record.Config
+	spec spec.Options
+	dir  string
+	lock *os.File
+	back undo.Stack
+}
+
+// Create makes a container and returns it, with its lock held: the caller starts it with startLocked or
+// lets go. Nothing is left behind where it fails.
+func (e *Engine) create(ctx context.Context, opts CreateOptions) (c *Container, lock *os.File, err error) {
+	if err := e.prepare(); err != nil {
+		return nil, nil, err
+	}
+	m := &making{opts: opts}
+	if m.img, err = e.resolveImage(ctx, opts); err != nil {
+		return nil, nil, err
+	}
+	trace("image resolved")
+	if m.conf, err = m.img.Config(); err != nil {
+		return nil, nil, err
+	}
+	defer m.back.OnError(&err)
+	if err := e.claim(m); err != nil {
+		return nil, nil, err
+	}
+	trace("name taken")
+	for _, stage := range []func(context.Context, *making) error{e.describe, e.addLayer, e.planNetwork, e.generate} {
+		if err := stage(ctx, m); err != nil {
+			return nil, nil, fmt.Errorf("create container %q: %w", m.cfg.Name, err)
+		}
+	}
+	if c, err = e.commit(m); err != nil {
+		return nil, nil, fmt.Errorf("create container %q: %w", m.cfg.Name, err)
+	}
+	trace("record written")
+	e.event(c.State, "create")
+	return c, m.lock, nil
+}
+
+// Create makes a container. The error wraps ErrNameInUse or one of package image's; nothing is left behind then.
+func (e *Engine) Create(ctx context.Context, opts CreateOptions) (*Container, error) {
+	c, lock, err := e.create(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	return c, e.clearPending(c.ID)
+}
+
+// Run makes a container and starts it. The container is returned also where only the start failed; one
+// with AutoRemove is gone then.
+func (e *Engine) Run(ctx context.Context, opts CreateOptions, start StartOptions) (*Container, *Session, error) {
+	c, lock, err := e.create(ctx, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := e.startLocked(ctx, c, lock, start)
+	lock.Close()
+	if err != nil {
+		if opts.AutoRemove {
+			err = errors.Join(err, e.removeAfterFailedStart(context.WithoutCancel(ctx), c))
+		}
+		return c, nil, err
+	}
+	if !opts.AutoRemove {
+		err = e.clearPending(c.ID)
+	}
+	return c, s, err
+}
+
+// removeAfterFailedStart removes a --rm container that never ran, unless its monitor has already.
+func (e *Engine) removeAfterFailedStart(ctx context.Context, c *Container) error {
+	err := e.Remove(ctx, c, RemoveOptions{Force: true})
+	if errors.Is(err, ErrNoSuchContainer) {
+		return nil
+	}
+	return err
+}
+
+// ImageView returns a reader of the store's images, which needs no user namespace.
+func (e *Engine) ImageView() *image.View {
+	v := image.OpenView(e.imageRoot())
+	v.System = e.SystemContext()
+	return v
+}
+
+func (e *Engine) imageRoot() (root, driver string, additional []string) {
+	additional = e.additionalStores()
+	if e.storeOpts.ImageStore != "" {
+		return e.storeOpts.ImageStore, e.storeOpts.GraphDriverName, append([]string{e.storeOpts.GraphRoot}, additional...)
+	}
+	return e.storeOpts.GraphRoot, e.storeOpts.GraphDriverName, additional
+}
+
+// resolveImage finds the image in the store, or pulls it as opts.Pull.Policy says.
+func (e *Engine) resolveImage(ctx context.Context, opts CreateOptions) (*image.Image, error) {
+	look := image.LookupOptions{OS: opts.Pull.Platform.OS, Architecture: opts.Pull.Platform.Architecture, Variant: opts.Pull.Platform.Variant}
+	name := opts.Image
+	policy := opts.Pull.Policy
+	if policy == "" || policy == image.Missing || policy == image.Never {
+		img, err := e.ImageView().Lookup(name, look)
+		if err == nil || !errors.Is(err, image.ErrNotFound) {
+			return img, err
+		}
+		if policy == image.Never {
+			return nil, hint.Add(err, "pull it first with: berth pull %s", name)
+		}
+	}
+	store, err := e.Store()
+	if err != nil {
+		return nil, err
+	}
+	r, err := image.NewRuntime(store, e.SystemContext())
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	pull := opts.Pull
+	pull.Progress = opts.Progress
+	ids, err := r.Pull(ctx, name, pull)
+	if err != nil {
+		return nil, err
+	}
+	view := e.ImageView()
+	if img, err := view.Lookup(name, look); err == nil && slices.Contains(ids, img.ID) {
+		return img, nil
+	}
+	return view.Lookup(ids[0], look)
+}
+
+// claim gives the container an ID, its directories, its lock and its name.
+func (e *Engine) claim(m *making) error {
+	id := newID()
+	dir, runDir := e.dirs(id, m.opts.AutoRemove)
+	if err := e.markPending(id); err != nil {
+		return storeHint(err, e.runtime)
+	}
+	m.back.Push(func() error { return e.clearPending(id) })
+	for _, d := range []string{runDir, filepath.Join(dir, record.BundleDir, "rootfs")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return storeHint(fmt.Errorf("make %s: %w", d, err), e.storeOpts.GraphRoot)
+		}
+	}
+	m.back.Push(func() error { return errors.Join(os.RemoveAll(dir), os.RemoveAll(runDir)) })
+	lock, err := tryLock(runDir)
+	if err != nil {
+		return err
+	}
+	m.lock, m.dir = lock, dir
+	m.back.Push(lock.Close)
+	m.cfg = &record.Config{ID: id, Dir: dir, RunDir: runDir, Created: time.Now(), Name: m.opts.Name, AutoRemove: m.opts.AutoRemove}
+	if m.opts.Name != "" {
+		err = e.takeName(m.opts.Name, id, !m.opts.AutoRemove)
+	} else {
+		for range 20 { // a random name may be taken
+			m.cfg.Name = randomName()
+			if err = e.takeName(m.cfg.Name, id, !m.opts.AutoRemove); !errors.Is(err, ErrNameInUse) {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	m.back.Push(func() error { return e.dropName(m.cfg.Name, id) })
+	return nil
+}
+
+// describe fills the record with what flags, image and configuration say.
+func (e *Engine) describe(ctx context.Context, m *making) error {
+	o, cfg := &m.opts, m.cfg
+	img := specImage(m.conf)
+	cfg.ImageID, cfg.ImageName, cfg.ImageDigest = m.img.ID, imageName(m.img, o.Image), m.img.Digest.String()
+	entry, cmd, err := spec.Command(img, o.Entrypoint, o.Args)
+	if err != nil {
+		return hint.Add(err, "give a command: berth run %s COMMAND", o.Image)
+	}
+	cfg.Entrypoint, cfg.Cmd, cfg.Command = entry, cmd, append(slices.Clone(entry), cmd...)
+	cfg.User = or(o.User, img.User)
+	cfg.WorkingDir = or(o.Spec.WorkingDir, img.WorkingDir, "/")
+	cfg.Terminal, cfg.OpenStdin, cfg.StdinOnce = o.Spec.Terminal, o.Interactive, o.Interactive
+	cfg.Log, cfg.Restart, cfg.Timeout = o.Log, o.Restart, o.Timeout
+	cfg.StopSignal = int(o.StopSignal)
+	if o.StopSignal == 0 && img.StopSignal != "" {
+		sig, err := spec.ParseSignal(img.StopSignal)
+		if err != nil {
+			return fmt.Errorf("stop signal of the image: %w", err)
+		}
+		cfg.StopSignal = int(sig)
+	}
+	if cfg.StopSignal == 0 {
+		cfg.StopSignal = int(syscall.SIGTERM)
+	}
+	cfg.StopTimeout = 10
+	if o.StopTimeout != nil {
+		cfg.StopTimeout = *o.StopTimeout
+	} else if conf, err := e.conf(); err == nil {
+		cfg.StopTimeout = conf.Engine.StopTimeout
+	}
+	if cfg.Health, err = spec.Health(o.Health, img.Healthcheck); err != nil {
+		return err
+	}
+	cfg.Labels = map[string]string{}
+	for _, labels := range []map[string]string{m.conf.Image.Config.Labels, o.Labels} {
+		for k, v := range labels {
+			cfg.Labels[k] = v
+		}
+	}
+	cfg.Annotations = o.Spec.Annotations
+	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt, cfg.Ulimits = o.Spec.CapAdd, o.Spec.CapDrop, o.Secure, o.Spec.Ulimits
+	cfg.ReadOnly, cfg.Privileged, cfg.Init = o.Spec.ReadOnly, o.Spec.Privileged, o.Init
+	cfg.Memory, cfg.MemorySwap = o.Spec.Resources.Memory, o.Spec.Resources.MemorySwap
+	cfg.NanoCPUs, cfg.PidsLimit = o.Spec.Resources.NanoCPUs, o.Spec.Resources.PidsLimit
+	cfg.UserNS, cfg.CreateCommand = o.UserNS, o.CreateCommand
+	cfg.EventsLog = e.EventsLog()
+	cfg.Cleanup = append(e.selfCommand(), "cleanup", cfg.ID)
+	return nil
+}
+
+// selfCommand is how a monitor calls this program on the same store.
+func (e *Engine) selfCommand() []string {
+	self, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		self = "berth"
+	}
+	argv := []string{self, "--root", e.storeOpts.GraphRoot, "--runroot", e.storeOpts.RunRoot, "--tmpdir", e.runtime,
+		"--storage-driver", e.storeOpts.GraphDriverName, "--events-backend", or(e.opts.EventsBackend, "file")}
+	for _, o := range e.storeOpts.GraphDriverOptions {
+		argv = append(argv, "--storage-opt", o)
+	}
+	return argv
+}
+
+// addLayer has containers/storage make the container's layer, which also keeps the image from being removed.
+func (e *Engine) addLayer(_ context.Context, m *making) error {
+	store, err := e.Store()
+	if err != nil {
+		return err
+	}
+	trace("store opened")
+	meta, err := json.Marshal(map[string]string{"image-name": m.cfg.ImageName, "image-id": m.cfg.ImageID, "name": m.cfg.Name, "created-by": "berth"})
+	if err != nil {
+		return err
+	}
+	so := &storage.ContainerOptions{Volatile: m.opts.AutoRemove}
+	if so.IDMappingOptions, err = idMapping(m.opts.Spec.UserNS); err != nil {
+		return err
+	}
+	sc, err := store.CreateContainer(m.cfg.ID, nil, m.img.ID, "", string(meta), so)
+	if err != nil {
+		return storeHint(fmt.Errorf("make its layer: %w", err), e.storeOpts.GraphRoot)
+	}
+	m.back.Push(func() error { return store.DeleteContainer(m.cfg.ID) })
+	trace("layer made")
+	if m.cfg.Rootfs, err = e.rootfs(sc.LayerID, m.opts.AutoRemove); err != nil {
+		return err
+	}
+	userData, err := store.ContainerDirectory(m.cfg.ID)
+	if err != nil {
+		return err
+	}
+	if m.cfg.Log.Path == "" && (m.cfg.Log.Driver == "k8s-file" || m.cfg.Log.Driver == "json-file") {
+		m.cfg.Log.Path = filepath.Join(userData, "ctr.log")
+	}
+	return nil
+}
+
+// generate makes the OCI bundle.
+func (e *Engine) generate(ctx context.Context, m *making) error {
+	cfg := m.cfg
+	s := &m.opts.Spec
+	r, err := e.Runtime(ctx, "")
+	if err != nil {
+		return err
+	}
+	cg, err := e.cgroups()
+	if err != nil {
+		return err
+	}
+	if cfg.Runtime, err = e.runtimeRecord(r, cg); err != nil {
+		return err
+	}
+	if s.Host, err = spec.ReadHost(); err != nil {
+		return fmt.Errorf("look at the host: %w", err)
+	}
+	s.OCIVersion = r.SpecVersion
+	s.Args, s.WorkingDir, s.StopSignal = cfg.Command, cfg.WorkingDir, syscall.Signal(cfg.StopSignal)
+	s.NoCgroup, s.CgroupPath = cg.manager == "disabled", cg.path(cfg.ID, e.Rootless())
+	cfg.CgroupPath = s.CgroupPath
+	cfg.LimitsIgnored = s.NoCgroup && s.Resources.Limited()
+	if m.opts.Init {
+		if s.Init, err = e.initPath(m.opts.InitPath); err != nil {
+			return err
+		}
+	}
+	root := spec.NewRootfs(e.layerDirs(m)...)
+	user := cfg.User
+	if s.UserNS.Mode == "keep-id" && m.opts.User == "" {
+		user = keptUser(s.UserNS, s.Host) // podman-run(1): keep-id runs as the caller
+		cfg.User = user
+	}
+	if s.User, err = spec.LookupUser(root, user, m.opts.GroupAdd); err != nil {
+		return err
+	}
+	s.Files.ContainerEnv = filepath.Join(m.dir, "containerenv")
+	env := m.opts.Env
+	env.Image, env.Terminal, env.Hostname, env.Home = m.conf.Image.Config.Env, s.Terminal, cfg.Hostname, s.User.Home
+	s.Env = spec.Environment(env)
+	cfg.Env = s.Env
+	if err := e.addMounts(m); err != nil {
+		return err
+	}
+	for _, w := range s.Warnings() {
+		if s.NoCgroup && cg.why != "" && strings.Contains(w, "cgroup") {
+			w += " (" + cg.why + ")"
+		}
+		e.log.Warn(w)
+	}
+	out, err := spec.Generate(*s)
+	if err != nil {
+		return err
+	}
+	if r.isCrun() {
+		if err := spec.PrecompileSeccomp(out, filepath.Join(e.data, "cache", "seccomp")); err != nil {
+			e.log.Debug("the runtime compiles the seccomp filter itself", "error", err)
+		}
+	}
+	trace("spec made")
+	data, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(filepath.Join(m.dir, record.BundleDir, "config.json"), data, 0o600, !cfg.AutoRemove); err != nil {
+		return storeHint(err, e.storeOpts.GraphRoot)
+	}
+	return os.WriteFile(s.Files.ContainerEnv, e.containerEnv(m), 0o644)
+}
+
+// addMounts joins the mounts of flags and image and prepares what they need.
+func (e *Engine) addMounts(m *making) error {
+	o := m.opts.Mounts
+	o.ImageVolumes = specImage(m.conf).Volumes
+	mounts, err := spec.Mounts(o)
+	if err != nil {
+		return err
+	}
+	back, err := e.prepareMounts(mounts, m.cfg.Rootfs, m.opts.Spec.User.UID, m.opts.Spec.User.GID)
+	m.back.Push(back)
+	if err != nil {
+		return err
+	}
+	m.opts.Spec.Mounts = mounts
+	for _, v := range mounts {
+		rm := record.Mount{Type: v.Type, Name: v.Name, Source: v.Source, Destination: v.Destination, Options: v.Options, RW: !v.ReadOnly, Mode: v.Relabel}
+		if v.Type == "volume" {
+			rm.Driver = "local"
+		}
+		if v.Type == "tmpfs" && v.Image {
+			continue // of --read-only: not asked for by name
+		}
+		if v.Type == "bind" {
+			rm.Propagation = "rprivate"
+			for _, w := range v.Options {
+				if strings.HasSuffix(w, "shared") || strings.HasSuffix(w, "slave") || strings.HasSuffix(w, "private") {
+					rm.Propagation = w
+				}
+			}
+		}
+		m.cfg.Mounts = append(m.cfg.Mounts, rm)
+	}
+	return nil
+}
+
+// commit writes the record; the container exists when config.json does.
+func (e *Engine) commit(m *making) (*Container, error) {
+	cfg, durable := m.cfg, !m.cfg.AutoRemove
+	s := &record.State{
+		ID: cfg.ID, Name: cfg.Name, ImageName: cfg.ImageName, ImageID: cfg.ImageID, Command: cfg.Command, Created: cfg.Created, Labels: cfg.Labels,
+		Ports: cfg.Network.Ports, Network: cfg.Network.Mode, AutoRemove: cfg.AutoRemove, Status: record.Created,
+	}
+	if cfg.Health != nil {
+		s.Health = &record.Health{Status: "starting"}
+	}
+	if err := s.Write(m.dir, durable); err != nil {
+		return nil, storeHint(err, e.storeOpts.GraphRoot)
+	}
+	if m.opts.IDFile != "" {
+		f, err := os.OpenFile(m.opts.IDFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("--cidfile: %w", err)
+		}
+		_, err = f.WriteString(cfg.ID)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, fmt.Errorf("--cidfile: %w", err)
+		}
+		m.back.Push(func() error { return os.Remove(m.opts.IDFile) })
+	}
+	if err := cfg.Write(m.dir, durable); err != nil {
+		return nil, storeHint(err, e.storeOpts.GraphRoot)
+	}
+	if durable {
+		if err := atomicfile.SyncDir(filepath.Dir(m.dir)); err != nil {
+			return nil, err
+		}
+	}
+	return &Container{ID: cfg.ID, Dir: cfg.Dir, RunDir: cfg.RunDir, State: s, made: true}, nil
+}
+
+func or(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+// idMapping has the files of a container with a user namespace of its own belong to the IDs in it.
+func idMapping(u spec.UserNS) (o storagetypes.IDMappingOptions, err error) {
+	if !u.Nested() {
+		return o, nil
+	}
+	host, err := spec.ReadHost()
+	if err != nil {
+		return o, err
+	}
+	uids, gids, err := u.Mappings(host)
+	if err != nil {
+		return o, err
+	}
+	for _, m := range uids {
+		o.UIDMap = append(o.UIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
+	}
+	for _, m := range gids {
+		o.GIDMap = append(o.GIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
+	}
+	return o, nil
+}
+
+// keptUser is the caller, as UID:GID inside a user namespace made by keep-id.
+func keptUser(u spec.UserNS, h spec.Host) string {
+	uid, gid := h.OwnerUID, h.OwnerGID
+	if u.UID != nil {
+		uid = *u.UID
+	}
+	if u.GID != nil {
+		gid = *u.GID
+	}
+	return fmt.Sprintf("%d:%d", uid, gid)
+}

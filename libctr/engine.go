@@ -1,0 +1,183 @@
+package libctr
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/rootless"
+	"go.podman.io/common/pkg/config"
+	imagetypes "go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+	storagetypes "go.podman.io/storage/types"
+)
+
+// Options are an engine's roots and settings. The zero value takes everything
+// from storage.conf and containers.conf.
+type Options struct {
+	GraphRoot     string   // images, container layers, and Berth's records below berth/
+	RunRoot       string   // what ends with the boot
+	TmpDir        string   // Berth's own runtime directory; empty is RUNROOT/berth
+	StorageDriver string   // overlay or vfs
+	StorageOpts   []string // driver options, as in storage.conf: overlay.mountopt=nodev
+	Runtime       string   // OCI runtime, name or path; empty is containers.conf's
+	RuntimeFlags  []string // global flags for it, without the leading dashes
+	CgroupManager string   // systemd, cgroupfs, disabled; empty is chosen by the host
+	EventsBackend string   // file or none; empty is file
+	Modules       []string // containers.conf modules
+	Command       []string // the program's argv, with which a monitor calls back
+	Log           *slog.Logger
+}
+
+// Engine works on one store. It holds no locks and no connections between calls.
+type Engine struct {
+	opts  Options
+	log   *slog.Logger
+	store struct {
+		sync.Once
+		storage.Store
+		err error
+	}
+	storeOpts storage.StoreOptions
+	conf      func() (*config.Config, error)
+
+	data    string // GRAPHROOT/berth
+	runtime string // see Options.TmpDir
+}
+
+// Open prepares an engine. It reads storage.conf, and makes nothing on disk.
+func Open(_ context.Context, opts Options) (*Engine, error) {
+	e := &Engine{opts: opts, log: opts.Log}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	so, err := storagetypes.DefaultStoreOptions()
+	if err != nil {
+		return nil, hint.Add(fmt.Errorf("read the storage configuration: %w", err), "see storage.conf(5); the file in use is named by CONTAINERS_STORAGE_CONF, or is in /etc/containers or ~/.config/containers")
+	}
+	if opts.GraphRoot != "" {
+		if so.GraphRoot, err = filepath.Abs(opts.GraphRoot); err != nil {
+			return nil, err
+		}
+		so.ImageStore = ""
+	}
+	if opts.RunRoot != "" {
+		if so.RunRoot, err = filepath.Abs(opts.RunRoot); err != nil {
+			return nil, err
+		}
+	}
+	if opts.StorageDriver != "" {
+		if opts.StorageDriver != so.GraphDriverName {
+			so.GraphDriverOptions = nil
+		}
+		so.GraphDriverName = opts.StorageDriver
+	}
+	if len(opts.StorageOpts) > 0 {
+		so.GraphDriverOptions = opts.StorageOpts
+	}
+	switch so.GraphDriverName {
+	case "":
+		so.GraphDriverName = existingDriver(so.GraphRoot)
+	case "overlay", "overlay2":
+		so.GraphDriverName = "overlay"
+	case "vfs":
+	default:
+		return nil, hint.Add(fmt.Errorf("storage driver %q is not supported", so.GraphDriverName), "use --storage-driver overlay or vfs")
+	}
+	e.storeOpts = so
+	e.data = filepath.Join(so.GraphRoot, "berth")
+	e.runtime = filepath.Join(so.RunRoot, "berth")
+	if opts.TmpDir != "" {
+		if e.runtime, err = filepath.Abs(opts.TmpDir); err != nil {
+			return nil, err
+		}
+	}
+	e.conf = sync.OnceValues(func() (*config.Config, error) {
+		c, err := config.New(&config.Options{Modules: opts.Modules, SetDefault: true})
+		if err != nil {
+			return nil, hint.Add(fmt.Errorf("read containers.conf: %w", err), "see containers.conf(5)")
+		}
+		return c, nil
+	})
+	if len(opts.Modules) > 0 { // a module that does not exist is an error for every command
+		if _, err := e.conf(); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// existingDriver is the driver that a store was made with: podman before 5 took vfs
+// for a rootless user whose kernel had no overlay for him.
+func existingDriver(graphRoot string) string {
+	if _, err := os.Stat(filepath.Join(graphRoot, "overlay-images")); err == nil {
+		return "overlay"
+	}
+	if _, err := os.Stat(filepath.Join(graphRoot, "vfs-images")); err == nil {
+		return "vfs"
+	}
+	return "overlay"
+}
+
+// Store opens the containers/storage store, once. The process has to be in the
+// user namespace.
+func (e *Engine) Store() (storage.Store, error) {
+	e.store.Do(func() {
+		if os.Geteuid() != 0 {
+			e.store.err = fmt.Errorf("open the store %s: this command has not entered the user namespace", e.storeOpts.GraphRoot)
+			return
+		}
+		opts := e.storeOpts
+		if opts.GraphDriverName == "overlay" {
+			// Each layer is mounted in its monitor's namespace: the driver has no mount to keep private.
+			opts.GraphDriverOptions = append(slices.Clip(opts.GraphDriverOptions), "overlay.skip_mount_home=true")
+		}
+		s, err := storage.GetStore(opts)
+		if err != nil {
+			e.store.err = storeHint(fmt.Errorf("open the store %s: %w", e.storeOpts.GraphRoot, err), e.storeOpts.GraphRoot)
+			return
+		}
+		e.store.Store = s
+	})
+	return e.store.Store, e.store.err
+}
+
+// StoreOptions returns the roots and the driver in use.
+func (e *Engine) StoreOptions() storage.StoreOptions { return e.storeOpts }
+
+// Config returns containers.conf, read once.
+func (e *Engine) Config() (*config.Config, error) { return e.conf() }
+
+// SystemContext is what the image library needs to know of files and policies.
+func (e *Engine) SystemContext() *imagetypes.SystemContext {
+	return &imagetypes.SystemContext{
+		AuthFilePath:                os.Getenv("REGISTRY_AUTH_FILE"),
+		SystemRegistriesConfPath:    os.Getenv("CONTAINERS_REGISTRIES_CONF"),
+		DockerInsecureSkipTLSVerify: imagetypes.OptionalBoolUndefined,
+	}
+}
+
+// DataDir is where records that last are, and RuntimeDir where those of this boot are.
+func (e *Engine) DataDir() string    { return e.data }
+func (e *Engine) RuntimeDir() string { return e.runtime }
+
+// Rootless tells whether the engine works for an unprivileged user.
+func (e *Engine) Rootless() bool { return rootless.IsRootless() }
+
+// storeHint adds what a user can do about a store that cannot be written.
+func storeHint(err error, root string) error {
+	switch {
+	case isErrno(err, errROFS):
+		return hint.Add(err, "%s is on a read-only file system: remount it, or choose another with --root", root)
+	case isErrno(err, errNoSpace...):
+		return hint.Add(err, "the disk is full: see berth system df, or df -h %s", root)
+	case isErrno(err, errAccess):
+		return hint.Add(err, "%s must belong to you: check its owner with ls -ld %s", root, root)
+	}
+	return err
+}

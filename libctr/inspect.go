@@ -1,0 +1,333 @@
+package libctr
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// InspectData is all that there is to know of a container. The fields and their names are podman's.
+type InspectData struct {
+	ID              string `json:"Id"`
+	Created         time.Time
+	Path            string
+	Args            []string
+	State           InspectState
+	Image           string
+	ImageDigest     string
+	ImageName       string
+	Rootfs          string
+	Pod             string
+	ResolvConfPath  string
+	HostnamePath    string
+	HostsPath       string
+	StaticDir       string
+	OCIConfigPath   string
+	OCIRuntime      string
+	ConmonPidFile   string
+	PidFile         string
+	LogPath         string
+	Name            string
+	RestartCount    uint
+	Driver          string
+	MountLabel      string
+	ProcessLabel    string
+	AppArmorProfile string
+	EffectiveCaps   []string
+	BoundingCaps    []string
+	ExecIDs         []string
+	GraphDriver     InspectDriver
+	Mounts          []record.Mount
+	Dependencies    []string
+	NetworkSettings InspectNetwork
+	Namespace       string
+	IsInfra         bool
+	Config          InspectConfig
+	HostConfig      InspectHostConfig
+}
+
+// InspectState is the state of a container, as the kernel has it.
+type InspectState struct {
+	OciVersion    string
+	Status        string
+	Running       bool
+	Paused        bool
+	Restarting    bool
+	OOMKilled     bool
+	Dead          bool
+	Pid           int
+	ConmonPid     int // the monitor's
+	ExitCode      int
+	Error         string
+	StartedAt     time.Time
+	FinishedAt    time.Time
+	Health        *record.Health `json:"Health,omitempty"`
+	Healthcheck   *record.Health `json:"Healthcheck,omitempty"`
+	CgroupPath    string
+	StoppedByUser bool
+}
+
+// InspectDriver names the storage driver and its directories.
+type InspectDriver struct {
+	Name string
+	Data map[string]string
+}
+
+// InspectNetwork says how a container is connected.
+type InspectNetwork struct {
+	EndpointID, Gateway, IPAddress, GlobalIPv6Address, MacAddress, Bridge, SandboxID string
+	IPPrefixLen                                                                      int
+	HairpinMode                                                                      bool
+	Ports                                                                            map[string][]network.HostPort
+	SandboxKey                                                                       string
+	Networks                                                                         map[string]any `json:",omitempty"`
+}
+
+// InspectConfig is what the container's process is given.
+type InspectConfig struct {
+	Hostname, Domainname, User              string
+	AttachStdin, AttachStdout, AttachStderr bool
+	Tty, OpenStdin, StdinOnce               bool
+	Env, Cmd                                []string
+	Image                                   string
+	Volumes                                 map[string]struct{}
+	WorkingDir                              string
+	Entrypoint                              []string
+	OnBuild                                 []string
+	Labels, Annotations                     map[string]string
+	StopSignal                              string
+	Healthcheck                             *record.Healthcheck `json:",omitempty"`
+	HealthcheckOnFailureAction              string              `json:",omitempty"`
+	CreateCommand                           []string
+	Umask                                   string
+	Timeout                                 uint
+	StopTimeout                             uint
+	Passwd                                  bool
+}
+
+// InspectHostConfig is how the host confines and serves the container.
+type InspectHostConfig struct {
+	Binds                                                             []string
+	CgroupManager, CgroupMode, ContainerIDFile                        string
+	LogConfig                                                         InspectLog
+	NetworkMode                                                       string
+	PortBindings                                                      map[string][]network.HostPort
+	RestartPolicy                                                     InspectRestart
+	AutoRemove                                                        bool
+	VolumeDriver                                                      string
+	VolumesFrom                                                       []string
+	CapAdd, CapDrop, Dns, DnsOptions, DnsSearch, ExtraHosts, GroupAdd []string
+	IpcMode, Cgroup, Cgroups                                          string
+	OomScoreAdj                                                       int
+	PidMode                                                           string
+	Privileged, PublishAllPorts, ReadonlyRootfs                       bool
+	SecurityOpt                                                       []string
+	Tmpfs                                                             map[string]string
+	UTSMode, UsernsMode                                               string
+	ShmSize                                                           int64
+	Runtime                                                           string
+	Memory, NanoCpus                                                  int64
+	CgroupParent                                                      string
+	CpuShares                                                         uint64
+	CpuPeriod                                                         uint64
+	CpuQuota                                                          int64
+	CpusetCpus, CpusetMems                                            string
+	MemoryReservation, MemorySwap                                     int64
+	PidsLimit                                                         int64
+	Ulimits                                                           []record.Ulimit
+	Init                                                              bool
+}
+
+// InspectLog is where the output goes.
+type InspectLog struct {
+	Type   string
+	Config map[string]string
+	Path   string
+	Tag    string
+	Size   string
+}
+
+// InspectRestart is the restart policy.
+type InspectRestart struct {
+	Name              string
+	MaximumRetryCount uint
+}
+
+// Inspect gathers what is known of a container. It enters no namespace and asks no other process.
+func (e *Engine) Inspect(c *Container) (*InspectData, error) {
+	cfg, err := c.Config()
+	if err != nil {
+		return nil, err
+	}
+	var oci specs.Spec
+	data, err := os.ReadFile(filepath.Join(c.Dir, record.BundleDir, "config.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &oci)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	s := c.State
+	d := &InspectData{
+		ID: c.ID, Created: cfg.Created, Image: cfg.ImageID, ImageDigest: cfg.ImageDigest, ImageName: cfg.ImageName, Name: s.Name,
+		Rootfs: "", StaticDir: c.Dir, OCIRuntime: cfg.Runtime.Name, OCIConfigPath: filepath.Join(c.Dir, record.BundleDir, "config.json"),
+		PidFile: filepath.Join(c.RunDir, record.PidFile), LogPath: cfg.Log.Path, RestartCount: s.Restarts, Driver: e.storeOpts.GraphDriverName,
+		Mounts: nonNil(cfg.Mounts), Dependencies: []string{}, ExecIDs: []string{},
+		ResolvConfPath: existing(c.Dir, "resolv.conf"), HostsPath: existing(c.Dir, "hosts"), HostnamePath: existing(c.Dir, "hostname"),
+	}
+	if len(cfg.Command) > 0 {
+		d.Path, d.Args = cfg.Command[0], cfg.Command[1:]
+	}
+	if oci.Process != nil && oci.Process.Capabilities != nil {
+		d.EffectiveCaps, d.BoundingCaps = oci.Process.Capabilities.Effective, oci.Process.Capabilities.Bounding
+		d.AppArmorProfile = oci.Process.ApparmorProfile
+	}
+	d.State = InspectState{
+		OciVersion: oci.Version, Status: string(s.Status), Running: s.Status == record.Running, Paused: s.Status == record.Paused, OOMKilled: s.OOMKilled,
+		Pid: s.Pid, ConmonPid: s.Monitor, ExitCode: s.ExitCode, Error: s.Error, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt, CgroupPath: cfg.CgroupPath,
+		Health: s.Health, Healthcheck: s.Health, StoppedByUser: s.StoppedBy == "user",
+	}
+	d.GraphDriver = e.inspectDriver(cfg)
+	d.NetworkSettings = InspectNetwork{Ports: network.PortMap(cfg.Network.Ports, nil)}
+	if s.Pid > 0 {
+		d.NetworkSettings.SandboxKey = filepath.Join("/proc", itoa(s.Pid), "ns/net")
+	}
+	d.Config = inspectConfig(cfg, oci.Process)
+	d.HostConfig = inspectHost(cfg, &oci)
+	return d, nil
+}
+
+func (e *Engine) inspectDriver(cfg *record.Config) InspectDriver {
+	d := InspectDriver{Name: e.storeOpts.GraphDriverName, Data: map[string]string{}}
+	if cfg.Rootfs.Type == "bind" {
+		d.Data["dir"] = cfg.Rootfs.Source
+		return d
+	}
+	for o := range strings.SplitSeq(cfg.Rootfs.Options, ",") {
+		k, v, _ := strings.Cut(o, "=")
+		name := map[string]string{"lowerdir": "LowerDir", "upperdir": "UpperDir", "workdir": "WorkDir"}[k]
+		if name == "" {
+			continue
+		}
+		var dirs []string
+		for p := range strings.SplitSeq(v, ":") {
+			if !filepath.IsAbs(p) {
+				p = filepath.Join(cfg.Rootfs.Workdir, p)
+			}
+			dirs = append(dirs, p)
+		}
+		d.Data[name] = strings.Join(dirs, ":")
+	}
+	return d
+}
+
+func inspectConfig(cfg *record.Config, p *specs.Process) InspectConfig {
+	i := InspectConfig{
+		Hostname: cfg.Hostname, User: cfg.User, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.StdinOnce, Env: nonNil(cfg.Env), Cmd: nonNil(cfg.Cmd),
+		Image: cfg.ImageName, WorkingDir: cfg.WorkingDir, Entrypoint: nonNil(cfg.Entrypoint), Labels: cfg.Labels, Annotations: cfg.Annotations,
+		StopSignal: unix.SignalName(syscall.Signal(cfg.StopSignal)), Healthcheck: cfg.Health, CreateCommand: cfg.CreateCommand, Timeout: cfg.Timeout, StopTimeout: cfg.StopTimeout,
+	}
+	if cfg.Health != nil {
+		i.HealthcheckOnFailureAction = or(cfg.Health.OnFailure, "none")
+	}
+	if p != nil && p.User.Umask != nil {
+		i.Umask = "0" + octal(*p.User.Umask)
+	}
+	return i
+}
+
+func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
+	h := InspectHostConfig{
+		Binds: []string{}, NetworkMode: cfg.Network.Mode, PortBindings: network.PortMap(cfg.Network.Ports, nil), AutoRemove: cfg.AutoRemove,
+		LogConfig:     InspectLog{Type: cfg.Log.Driver, Path: cfg.Log.Path, Tag: cfg.Log.Tag, Config: map[string]string{}, Size: itoa(int(cfg.Log.MaxSize)) + "B"},
+		RestartPolicy: InspectRestart{Name: or(cfg.Restart.Policy, "no"), MaximumRetryCount: cfg.Restart.MaxRetries},
+		CapAdd:        nonNil(cfg.CapAdd), CapDrop: nonNil(cfg.CapDrop), SecurityOpt: nonNil(cfg.SecurityOpt), Dns: []string{}, DnsOptions: []string{}, DnsSearch: []string{},
+		ExtraHosts: []string{}, GroupAdd: []string{}, Privileged: cfg.Privileged, ReadonlyRootfs: cfg.ReadOnly, UsernsMode: cfg.UserNS, Runtime: cfg.Runtime.Name,
+		Memory: cfg.Memory, MemorySwap: cfg.MemorySwap, NanoCpus: cfg.NanoCPUs, PidsLimit: cfg.PidsLimit, Ulimits: nonNil(cfg.Ulimits), Init: cfg.Init,
+		IpcMode: "private", PidMode: "private", UTSMode: "private", Tmpfs: map[string]string{}, CgroupMode: "private",
+		CgroupManager: cgroupManagerOf(cfg), Cgroups: "default",
+	}
+	if cfg.CgroupPath == "" {
+		h.Cgroups = "disabled"
+	}
+	for _, m := range cfg.Mounts {
+		switch m.Type {
+		case "tmpfs":
+			h.Tmpfs[m.Destination] = strings.Join(m.Options, ",")
+		default:
+			opts := "rw"
+			if !m.RW {
+				opts = "ro"
+			}
+			h.Binds = append(h.Binds, or(m.Name, m.Source)+":"+m.Destination+":"+strings.Join(append([]string{opts}, m.Options...), ","))
+		}
+	}
+	if oci.Linux != nil && oci.Linux.Resources != nil {
+		r := oci.Linux.Resources
+		if r.CPU != nil {
+			h.CpuShares, h.CpuPeriod, h.CpuQuota = deref(r.CPU.Shares), deref(r.CPU.Period), deref(r.CPU.Quota)
+			h.CpusetCpus, h.CpusetMems = r.CPU.Cpus, r.CPU.Mems
+		}
+		if r.Memory != nil {
+			h.MemoryReservation = deref(r.Memory.Reservation)
+			h.MemorySwap = deref(r.Memory.Swap)
+		}
+		if r.Pids != nil {
+			h.PidsLimit = deref(r.Pids.Limit)
+		}
+	}
+	for _, m := range oci.Mounts {
+		if m.Destination == "/dev/shm" {
+			for _, o := range m.Options {
+				if v, ok := strings.CutPrefix(o, "size="); ok {
+					h.ShmSize = atoi64(v)
+				}
+			}
+		}
+	}
+	return h
+}
+
+func cgroupManagerOf(cfg *record.Config) string {
+	for _, a := range cfg.Runtime.Args {
+		if v, ok := strings.CutPrefix(a, "--cgroup-manager="); ok {
+			return v
+		}
+		if a == "--systemd-cgroup" {
+			return "systemd"
+		}
+	}
+	return "cgroupfs"
+}
+
+func existing(dir, name string) string {
+	p := filepath.Join(dir, name)
+	if _, err := os.Lstat(p); err != nil {
+		return ""
+	}
+	return p
+}
+
+func nonNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -1,0 +1,42 @@
+package libctr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/logfile"
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+// Logs opens the container's log. opts says what of it; path, format and, to follow it, the container's end are filled
+// in here. The error is fs.ErrNotExist where nothing was logged yet.
+func (e *Engine) Logs(ctx context.Context, c *Container, opts logfile.ReadOptions) (*logfile.Reader, error) {
+	cfg, err := c.Config()
+	if err != nil {
+		return nil, err
+	}
+	switch cfg.Log.Driver {
+	case "k8s-file", "json-file":
+	default:
+		return nil, hint.Add(fmt.Errorf("its log driver is %s, which keeps nothing to read", cfg.Log.Driver), "make it anew with: --log-driver k8s-file")
+	}
+	opts.Path, opts.Format = cfg.Log.Path, logfile.Format(cfg.Log.Driver)
+	if opts.Follow {
+		running := c.State.Status == record.Running || c.State.Status == record.Paused
+		if !running {
+			opts.Follow = false
+		} else {
+			done := make(chan struct{})
+			opts.Done = done
+			go func() {
+				defer close(done)
+				if _, err := e.Wait(ctx, c); err != nil && !errors.Is(err, context.Canceled) {
+					e.log.Debug("wait for the container whose log is followed", "error", err)
+				}
+			}()
+		}
+	}
+	return logfile.OpenReader(opts)
+}

@@ -1,0 +1,165 @@
+package libctr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/rootless"
+	"golang.org/x/sys/unix"
+)
+
+// monitorPath finds the monitor: $BERTH_MONITOR, beside this program, or in ../libexec/berth.
+func monitorPath() (string, error) {
+	if p := os.Getenv("BERTH_MONITOR"); p != "" {
+		return p, nil
+	}
+	self, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(self)
+	for _, p := range []string{filepath.Join(dir, "berth-monitor"), filepath.Join(dir, "../libexec/berth/berth-monitor")} {
+		if unix.Access(p, unix.X_OK) == nil {
+			return p, nil
+		}
+	}
+	return "", hint.Add(fmt.Errorf("find berth-monitor: it is neither beside %s nor in ../libexec/berth", self), "build both with: make, or install both with: make install")
+}
+
+// startMonitor starts the container's monitor and hands it the lock; the connection is its first client.
+// The process has to be in the user namespace that the container is to live in.
+func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl.Conn, error) {
+	path, err := monitorPath()
+	if err != nil {
+		return nil, err
+	}
+	conn, theirs, err := ctl.Pair()
+	if err != nil {
+		return nil, fmt.Errorf("make a socket for the monitor: %w", err)
+	}
+	defer theirs.Close()
+	devNull, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	defer devNull.Close()
+	argv := append(append([]string{path}, args...), c.Dir)
+	p, err := os.StartProcess(path, argv, &os.ProcAttr{
+		Dir:   "/",
+		Files: []*os.File{devNull, devNull, e.monitorStderr(devNull), theirs, lock},
+		// a mount namespace of its own: the root file system's mount ends with it
+		Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS},
+	})
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("start %s: %w", path, err)
+	}
+	rootless.Pin(p.Pid)
+	_ = p.Release()
+	return conn, nil
+}
+
+// monitorStderr is where a monitor's own complaints go: nowhere, or to the terminal with BERTH_MONITOR_DEBUG.
+func (e *Engine) monitorStderr(devNull *os.File) *os.File {
+	if os.Getenv("BERTH_MONITOR_DEBUG") != "" {
+		return os.Stderr
+	}
+	return devNull
+}
+
+// connect reaches the monitor of a running container. If it was killed while the container
+// goes on, a new one is started that adopts it. The error wraps ErrNotRunning where neither runs.
+func (e *Engine) connect(ctx context.Context, c *Container) (*ctl.Conn, error) {
+	for end, pause := time.Now().Add(10*time.Second), time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		conn, err := ctl.Dial(c.RunDir)
+		if err == nil {
+			return conn, nil
+		}
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ECONNREFUSED) {
+			return nil, fmt.Errorf("connect to the monitor of container %.12s: %w", c.ID, err)
+		}
+		// No monitor listens: it starts up or ends (and holds the lock), or there is none.
+		lock, err := tryLock(c.RunDir)
+		if lock != nil {
+			return e.adopt(ctx, c, lock)
+		}
+		if err != nil && !record.IsNotExist(err) {
+			return nil, err
+		}
+		if record.IsNotExist(err) {
+			return nil, fmt.Errorf("container %.12s: %w", c.ID, ErrNotRunning)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("connect to the monitor of container %.12s: %w", c.ID, ErrBusy)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// adopt starts a new monitor for a container that lost its own. It takes the lock over.
+func (e *Engine) adopt(ctx context.Context, c *Container, lock *os.File) (*ctl.Conn, error) {
+	defer lock.Close()
+	if err := e.Refresh(c); err != nil {
+		return nil, err
+	}
+	if !Alive(c.State) {
+		return nil, fmt.Errorf("container %s: %w", c.State.Name, ErrNotRunning)
+	}
+	e.log.Debug("adopting a container whose monitor was killed", "id", c.ID)
+	cfg, err := c.Config()
+	if err != nil {
+		return nil, err
+	}
+	// The new monitor has to live in the user namespace of the old one, and only a process of one thread
+	// can join that: this program again, whose constructor does so, and which then becomes the monitor.
+	ours, theirs, err := ctl.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "cleanup", "--adopt", c.Dir)
+	cmd.Args[0] = "berth"
+	cmd.Env = rootless.EnterEnv(c.State.Pid, hasOwnUserNS(cfg))
+	cmd.Stderr = e.monitorStderr(nil)
+	cmd.ExtraFiles = []*os.File{theirs, lock}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return nil } // it outlives this command
+	if err := cmd.Start(); err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("start a new monitor for container %s: %w", c.State.Name, err)
+	}
+	go cmd.Wait() //nolint:errcheck // it is reaped if it ends before this process; how it ended shows on the connection
+	return ours, nil
+}
+
+// BecomeMonitor is the second half of an adoption: it replaces this process, which has joined the
+// container's user namespace and inherited the connection (3) and the lock (4), by the monitor.
+func BecomeMonitor(dir string) error {
+	path, err := monitorPath()
+	if err != nil {
+		return err
+	}
+	return unix.Exec(path, []string{path, "--adopt", dir}, os.Environ())
+}
+
+// hasOwnUserNS tells whether the container is in a user namespace below Berth's.
+func hasOwnUserNS(cfg *record.Config) bool {
+	switch cfg.UserNS {
+	case "", "host":
+		return false
+	}
+	return true
+}

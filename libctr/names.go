@@ -1,0 +1,119 @@
+package libctr
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/hint"
+)
+
+// A name is taken by making DATA/names/NAME, a symbolic link to the ID: symlink(2) fails where there
+// is one. A link whose container is gone counts for nothing.
+
+func (e *Engine) namePath(name string) string { return filepath.Join(e.data, "names", name) }
+
+func (e *Engine) nameID(name string) (string, error) {
+	if !validName().MatchString(name) {
+		return "", fs.ErrNotExist
+	}
+	return os.Readlink(e.namePath(name))
+}
+
+// takeName gives name to the container id, whose directory exists already.
+// The error wraps ErrNameInUse.
+func (e *Engine) takeName(name, id string, durable bool) error {
+	if !validName().MatchString(name) {
+		return fmt.Errorf("name %q: only letters, digits, and _ . - after the first letter or digit are allowed", name)
+	}
+	err := os.Symlink(id, e.namePath(name))
+	if errors.Is(err, fs.ErrExist) {
+		err = e.takeStaleName(name, id)
+	}
+	if err == nil && durable {
+		err = atomicfile.SyncDir(filepath.Dir(e.namePath(name)))
+	}
+	if err != nil && !errors.Is(err, ErrNameInUse) {
+		return fmt.Errorf("take the name %q: %w", name, err)
+	}
+	return err
+}
+
+// takeStaleName takes a name over from a container that is not there any more. Two commands
+// may find that at once: the lock lets one of them replace the link.
+func (e *Engine) takeStaleName(name, id string) error {
+	dir, err := os.Open(filepath.Dir(e.namePath(name)))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	if owner, err := os.Readlink(e.namePath(name)); err == nil && e.exists(owner) {
+		return hint.Add(fmt.Errorf("the name %q is taken by container %.12s: %w", name, owner, ErrNameInUse),
+			"remove it with: berth rm %s, or choose another --name", name)
+	}
+	if err := os.Remove(e.namePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(id, e.namePath(name))
+}
+
+// exists tells whether a container, perhaps a half-made one, has a directory.
+func (e *Engine) exists(id string) bool {
+	if !isID(id) {
+		return false
+	}
+	for _, volatile := range []bool{false, true} {
+		dir, _ := e.dirs(id, volatile)
+		if _, err := os.Lstat(dir); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// dropName gives a name up, if it is the container's own.
+func (e *Engine) dropName(name, id string) error {
+	if owner, err := e.nameID(name); err != nil || owner != id {
+		return nil
+	}
+	if err := os.Remove(e.namePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func newID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// randomName makes a name for a container that was given none.
+func randomName() string {
+	pick := func(words []string) string {
+		n, _ := rand.Int(rand.Reader, big.NewInt(int64(len(words))))
+		return words[n.Int64()]
+	}
+	return pick(adjectives) + "_" + pick(harbours)
+}
+
+var adjectives = []string{"able", "ample", "brave", "brisk", "calm", "clear", "clever", "deft", "eager", "early", "fair", "fleet", "fond", "fresh", "gentle",
+	"glad", "grand", "hardy", "hearty", "honest", "humble", "jolly", "keen", "kind", "lively", "loyal", "lucid", "merry", "mild", "neat", "nimble", "noble", "patient",
+	"placid", "plain", "proud", "quick", "quiet", "rapid", "ready", "robust", "salty", "sandy", "serene", "sharp", "silent", "smart", "smooth", "sober", "solid", "stable",
+	"steady", "stout", "sunny", "swift", "tidal", "tidy", "trim", "true", "vivid", "warm", "wise", "witty", "young", "zesty"}
+
+var harbours = []string{"aalborg", "aden", "algiers", "antwerp", "auckland", "bahia", "bergen", "bilbao", "boston", "bremen", "brest", "brindisi", "busan", "cadiz", "calais",
+	"cardiff", "catania", "cork", "corinth", "dakar", "danzig", "darwin", "dover", "durban", "elba", "galway", "genoa", "ghent", "haifa", "halifax", "hamburg", "havana", "hilo",
+	"hobart", "izmir", "kiel", "kobe", "lagos", "leith", "lisbon", "lome", "lubeck", "malaga", "malmo", "marseille", "mombasa", "narvik", "odessa", "oporto", "osaka", "oslo",
+	"ostend", "palermo", "perth", "piraeus", "ravenna", "riga", "rostock", "rotterdam", "salerno", "santos", "sydney", "tallinn", "tampico", "tangier", "toulon", "trieste",
+	"tromso", "turku", "tyre", "valletta", "varna", "venice", "vigo", "yokohama", "zadar"}

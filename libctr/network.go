@@ -1,0 +1,207 @@
+package libctr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/spec"
+	"github.com/berth-containers/berth/network"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// networkFile, in Dir, keeps the options that each start's plan is made from anew.
+const networkFile = "network.json"
+
+// planNetwork plans the container's network, writes the files that belong to it, and tells the spec.
+func (e *Engine) planNetwork(ctx context.Context, m *making) error {
+	cfg, s := m.cfg, &m.opts.Spec
+	o := m.opts.Network
+	o.Rootless, o.UserNS, o.Name, o.RuntimeDir = e.Rootless(), s.UserNS.Nested(), cfg.Name, e.runtime
+	conf, err := e.conf()
+	if err != nil {
+		return err
+	}
+	o.BaseHosts = conf.Containers.BaseHostsFile
+	o.HelperDirs, o.PastaOptions, o.SlirpOptions = conf.Engine.HelperBinariesDir.Get(), conf.Network.PastaOptions.Get(), conf.Engine.NetworkCmdOptions.Get()
+	if m.opts.PublishAll {
+		exposed := append([]string(nil), m.opts.Expose...)
+		for p := range m.conf.Image.Config.ExposedPorts {
+			exposed = append(exposed, p)
+		}
+		more, err := network.ParseExposed(exposed)
+		if err != nil {
+			return err
+		}
+		o.Ports = append(o.Ports, more...)
+	}
+	cfg.Hostname = s.Hostname
+	if cfg.Hostname == "" {
+		cfg.Hostname = cfg.ID[:12]
+		if o.Mode.Kind == network.Host || s.UTS.Host {
+			if cfg.Hostname, err = os.Hostname(); err != nil {
+				return err
+			}
+		}
+	}
+	s.Hostname, o.Hostname = cfg.Hostname, cfg.Hostname
+	if o.Mode.Kind == network.Container {
+		other, err := e.Lookup(ctx, o.Mode.Container)
+		if err != nil {
+			return fmt.Errorf("--network container:%s: %w", o.Mode.Container, err)
+		}
+		o.Mode.Container = other.ID
+		s.Files.Hosts, s.Files.ResolvConf = existing(other.Dir, "hosts"), existing(other.Dir, "resolv.conf")
+		s.NetNSPath, s.NetShared = placeholder(other.ID, "net"), true
+		if otherConf, err := other.Config(); err == nil && otherConf.Network.Mode == "host" {
+			s.NetHost, s.NetNSPath = true, ""
+		}
+	}
+	for _, ns := range []struct {
+		n    *spec.Namespace
+		kind string
+	}{{&s.PID, "pid"}, {&s.IPC, "ipc"}, {&s.UTS, "uts"}, {&s.CgroupNS, "cgroup"}} {
+		if ns.n.Container == "" {
+			continue
+		}
+		other, err := e.Lookup(ctx, ns.n.Container)
+		if err != nil {
+			return fmt.Errorf("--%s container:%s: %w", ns.kind, ns.n.Container, err)
+		}
+		ns.n.Path = placeholder(other.ID, ns.kind)
+	}
+	r, err := e.plan(ctx, cfg, o, m.opts.NoHosts)
+	if err != nil {
+		return err
+	}
+	switch o.Mode.Kind {
+	case network.Host:
+		s.NetHost = true
+	case network.NS:
+		s.NetNSPath = o.Mode.Path
+	case network.None:
+		cfg.Network.NetNS = "" // the runtime makes it, there is nothing to connect
+	default:
+		if cfg.Network.NetNS == "new" {
+			s.NetNSPath = filepath.Join(cfg.RunDir, "netns")
+		}
+	}
+	if r.Hosts != nil && !m.opts.NoHosts {
+		s.Files.Hosts = filepath.Join(m.dir, "hosts")
+	}
+	if r.ResolvConf != nil {
+		s.Files.ResolvConf = filepath.Join(m.dir, "resolv.conf")
+	}
+	s.Files.Hostname = filepath.Join(m.dir, "hostname")
+	if err := os.WriteFile(s.Files.Hostname, []byte(cfg.Hostname+"\n"), 0o644); err != nil {
+		return err
+	}
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	trace("network planned")
+	return atomicfile.Write(filepath.Join(m.dir, networkFile), data, 0o600, false)
+}
+
+// plan makes a plan, puts it into the record and writes /etc/hosts and /etc/resolv.conf.
+func (e *Engine) plan(ctx context.Context, cfg *record.Config, o network.Options, noHosts bool) (network.Result, error) {
+	r, err := network.Plan(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	for _, w := range r.Warnings {
+		e.log.Warn(w)
+	}
+	cfg.Network = r.Network
+	for name, text := range map[string][]byte{"hosts": r.Hosts, "resolv.conf": r.ResolvConf} {
+		if text == nil || name == "hosts" && noHosts {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(cfg.Dir, name), text, 0o644); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// refreshNetwork does at each start what may have changed since the container was made: the host's
+// resolvers and addresses, ports that others have taken, the process whose namespaces are joined.
+func (e *Engine) refreshNetwork(ctx context.Context, c *Container, cfg *record.Config) error {
+	if c.State.Status != record.Created || !c.made {
+		data, err := os.ReadFile(filepath.Join(c.Dir, networkFile))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err == nil {
+			var o network.Options
+			if err := json.Unmarshal(data, &o); err != nil {
+				return fmt.Errorf("read the network options: %w", err)
+			}
+			ns := cfg.Network.NetNS
+			o.Ports = cfg.Network.Ports
+			if _, err := e.plan(ctx, cfg, o, existing(c.Dir, "hosts") == ""); err != nil {
+				return fmt.Errorf("start container %q: %w", cfg.Name, err)
+			}
+			cfg.Network.NetNS = ns
+			if err := cfg.Write(c.Dir, false); err != nil {
+				return err
+			}
+		}
+	}
+	return e.resolvePlaceholders(ctx, c)
+}
+
+// A container that joins another's namespaces has, in its OCI spec, a placeholder for the other's init process.
+func placeholder(id, kind string) string { return "/proc/container:" + id + "/ns/" + kind }
+
+// resolvePlaceholders writes the paths of namespaces that are joined into the OCI spec. The spec as it was made
+// stays beside it.
+func (e *Engine) resolvePlaceholders(ctx context.Context, c *Container) error {
+	path := filepath.Join(c.Dir, record.BundleDir, "config.json")
+	made := path + ".made"
+	data, err := os.ReadFile(made)
+	if errors.Is(err, fs.ErrNotExist) {
+		if data, err = os.ReadFile(path); err == nil && !strings.Contains(string(data), "/proc/container:") {
+			return nil
+		}
+		if err == nil {
+			err = atomicfile.Write(made, data, 0o600, false)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read the container's OCI spec: %w", err)
+	}
+	s := new(specs.Spec)
+	if err := json.Unmarshal(data, s); err != nil {
+		return fmt.Errorf("read the container's OCI spec: %w", err)
+	}
+	for i := range s.Linux.Namespaces {
+		n := &s.Linux.Namespaces[i]
+		rest, ok := strings.CutPrefix(n.Path, "/proc/container:")
+		if !ok {
+			continue
+		}
+		id, kind, _ := strings.Cut(rest, "/ns/")
+		other, err := e.Lookup(ctx, id)
+		if err != nil {
+			return fmt.Errorf("start container %q: join the namespace of another: %w", c.State.Name, err)
+		}
+		if !Alive(other.State) {
+			return hint.Add(fmt.Errorf("start container %q: join the %s namespace of container %q: %w", c.State.Name, kind, other.State.Name, ErrNotRunning), "start that first with: berth start %s", other.State.Name)
+		}
+		n.Path = fmt.Sprintf("/proc/%d/ns/%s", other.State.Pid, kind)
+	}
+	if data, err = json.Marshal(s); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, data, 0o600, false)
+}

@@ -1,0 +1,161 @@
+package libctr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/berth-containers/berth/libctr/record"
+)
+
+func (e *Engine) pendingPath(id string) string { return filepath.Join(e.runtime, "pending", id) }
+
+// markPending notes that a container is being made or removed, or goes at its end.
+func (e *Engine) markPending(id string) error {
+	err := os.WriteFile(e.pendingPath(id), nil, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(e.pendingPath(id)), 0o700); err == nil {
+			err = os.WriteFile(e.pendingPath(id), nil, 0o600)
+		}
+	}
+	return err
+}
+
+func (e *Engine) clearPending(id string) error {
+	if err := os.Remove(e.pendingPath(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Recover finishes what killed commands and monitors began: it removes half-made containers, those
+// whose removal was under way, and --rm containers that have ended without anybody to remove
+// them. It costs one readdir where there is nothing to do. Commands that have entered
+// the user namespace call it first; the number says how many containers went.
+func (e *Engine) Recover(ctx context.Context) (int, error) {
+	d, err := os.Open(filepath.Join(e.runtime, "pending"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, e.firstOfBoot(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	ids, err := d.Readdirnames(-1)
+	d.Close()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, id := range ids {
+		if !isID(id) || ctx.Err() != nil {
+			continue
+		}
+		gone, rerr := e.recoverOne(ctx, id)
+		if gone {
+			n++
+		}
+		err = errors.Join(err, rerr)
+	}
+	return n, err
+}
+
+// recoverOne removes the pending container id, unless somebody works on it or it is to stay.
+func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
+	_, runDir := e.dirs(id, true)
+	if _, err := os.Lstat(runDir); errors.Is(err, fs.ErrNotExist) {
+		if !e.exists(id) {
+			return false, e.clearPending(id) // killed between the last two steps of a removal
+		}
+		if err := os.MkdirAll(runDir, 0o700); err != nil {
+			return false, err
+		}
+	}
+	lock, err := tryLock(runDir)
+	if lock == nil {
+		if record.IsNotExist(err) {
+			err = nil
+		}
+		return false, err
+	}
+	defer lock.Close()
+	c, err := e.load(id)
+	if err == nil {
+		cfg, cerr := record.ReadConfig(c.Dir)
+		switch {
+		case cerr != nil && !record.IsNotExist(cerr):
+			return false, cerr
+		case cerr == nil && Alive(c.State):
+			return false, nil // its monitor was killed: the next command that wants it adopts it
+		case cerr == nil && !cfg.AutoRemove && !c.removing():
+			return false, e.clearPending(id) // killed just before its making was over
+		}
+	} else if !record.IsNotExist(err) {
+		return false, err
+	}
+	if err := e.removeAll(ctx, id); err != nil {
+		return false, fmt.Errorf("remove what is left of container %.12s: %w", id, err)
+	}
+	e.log.Debug("removed a half-made or ended container", "id", id)
+	return true, nil
+}
+
+// firstOfBoot does once after a boot what volatile files can no longer tell: the storage library
+// forgets volatile containers with the boot, their layers stay.
+func (e *Engine) firstOfBoot(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(e.data, "containers")); errors.Is(err, fs.ErrNotExist) {
+		return nil // a new store; prepare makes the directories
+	}
+	store, err := e.Store()
+	if err != nil {
+		return err
+	}
+	// another engine's leftovers (incomplete layers, volatile containers' directories) go with ours
+	if err := store.GarbageCollect(); err != nil {
+		e.log.Warn("garbage collection of the store after a boot", "error", err)
+	}
+	ids, err := e.ids()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids { // a making or removal that the end of the last boot cut short
+		dir, runDir := e.dirs(id, false)
+		if _, cerr := record.ReadConfig(dir); cerr == nil && !(&Container{Dir: dir}).removing() {
+			continue
+		} else if cerr != nil && !record.IsNotExist(cerr) {
+			continue // system check says what is wrong with it
+		}
+		if err := os.MkdirAll(runDir, 0o700); err != nil {
+			return err
+		}
+		if err := e.markPending(id); err != nil {
+			return err
+		}
+		if _, err := e.recoverOne(ctx, id); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(filepath.Join(e.runtime, "pending"), 0o700)
+}
+
+// prepare makes the directories that records go to.
+func (e *Engine) prepare() error {
+	for _, dir := range []string{
+		filepath.Join(e.data, "containers"), filepath.Join(e.data, "names"),
+		filepath.Join(e.runtime, "containers"), filepath.Join(e.runtime, "pending"),
+	} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return storeHint(fmt.Errorf("make %s: %w", dir, err), e.storeOpts.GraphRoot)
+		}
+	}
+	return nil
+}
+
+const removingFile = "removing" // in Dir: removal has begun and will be finished, whatever happens
+
+func (c *Container) removing() bool {
+	_, err := os.Lstat(filepath.Join(c.Dir, removingFile))
+	return err == nil
+}
