@@ -37,6 +37,17 @@ func (m *Monitor) supervise(ctx context.Context) error {
 		if err := m.relaunch(); err != nil {
 			return m.finish()
 		}
+		m.stopIfAsked()
+	}
+}
+
+// stopIfAsked ends a container that was asked to stop while it was being started again.
+func (m *Monitor) stopIfAsked() {
+	m.mu.Lock()
+	p, asked := m.init, m.state.StoppedBy != ""
+	m.mu.Unlock()
+	if asked {
+		m.endBySystem(p)
 	}
 }
 
@@ -124,8 +135,7 @@ func (m *Monitor) rest(ctx context.Context, pause time.Duration) bool {
 // cannot be started it has ended for good.
 func (m *Monitor) relaunch() error {
 	m.mu.Lock()
-	byUser := m.restart
-	if byUser {
+	if m.restart {
 		m.state.Restarts, m.state.StoppedBy = 0, ""
 	} else {
 		m.state.Restarts++
@@ -133,26 +143,27 @@ func (m *Monitor) relaunch() error {
 	m.mu.Unlock()
 	err := m.ensurePrepared()
 	if err == nil {
-		err = m.launch()
+		err = m.launch(m.tellRestarters)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	asked := m.restarters
-	m.restarters = nil
 	if err != nil {
 		e := errorEvent(err)
 		m.state.Error, m.state.ExitCode = e.Error, max(e.Code, 125)
 		m.conclude()
-		for _, c := range asked {
-			c.event(e)
-		}
+		m.tellRestarters(e)
 		return err
 	}
 	m.event("restart", nil)
-	for _, c := range asked {
-		c.event(ctl.Event{Event: "started", Pid: m.init.pid})
-	}
 	return nil
+}
+
+// tellRestarters answers those who have asked for a restart. It requires m.mu.
+func (m *Monitor) tellRestarters(e ctl.Event) {
+	for _, c := range m.restarters {
+		c.event(e)
+	}
+	m.restarters = nil
 }
 
 // finish cleans up after a container that has ended for good, tells everybody and returns.
@@ -225,6 +236,7 @@ func (m *Monitor) report() (told []*client) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reported = true
+	m.tellRestarters(errorEvent(m.errNotRunning())) // one that came too late, or at the machine's shutdown
 	e := m.exitedEvent()
 	for c := range m.clients {
 		if c.waits {

@@ -167,13 +167,12 @@ func (m *Monitor) runNew(ctx context.Context, conn *ctl.Conn) error {
 	}
 	err := <-prepared
 	if err == nil {
-		err = m.firstStart(asked.files)
+		err = m.firstStart(asked)
 	}
 	closeFiles(asked.files)
 	if err != nil {
 		return m.startFailed(asked.client, err)
 	}
-	asked.client.event(ctl.Event{Event: "started", Pid: m.state.Pid})
 	return m.supervise(ctx)
 }
 

@@ -13,7 +13,7 @@ const maxQueue = 256 << 10
 
 // stuckAfter is how long the output waits for a client that does not read. The
 // client that started the container is waited for without limit, like a pipe's reader.
-const stuckAfter = 10 * time.Second
+const stuckAfter = 5 * time.Second
 
 // outbox sends packets to one client, in order. Sending never waits: what the socket
 // does not take is queued.

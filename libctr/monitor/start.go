@@ -51,9 +51,8 @@ func (m *Monitor) setHelper(h *netHelper) {
 	m.helper = h
 }
 
-// firstStart starts the container at the user's request. files are those of the
-// log driver passthrough.
-func (m *Monitor) firstStart(files []*os.File) error {
+// firstStart starts the container at the user's request.
+func (m *Monitor) firstStart(r startRequest) error {
 	if err := m.openLog(); err != nil {
 		return err
 	}
@@ -63,11 +62,11 @@ func (m *Monitor) firstStart(files []*os.File) error {
 	}
 	m.listener = l
 	if m.cfg.Log.Driver == "passthrough" {
-		if len(files) != 3 {
-			return fmt.Errorf("log driver passthrough takes three files, the start request has %d", len(files))
+		if len(r.files) != 3 {
+			return fmt.Errorf("log driver passthrough takes three files, the start request has %d", len(r.files))
 		}
 		// Kept for the container's restarts; whoever reads them waits for its end anyway.
-		for i, f := range files {
+		for i, f := range r.files {
 			if m.passthrough[i], err = dupFile(f); err != nil {
 				return err
 			}
@@ -76,7 +75,7 @@ func (m *Monitor) firstStart(files []*os.File) error {
 	m.mu.Lock()
 	m.state.StoppedBy, m.state.Restarts = "", 0
 	m.mu.Unlock()
-	if err := m.launch(); err != nil {
+	if err := m.launch(r.client.event); err != nil {
 		return err
 	}
 	go m.accept(l)
@@ -91,9 +90,10 @@ func (m *Monitor) openLog() error {
 	return m.out.openLog(logfile.Options{Path: l.Path, Format: logfile.Format(l.Driver), MaxSize: l.MaxSize, MaxFile: l.MaxFile})
 }
 
-// launch starts the container, the first time or again, and records that it runs.
-// If it fails nothing of this start is left, but for what prepare made.
-func (m *Monitor) launch() error {
+// launch starts the container, the first time or again, records that it runs, has
+// tell say so, and begins to read its output, in this order: a client's answer
+// comes before its output. If it fails nothing of this start is left, but for what prepare made.
+func (m *Monitor) launch(tell func(e ctl.Event)) error {
 	started, err := m.runtimeStart()
 	if err != nil {
 		return err
@@ -101,6 +101,8 @@ func (m *Monitor) launch() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.began(started)
+	tell(ctl.Event{Event: "started", Pid: m.init.pid})
+	m.takeStdio(started.io, started.master)
 	os.Remove(m.runPath(startLock))
 	return nil
 }
@@ -214,13 +216,12 @@ func (m *Monitor) command() string {
 	return m.cfg.Command[0]
 }
 
-// began records a running container and begins to read its output. It requires m.mu.
+// began records a running container. It requires m.mu.
 func (m *Monitor) began(s *started) {
 	m.init = s.init
 	m.restart = false
 	m.memory = memoryCgroup(s.init.pid)
 	m.setRunning()
-	m.takeStdio(s.io, s.master)
 	m.event("init", nil)
 	m.event("start", nil)
 	m.startHealth()
