@@ -30,6 +30,14 @@ bin/berth: FORCE
 bin/berth-monitor: FORCE
 	CGO_ENABLED=0 $(GOBUILD) -o $@ ./cmd/berth-monitor
 
+# A registry that does wrong, for the tests.
+bin/badregistry: FORCE
+	CGO_ENABLED=0 $(GOBUILD) -o $@ ./test/tools/badregistry
+
+.PHONY: hello
+hello: ## build the image that bin/berth carries again, after a change of contrib/hello
+	$(GO) run -buildvcs=false -tags "$(TAGS)" ./contrib/hello -o libctr/image/hello_amd64.tar
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +54,7 @@ demo: deps-build deps-run ## build Berth and run a first container
 
 .PHONY: test
 test: deps-build deps-run deps-test ## all tests but those in a guest, as root and as an ordinary user
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all bin/badregistry
 	@test/run
 
 .PHONY: test-go test-bats test-faults test-compat
@@ -54,10 +62,10 @@ test-go: deps-build deps-run deps-test ## the Go tests only
 	@$(MAKE) --no-print-directory all
 	@test/run go
 test-bats: deps-build deps-run deps-test ## the bats tests only; FILES="test/run.bats" for some of them
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all bin/badregistry
 	@test/run bats $(FILES)
 test-faults: deps-build deps-run deps-test ## the tests of what bad input and faults get
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all bin/badregistry
 	@test/run faults
 test-compat: deps-run deps-test ## the shared bats tests with podman instead, against the list of differences
 	@test/run compat
