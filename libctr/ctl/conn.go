@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -201,9 +200,6 @@ func (c *Conn) Recv() (Packet, error) {
 	if err == nil {
 		err = opErr
 	}
-	if errors.Is(err, unix.ECONNRESET) {
-		err = io.EOF
-	}
 	if err != nil {
 		return Packet{}, wrapRecv(err)
 	}
@@ -238,7 +234,9 @@ func wrapRecv(err error) error {
 func retry(op func() (int, error)) (int, error) {
 	for {
 		n, err := op()
-		if err != unix.EINTR {
+		// unix(7): a peer that closes with packets unread leaves ECONNRESET, once, in front
+		// of what it has sent before.
+		if err != unix.EINTR && err != unix.ECONNRESET {
 			return n, err
 		}
 	}

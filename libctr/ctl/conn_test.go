@@ -102,6 +102,19 @@ func TestRecvAfterTheOtherSideHasGone(t *testing.T) {
 	}
 }
 
+func TestLastWordOfAPeerThatDidNotListen(t *testing.T) {
+	client, monitor := pair(t)
+	client.SendStream(Stdin, []byte("unread"))
+	monitor.SendEvent(&Event{Event: "exited", ExitCode: 3})
+	monitor.Close()
+	if e, _, err := client.Event(t.Context()); err != nil || e.ExitCode != 3 {
+		t.Errorf("Event = %+v, %v; want exit code 3", e, err)
+	}
+	if _, err := client.Recv(); err != io.EOF {
+		t.Errorf("Recv = %v, want io.EOF", err)
+	}
+}
+
 func TestCallEndsWithItsContext(t *testing.T) {
 	client, _ := pair(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
