@@ -127,6 +127,7 @@ load helpers
     berth 1 rmi "no-such-$name"
     assert_contains "$output" "image not known"
     berth rmi -i "no-such-$name"
+    berth rmi -f "no-such-$name"
     berth 125 rmi
 }
 

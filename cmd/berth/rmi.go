@@ -32,6 +32,7 @@ func newRmiCmd(f *engineFlags) *cobra.Command {
 			case !o.all && len(args) == 0:
 				return errors.New("remove images: name one, or use --all")
 			}
+			o.Ignore = o.Ignore || o.Force // as in podman
 			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *image.Runtime) error {
 				o.RemoveContainers = func(imageID string) error { return removeContainersOf(cmd.Context(), e, imageID) }
 				return rmi(cmd.Context(), r, args, o, cmd.OutOrStdout())
@@ -40,7 +41,7 @@ func newRmiCmd(f *engineFlags) *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.BoolVarP(&o.all, "all", "a", false, "remove every image")
-	fl.BoolVarP(&o.Force, "force", "f", false, "remove containers that use an image, and images with several names by ID")
+	fl.BoolVarP(&o.Force, "force", "f", false, "remove containers that use an image, and images with several names by ID; do not mind if one does not exist")
 	fl.BoolVarP(&o.Ignore, "ignore", "i", false, "do not mind if an image does not exist")
 	fl.BoolVar(&o.NoPrune, "no-prune", false, "leave the untagged parents of what is removed")
 	return cmd
@@ -64,11 +65,11 @@ func rmi(ctx context.Context, r *image.Runtime, names []string, o rmiOptions, ou
 			fmt.Fprintln(out, "Deleted: "+img.ID)
 		}
 	}
-	return rmiError(errs, o)
+	return rmiError(errs)
 }
 
 // rmiError joins the errors; the exit codes are those of podman-rmi(1), "Exit Status".
-func rmiError(errs []error, o rmiOptions) error {
+func rmiError(errs []error) error {
 	code, others := 0, false
 	for _, err := range errs {
 		switch {
@@ -76,14 +77,14 @@ func rmiError(errs []error, o rmiOptions) error {
 			code = 2
 		case !errors.Is(err, image.ErrNotFound):
 			others = true
-		case code == 0 && !(o.Force && len(errs) == 1):
+		case code == 0:
 			code = 1
 		}
 	}
 	switch err := errors.Join(errs...); {
 	case err == nil:
 		return nil
-	case others || code == 0:
+	case others:
 		return err
 	default:
 		return &exitError{Code: code, Err: err}

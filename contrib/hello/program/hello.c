@@ -223,7 +223,7 @@ static void show_map(const char *path, const char *what)
 		put(first ? what : ", ");
 		put_word(word(p, 0)), put(" is "), put_word(word(p, 1)), put(" outside");
 		if (!begins(word(p, 2), "1\n"))
-			put(" (and on, "), put_word(word(p, 2)), put(" IDs)");
+			put(" ("), put_word(word(p, 2)), put(" IDs)");
 		first = 0;
 	}
 	if (first)
