@@ -182,7 +182,7 @@ func parseTime(value string) (time.Time, error) {
 
 func matchDigest(value string) (match, error) {
 	if !strings.HasPrefix(value, "sha256:") {
-		return nil, fmt.Errorf("%q does not begin with sha256:", value)
+		return nil, fmt.Errorf("%q is no beginning of sha256:DIGEST", value)
 	}
 	return func(img *Image) (bool, error) {
 		for _, d := range img.Digests {

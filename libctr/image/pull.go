@@ -208,9 +208,7 @@ func checkName(name string) error {
 	if alltransports.TransportFromImageName(name) != nil && !strings.HasPrefix(name, "docker:") {
 		return nil
 	}
-	if strings.HasPrefix(name, "docker://") {
-		name = strings.TrimPrefix(name, "docker://")
-	}
+	name = strings.TrimPrefix(name, "docker://")
 	if strings.HasPrefix(name, "sha256:") || reference.IsFullIdentifier(name) {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"go.podman.io/common/libimage"
 	"go.podman.io/common/pkg/config"
@@ -73,6 +72,3 @@ func copyTmpDir() (string, error) {
 	}
 	return dir, nil
 }
-
-// debug writes a line for developers.
-func debug(ctx context.Context, msg string, args ...any) { slog.DebugContext(ctx, msg, args...) }
