@@ -9,10 +9,11 @@
 
 bats_require_minimum_version 1.5.0
 
-ENGINE=${ENGINE:-berth}
 IMAGE=localhost/busybox:latest
 HELPERS_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$(dirname "$HELPERS_DIR")/bin:$PATH:/usr/sbin:/sbin
+# A path: a bare "berth" would be the function below.
+ENGINE=$(type -P "${ENGINE:-berth}") || { echo "helpers: ${ENGINE:-berth} is missing: run make" >&2; exit 1; }
 export ENGINE IMAGE HELPERS_DIR PATH
 
 # --- the engine ----------------------------------------------------------------------
@@ -28,7 +29,7 @@ berth() {
     # bats keeps a test waiting for as long as somebody holds its file 3.
     output=$(timeout --foreground -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 2>&1 3>&-) || status=$?
     mapfile -t lines < <(grep . <<<"$output")
-    echo "$ $ENGINE $*"; echo "$output"; echo "exit code $status, want $want"
+    echo "$ ${ENGINE##*/} $*"; echo "$output"; echo "exit code $status, want $want"
     [[ $status -eq $want ]]
 }
 
@@ -42,7 +43,7 @@ berth_split() {
     stderr=$(cat "$file")
     rm -f "$file"
     mapfile -t lines < <(grep . <<<"$output")
-    echo "$ $ENGINE $*"; echo "$output"; echo "stderr: $stderr"; echo "exit code $status, want $want"
+    echo "$ ${ENGINE##*/} $*"; echo "$output"; echo "stderr: $stderr"; echo "exit code $status, want $want"
     [[ $status -eq $want ]]
 }
 

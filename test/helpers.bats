@@ -122,7 +122,7 @@ berth_with() { ENGINE=$1 berth "$2" anything; }
 }
 
 @test "an engine loads and runs the fixtures' images in a store of the file's own" {
-    ENGINE=podman
+    ENGINE=$(type -P podman)
     containers_conf >"$CONTAINERS_CONF"
     storage_conf >"$CONTAINERS_STORAGE_CONF"
     berth load -q -i "$FIXTURES/busybox.tar"

@@ -129,7 +129,6 @@ load helpers
     berth run --rm -v "$vol:/data" "$IMAGE" sh -c 'echo kept >/data/file'
     berth run --rm -v "$vol:/data" "$IMAGE" cat /data/file
     assert_equal "$output" kept
-    berth volume rm "$vol"
 }
 
 @test "--read-only, --tmpfs and --mount type=tmpfs" {
@@ -195,9 +194,8 @@ caps() { sed -n 's/^CapEff:[[:space:]]*//p' <<<"$output"; }
 }
 
 @test "sensitive parts of /proc and /sys are masked" {
-    berth run --rm "$IMAGE" sh -c 'cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; echo x >/proc/sysrq-trigger || echo refused'
-    assert_contains "$output" $'0\n0'
-    assert_contains "$output" refused
+    berth_split run --rm "$IMAGE" sh -c 'cat /proc/keys | wc -c; ls /sys/firmware | wc -l; echo x >/proc/sys/kernel/core_pattern || echo refused'
+    assert_equal "$output" $'0\n0\nrefused'
 }
 
 @test "wait gives the exit code, of a running container and of one that has ended" {

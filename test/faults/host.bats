@@ -6,11 +6,11 @@ load ../helpers
 without() {
     local dir p
     dir=$(mktemp -d "$FILE_DIR/path-XXXXXX")
-    for p in /usr/local/bin/* /usr/bin/* /bin/* /usr/sbin/* /sbin/*; do ln -sf "$p" "$dir/${p##*/}" 2>/dev/null; done
+    for p in /usr/local/bin/* /usr/bin/* /bin/* /usr/sbin/* /sbin/*; do ln -sf "$p" "$dir/${p##*/}"; done
     while [[ $1 != -- ]]; do rm -f "$dir/$1"; shift; done
     shift
     status=0
-    output=$(PATH=$(dirname "$(command -v "$ENGINE")"):$dir timeout 60 "$ENGINE" "$@" 2>&1 3>&-) || status=$?
+    output=$(PATH=$dir timeout 60 "$ENGINE" "$@" 2>&1 3>&-) || status=$?
     echo "$ $ENGINE $*"; echo "$output"; echo "exit code $status"
 }
 
