@@ -6,7 +6,7 @@ load ../helpers
 without() {
     local dir p
     dir=$(mktemp -d "$FILE_DIR/path-XXXXXX")
-    for p in /usr/local/bin/* /usr/bin/* /bin/* /usr/sbin/* /sbin/*; do ln -sf "$p" "$dir/${p##*/}"; done
+    for p in /usr/local/bin/* /usr/bin/* /bin/* /usr/sbin/* /sbin/*; do ln -sfn "$p" "$dir/${p##*/}"; done
     while [[ $1 != -- ]]; do rm -f "$dir/$1"; shift; done
     shift
     status=0
