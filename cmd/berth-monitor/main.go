@@ -2,6 +2,7 @@
 //
 //	berth-monitor DIR            start the container in DIR when the first client says so
 //	berth-monitor --adopt DIR    take over a container whose monitor was killed
+//	berth-monitor --net-mend …   help a network helper, see network/mend
 //
 // It inherits the first client's connection as descriptor 3 and the container's
 // locked lock file as descriptor 4. See package monitor.
@@ -17,11 +18,15 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/libctr/monitor"
+	"github.com/berth-containers/berth/network/mend"
 )
 
 func main() {
 	// One thread of Go code is enough, and each further one costs memory.
 	runtime.GOMAXPROCS(1)
+	if len(os.Args) > 1 && os.Args[1] == "--net-mend" {
+		os.Exit(mend.Main(os.Args[2:]))
+	}
 	// A container that lives for a moment needs no garbage collection at all.
 	debug.SetGCPercent(-1)
 	time.AfterFunc(time.Second, shrink)

@@ -91,7 +91,7 @@ func (m *Monitor) adoptHelper() *netHelper {
 		return nil
 	}
 	_, start, _ := procStat(pid)
-	return &netHelper{pid: pid, start: start}
+	return &netHelper{helperProcess: helperProcess{pid, start}} // its mender ends when netns is removed
 }
 
 // ensurePrepared makes anew what an adopted container lost with its first monitor,
@@ -114,18 +114,10 @@ func (m *Monitor) ensurePrepared() error {
 		m.mu.Unlock()
 	}
 	h := m.cfg.Network.Helper
-	if m.cfg.Network.NetNS != "new" || h == nil || m.helper.alive() {
+	if m.cfg.Network.NetNS != "new" || h == nil || m.helper != nil && m.helper.alive() {
 		return nil
 	}
 	helper, err := m.startNetHelper(h, m.netnsPath(), 0)
 	m.setHelper(helper)
 	return err
-}
-
-func (n *netHelper) alive() bool {
-	if n == nil {
-		return false
-	}
-	_, start, ok := procStat(n.pid)
-	return ok && start == n.start
 }

@@ -67,6 +67,7 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 	if m.cfg.Network.NetNS == "runtime" { // the namespace has ended
 		m.helper.end()
 		m.helper, st.NetHelper = nil, 0
+		m.removeNetNS()
 	}
 	byUser = m.restart
 	again = ctx.Err() == nil && (byUser || wantsRestart(m.cfg.Restart, st))

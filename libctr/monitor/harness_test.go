@@ -81,7 +81,7 @@ func setUp(dir string) error {
 	if err := os.WriteFile(filepath.Join(busyboxRoot, "bin/busybox"), busybox, 0o755); err != nil {
 		return err
 	}
-	for _, name := range strings.Fields("sh true false sleep cat echo id ls test stty head dd yes seq kill trap readlink wc touch rm ps setsid tty ip stat") {
+	for _, name := range strings.Fields("sh true false sleep cat echo id ls test stty head dd yes seq kill trap readlink wc touch rm ps setsid tty ip stat nc") {
 		if err := os.Symlink("busybox", filepath.Join(busyboxRoot, "bin", name)); err != nil {
 			return err
 		}

@@ -1,9 +1,11 @@
 package monitor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,9 +24,15 @@ const helperTimeout = 20 * time.Second
 
 // netHelper is a running pasta or slirp4netns.
 type netHelper struct {
+	helperProcess
+	mender helperProcess // makes good what it gets wrong (network/mend); zero for none
+	exit   *os.File      // its {exit}: closing it ends the helper
+}
+
+// helperProcess is a process that may have ended, and whose pid may be another's by now.
+type helperProcess struct {
 	pid   int
-	start uint64
-	exit  *os.File // its {exit}: closing it ends the helper
+	start uint64 // as procStat has it; 0 is unknown
 }
 
 // startNetHelper runs the program that connects a network namespace, and returns
@@ -68,7 +76,7 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 		exitW.Close()
 		return nil, hint.Add(fmt.Errorf("run network helper %s: %w", h.Path, err), "install it: sudo apt-get install passt slirp4netns, or use --network none or host")
 	}
-	n := &netHelper{pid: child, exit: exitW}
+	n := &netHelper{helperProcess: helperProcess{pid: child}, exit: exitW}
 	if h.Daemonizes {
 		err = awaitDaemon(n, status, pidFile)
 	} else {
@@ -82,7 +90,38 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 		n.end()
 		return nil, fmt.Errorf("network helper %s: %w: %s", run, err, out.tail())
 	}
+	if len(h.Mend) > 0 {
+		if n.mender, err = m.startMender(netns, h.Mend); err != nil {
+			n.end()
+			return nil, err
+		}
+	}
 	return n, nil
+}
+
+// startMender runs this program as package network/mend, which closes its
+// standard output when it listens, or says there why it cannot.
+func (m *Monitor) startMender(netns string, args []string) (helperProcess, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return helperProcess{}, err
+	}
+	defer r.Close()
+	pid, _, err := m.reap.spawn("/proc/self/exe", append([]string{"berth-monitor", "--net-mend", netns}, args...), &syscall.ProcAttr{
+		Dir: "/", Env: m.env, Files: []uintptr{uintptr(m.null), w.Fd(), uintptr(m.null)},
+	})
+	w.Close()
+	if err != nil {
+		return helperProcess{}, fmt.Errorf("run network mender: %w", err)
+	}
+	p := helperProcess{pid: pid}
+	_, p.start, _ = procStat(pid)
+	r.SetReadDeadline(time.Now().Add(helperTimeout))
+	if said, err := io.ReadAll(r); err != nil || len(said) > 0 {
+		p.end()
+		return helperProcess{}, errors.Join(fmt.Errorf("network mender: %s", bytes.TrimSpace(said)), err)
+	}
+	return p, nil
 }
 
 // awaitDaemon waits until the program's first process has ended, and learns its second's pid.
@@ -173,7 +212,7 @@ func forwardOne(sock string, request []byte) error {
 	return nil
 }
 
-// end stops the helper. It is no error that it has ended.
+// end stops the helper and its mender.
 func (n *netHelper) end() {
 	if n == nil {
 		return
@@ -181,13 +220,21 @@ func (n *netHelper) end() {
 	if n.exit != nil {
 		n.exit.Close()
 	}
-	if n.pid <= 0 {
-		return
+	n.mender.end()
+	n.helperProcess.end()
+}
+
+// end stops a process. It is no error that it has ended.
+func (p helperProcess) end() {
+	if p.alive() {
+		syscall.Kill(p.pid, syscall.SIGTERM)
 	}
-	if n.start != 0 {
-		if _, start, ok := procStat(n.pid); !ok || start != n.start {
-			return
-		}
+}
+
+func (p helperProcess) alive() bool {
+	if p.pid <= 0 {
+		return false
 	}
-	syscall.Kill(n.pid, syscall.SIGTERM)
+	_, start, ok := procStat(p.pid)
+	return ok && (p.start == 0 || start == p.start)
 }

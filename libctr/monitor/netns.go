@@ -45,6 +45,7 @@ func (m *Monitor) mountNetNS(ns string) error {
 	return nil
 }
 
+// removeNetNS lets go of the network namespace. Helpers watch the file.
 func (m *Monitor) removeNetNS() {
 	unix.Unmount(m.netnsPath(), unix.MNT_DETACH)
 	os.Remove(m.netnsPath())

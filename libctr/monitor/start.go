@@ -197,7 +197,10 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console) (*process, error) {
 		return init, nil
 	}
 	if h := m.cfg.Network.Helper; h != nil {
-		helper, err := m.startNetHelper(h, "/proc/"+strconv.Itoa(pid)+"/ns/net", pid)
+		if err := m.mountNetNS("/proc/" + strconv.Itoa(pid) + "/ns/net"); err != nil {
+			return nil, err
+		}
+		helper, err := m.startNetHelper(h, m.netnsPath(), pid)
 		m.setHelper(helper)
 		if err != nil {
 			return nil, err
@@ -291,9 +294,7 @@ func (m *Monitor) tearDown() {
 	m.helper, m.mounted, m.listener = nil, false, nil
 	m.mu.Unlock()
 	helper.end()
-	if m.cfg.Network.NetNS == "new" {
-		m.removeNetNS()
-	}
+	m.removeNetNS()
 	if mounted {
 		m.unmountRootfs()
 	}
