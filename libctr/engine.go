@@ -156,9 +156,7 @@ func (e *Engine) Config() (*config.Config, error) { return e.conf() }
 // SystemContext is what the image library needs to know of files and policies.
 func (e *Engine) SystemContext() *imagetypes.SystemContext {
 	return &imagetypes.SystemContext{
-		AuthFilePath:                os.Getenv("REGISTRY_AUTH_FILE"),
-		SystemRegistriesConfPath:    os.Getenv("CONTAINERS_REGISTRIES_CONF"),
-		DockerInsecureSkipTLSVerify: imagetypes.OptionalBoolUndefined,
+		AuthFilePath: os.Getenv("REGISTRY_AUTH_FILE"),
 	}
 }
 

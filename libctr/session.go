@@ -68,7 +68,8 @@ type Streams struct {
 	Stderr io.Writer // nil: dropped
 	// Resize delivers the sizes of the caller's terminal; nil: it has none.
 	Resize <-chan Size
-	// DetachKeys is the sequence in Stdin that ends the session with ErrDetached; empty: none.
+	// DetachKeys is the sequence in Stdin that ends the session with ErrDetached; empty: none. Only a
+	// terminal's input should be searched for it: a pipe may carry any bytes.
 	DetachKeys []byte
 }
 

@@ -183,9 +183,7 @@ func (f *createFlags) pullOptions(cmd *cobra.Command, _ *config.Config, o *libct
 		o.Pull.Retries = &f.retry
 	}
 	o.Pull.RegistryOptions, err = f.registry.options(cmd)
-	if !f.quiet {
-		o.Progress = cmd.ErrOrStderr()
-	}
+	o.Progress = progress(f.quiet)
 	return err
 }
 

@@ -98,8 +98,10 @@ func execute(cmd *cobra.Command, e *libctr.Engine, name string, argv []string, f
 	switch {
 	case errors.Is(err, libctr.ErrDetached), errors.Is(err, context.Canceled):
 		return nil
+	case errors.Is(err, libctr.ErrNotRunning):
+		return &exitError{Code: 255, Err: wrapf(notRunningHint(err, name), "exec in container %q", name)} // as podman
 	case err != nil:
-		return wrapf(notRunningHint(err, name), "exec in container %q", name)
+		return wrapf(err, "exec in container %q", name)
 	case code != 0:
 		return &exitError{Code: code}
 	}

@@ -85,7 +85,9 @@ func run(ctx context.Context, e *libctr.Engine, create libctr.CreateOptions, opt
 		if streams, err = foreground(ctx, opts.attach, create.Interactive, create.Spec.Terminal, out, errOut); err != nil {
 			return err
 		}
-		streams.DetachKeys = keys
+		if create.Spec.Terminal { // elsewhere they are bytes like any other
+			streams.DetachKeys = keys
+		}
 		start.Attach = streams
 		if create.Spec.Terminal && create.Interactive {
 			if restore, err = rawTerminal(); err != nil {
@@ -249,8 +251,12 @@ func startAttached(cmd *cobra.Command, e *libctr.Engine, name string, f startFla
 	if err != nil {
 		return err
 	}
-	if streams.DetachKeys, err = detachKeys(e, f.detachKeys, cmd); err != nil {
+	keys, err := detachKeys(e, f.detachKeys, cmd)
+	if err != nil {
 		return err
+	}
+	if cfg.Terminal {
+		streams.DetachKeys = keys
 	}
 	restore := func() {}
 	if cfg.Terminal && f.interactive {
@@ -295,8 +301,12 @@ func newAttachCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if streams.DetachKeys, err = detachKeys(engine, keys, cmd); err != nil {
+			detach, err := detachKeys(engine, keys, cmd)
+			if err != nil {
 				return err
+			}
+			if cfg.Terminal {
+				streams.DetachKeys = detach
 			}
 			restore := func() {}
 			if cfg.Terminal && streams.Stdin != nil {

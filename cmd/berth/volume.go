@@ -1,0 +1,239 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/berth-containers/berth/libctr"
+	"github.com/spf13/cobra"
+	"go.podman.io/common/pkg/report"
+)
+
+func newVolumeGroup(e *engineFlags) *cobra.Command {
+	return group("volume", "Work on volumes", newVolumeCreateCmd(e), newVolumeListCmd(e), newVolumeInspectCmd(e), newVolumeExistsCmd(e), newVolumeRemoveCmd(e), newVolumePruneCmd(e))
+}
+
+func newVolumeCreateCmd(e *engineFlags) *cobra.Command {
+	var ignore bool
+	cmd := &cobra.Command{
+		Use:     "create [options] [NAME]",
+		Short:   "Make an empty volume",
+		Example: "berth volume create data",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			name := ""
+			if len(args) == 1 {
+				name = args[0]
+			}
+			if v, err := engine.Volume(name); err == nil && ignore {
+				fmt.Fprintln(cmd.OutOrStdout(), v.Name)
+				return nil
+			}
+			v, err := engine.CreateVolume(name)
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), v.Name)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&ignore, "ignore", false, "one that exists is no error")
+	return cmd
+}
+
+func newVolumeListCmd(e *engineFlags) *cobra.Command {
+	var quiet, noHeading bool
+	var format string
+	cmd := &cobra.Command{
+		Use:     "ls [options]",
+		Aliases: []string{"list"},
+		Short:   "List volumes",
+		Example: "berth volume ls",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			list, err := engine.Volumes()
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			switch {
+			case quiet:
+				for _, v := range list {
+					fmt.Fprintln(out, v.Name)
+				}
+				return nil
+			case report.IsJSON(format):
+				if list == nil {
+					list = []libctr.Volume{}
+				}
+				return printJSON(out, list)
+			case format != "":
+				t, err := report.New(out, "volume").Parse(report.OriginUser, format)
+				if err != nil {
+					return fmt.Errorf("--format: %w", err)
+				}
+				defer t.Flush()
+				return wrapf(t.Execute(list), "--format")
+			}
+			var rows [][]string
+			if !noHeading {
+				rows = append(rows, []string{"DRIVER", "VOLUME NAME"})
+			}
+			for _, v := range list {
+				rows = append(rows, []string{v.Driver, v.Name})
+			}
+			return printColumns(out, rows)
+		},
+	}
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "names only")
+	cmd.Flags().BoolVar(&noHeading, "noheading", false, "no line with the columns' names")
+	cmd.Flags().StringVar(&format, "format", "", "json, or a Go template")
+	return cmd
+}
+
+func newVolumeInspectCmd(e *engineFlags) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "inspect [options] VOLUME [VOLUME...]",
+		Short:   "Show everything about volumes",
+		Example: "berth volume inspect --format '{{.Mountpoint}}' data",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			found := []any{}
+			var errs []error
+			for _, name := range args {
+				v, err := engine.Volume(name)
+				if err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				found = append(found, v)
+			}
+			if err := printInspect(cmd.OutOrStdout(), found, format); err != nil {
+				return err
+			}
+			return joinReported(errs)
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "json", "json, or a Go template")
+	return cmd
+}
+
+func newVolumeExistsCmd(e *engineFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:     "exists VOLUME",
+		Short:   "Tell by the exit code (0 or 1) whether a volume exists",
+		Example: "berth volume exists data && echo yes",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if _, err := engine.Volume(args[0]); err != nil {
+				return &exitError{Code: 1}
+			}
+			return nil
+		},
+	}
+}
+
+func newVolumeRemoveCmd(e *engineFlags) *cobra.Command {
+	var force, all bool
+	cmd := &cobra.Command{
+		Use:     "rm [options] VOLUME [VOLUME...]",
+		Aliases: []string{"remove"},
+		Short:   "Remove volumes",
+		Example: "berth volume rm data",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if all {
+				list, err := engine.Volumes()
+				if err != nil {
+					return err
+				}
+				for _, v := range list {
+					args = append(args, v.Name)
+				}
+			} else if len(args) == 0 {
+				return errors.New("volume rm: give a volume's name")
+			}
+			var errs []error
+			for _, name := range args {
+				err := engine.RemoveVolume(cmd.Context(), name, force)
+				if force && errors.Is(err, libctr.ErrNoSuchVolume) {
+					err = nil
+				}
+				if err != nil {
+					errs = append(errs, volumeExit(err))
+					continue
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), name)
+			}
+			return joinReported(errs)
+		},
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "remove the containers that use it too; one that does not exist is no error")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "every volume")
+	return cmd
+}
+
+// volumeExit gives the exit codes of podman-volume-rm(1).
+func volumeExit(err error) error {
+	switch {
+	case errors.Is(err, libctr.ErrNoSuchVolume):
+		return &exitError{Code: 1, Err: err}
+	case errors.Is(err, libctr.ErrVolumeInUse):
+		return &exitError{Code: 2, Err: err}
+	}
+	return err
+}
+
+func newVolumePruneCmd(e *engineFlags) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     "prune [options]",
+		Short:   "Remove every volume that no container uses",
+		Example: "berth volume prune --force",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !force && !confirm(cmd, "This removes every volume that no container uses.") {
+				return nil
+			}
+			engine, err := e.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			list, err := engine.Volumes()
+			if err != nil {
+				return err
+			}
+			var errs []error
+			for _, v := range list {
+				switch err := engine.RemoveVolume(cmd.Context(), v.Name, false); {
+				case err == nil:
+					fmt.Fprintln(cmd.OutOrStdout(), v.Name)
+				case !errors.Is(err, libctr.ErrVolumeInUse):
+					errs = append(errs, err)
+				}
+			}
+			return joinReported(errs)
+		},
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask")
+	return cmd
+}
