@@ -253,7 +253,7 @@ func number(file, key string) float64 {
 }
 
 // phases has berth say how long each phase of run took: BERTH_TRACE names a file that gets
-// a line "name microseconds" a phase.
+// a line "name microseconds" a phase (a name may hold spaces).
 func phases(ctx context.Context, es *engines, r *report, n int) error {
 	file, err := os.CreateTemp("", "trace-")
 	if err != nil {
@@ -278,11 +278,13 @@ func phases(ctx context.Context, es *engines, r *report, n int) error {
 			return err
 		}
 		for line := range strings.Lines(string(data)) {
-			name, micros, ok := strings.Cut(strings.TrimSpace(line), " ")
-			us, err := strconv.ParseFloat(strings.TrimSpace(micros), 64)
-			if !ok || err != nil {
+			line = strings.TrimSpace(line)
+			space := strings.LastIndexByte(line, ' ')
+			us, err := strconv.ParseFloat(line[space+1:], 64)
+			if space < 0 || err != nil {
 				return fmt.Errorf("read the trace of run: bad line %q", line)
 			}
+			name := line[:space]
 			if _, seen := times[name]; !seen {
 				order = append(order, name)
 			}
