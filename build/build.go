@@ -1,0 +1,136 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/network"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"go.podman.io/buildah/define"
+	"go.podman.io/buildah/imagebuildah"
+	"golang.org/x/sys/unix"
+)
+
+// Options say what to build. Buildah's own options hold what its flags set; Build fills in what belongs to the host: the
+// OCI runtime, the network of RUN, names and directories.
+type Options struct {
+	define.BuildOptions
+	Files []string // Containerfiles, in order; paths, URLs or /dev/stdin
+
+	Out io.Writer // what buildah says of its steps, and what RUN prints
+}
+
+// Build builds, and returns the ID of the image or, with Manifest, of the index; empty if the only result is
+// Options.BuildOutputs.
+func (s *Session) Build(ctx context.Context, o Options) (string, error) {
+	store, err := s.engine.Store()
+	if err != nil {
+		return "", err
+	}
+	b := &o.BuildOptions
+	b.ContainerSuffix = s.suffix()
+	if err := s.useRuntime(ctx, b); err != nil {
+		return "", err
+	}
+	if err := s.limits(b); err != nil {
+		return "", err
+	}
+	net, err := s.network(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	b.NetworkInterface = net
+	b.Out, b.Err = o.Out, o.Out
+	id, _, err := imagebuildah.BuildDockerfiles(ctx, store, o.BuildOptions, o.Files...)
+	return id, errors.Join(err, net.close())
+}
+
+// useRuntime has RUN use the OCI runtime as the engine does.
+func (s *Session) useRuntime(ctx context.Context, b *define.BuildOptions) error {
+	if b.Isolation == define.IsolationChroot {
+		return nil
+	}
+	// Rootless isolation differs in its network only, and that is this package's for both.
+	b.Isolation = define.IsolationOCI
+	r, version, err := s.engine.OCIRuntime(ctx, filepath.Join(s.run, "oci"))
+	if err != nil {
+		return err
+	}
+	b.Runtime, b.RuntimeArgs = r.Path, r.Args
+	specs.Version = version // what the library that makes buildah's specs writes into them
+	if r.HideUnified {
+		if err := unix.Mount("tmpfs", unifiedCgroup, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=0,mode=555"); err != nil {
+			return fmt.Errorf("hide %s from the OCI runtime: %w", unifiedCgroup, err)
+		}
+	}
+	return nil
+}
+
+// unifiedCgroup is where a host of cgroups v1 has v2; crun 1.8 refuses to work when there are controllers in both.
+const unifiedCgroup = "/sys/fs/cgroup/unified"
+
+// limits gives RUN the limits that this process has. buildah would raise them for root, who may lack the right to.
+func (s *Session) limits(b *define.BuildOptions) error {
+	conf, err := s.engine.Config()
+	if err != nil {
+		return err
+	}
+	given := slices.Concat(conf.Containers.DefaultUlimits.Get(), b.CommonBuildOpts.Ulimit)
+	for name, number := range map[string]int{"nofile": unix.RLIMIT_NOFILE, "nproc": unix.RLIMIT_NPROC} {
+		if slices.ContainsFunc(given, func(u string) bool { return strings.HasPrefix(strings.ToLower(u), name+"=") }) {
+			continue
+		}
+		var l unix.Rlimit
+		if err := unix.Getrlimit(number, &l); err != nil {
+			return fmt.Errorf("read the limit %s: %w", name, err)
+		}
+		b.CommonBuildOpts.Ulimit = append(b.CommonBuildOpts.Ulimit, fmt.Sprintf("%s=%d:%d", name, int64(l.Max), int64(l.Max)))
+	}
+	return nil
+}
+
+func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetwork, error) {
+	conf, err := s.engine.Config()
+	if err != nil {
+		return nil, err
+	}
+	o := network.Options{
+		Rootless: s.engine.Rootless(), RuntimeDir: s.engine.RuntimeDir(), BaseHosts: conf.Containers.BaseHostsFile,
+		HelperDirs: conf.Engine.HelperBinariesDir.Get(), PastaOptions: conf.Network.PastaOptions.Get(), SlirpOptions: conf.Engine.NetworkCmdOptions.Get(),
+	}
+	ns := b.NamespaceOptions
+	for i := range ns {
+		if ns[i].Name != string(specs.NetworkNamespace) || ns[i].Path == "" || filepath.IsAbs(ns[i].Path) {
+			continue
+		}
+		if o.Mode, err = network.ParseMode(ns[i].Path); err != nil {
+			return nil, fmt.Errorf("--network: %w", err)
+		}
+		ns[i].Path = "" // what is not a path, buildah takes for a list of networks
+		if o.Mode.Kind == network.Container {
+			if ns[i].Path, err = s.containerNetwork(ctx, o.Mode.Container); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return newRunNetwork(ctx, s.run, o), nil
+}
+
+// containerNetwork is the path of a running container's network namespace.
+func (s *Session) containerNetwork(ctx context.Context, name string) (string, error) {
+	c, err := s.engine.Lookup(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("--network container:%s: %w", name, err)
+	}
+	if !libctr.Alive(c.State) {
+		return "", hint.Add(fmt.Errorf("--network container:%s: %w", name, libctr.ErrNotRunning), "start it with: berth start %s", name)
+	}
+	return fmt.Sprintf("/proc/%d/ns/net", c.State.Pid), nil
+}

@@ -1,0 +1,172 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/berth-containers/berth/libctr"
+	"go.podman.io/storage"
+)
+
+// Leftover is what a build that was killed has left behind.
+type Leftover struct {
+	What string // a sentence: what, where
+
+	remove func(context.Context) error
+}
+
+// Remove removes it.
+func (l Leftover) Remove(ctx context.Context) error { return l.remove(ctx) }
+
+// sessionName matches the end of a working container's name.
+var sessionName = regexp.MustCompile(suffixWord + `([0-9a-f]{12})(-[0-9]+)?$`)
+
+// Leftovers looks for what dead builds left: processes, working containers with their layers, and temporary
+// files. It takes no lock that a build at work would wait for.
+func Leftovers(_ context.Context, e *libctr.Engine) ([]Leftover, error) {
+	return newRoots(e).find(e)
+}
+
+func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
+	var found []Leftover
+	dead, err := r.dead()
+	if err != nil {
+		return nil, err
+	}
+	// Processes first: they may write to the layers and files below.
+	for _, id := range dead {
+		pids, err := r.processes(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, pid := range pids {
+			found = append(found, Leftover{fmt.Sprintf("process %d of build %s, which was killed", pid, id), func(context.Context) error { return end(pid) }})
+		}
+	}
+	store, err := e.Store()
+	if err != nil {
+		return nil, err
+	}
+	containers, err := store.Containers()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range containers {
+		id := sessionOf(c)
+		if id == "" {
+			continue
+		}
+		if alive, err := r.alive(id); err != nil || alive {
+			continue
+		}
+		found = append(found, Leftover{fmt.Sprintf("working container %s of a build that was killed", c.Names[0]), func(context.Context) error {
+			err := store.DeleteContainer(c.ID)
+			if errors.Is(err, storage.ErrContainerUnknown) {
+				return nil // another command has done it
+			}
+			return err
+		}})
+	}
+	for _, id := range dead {
+		for _, dir := range []string{filepath.Join(r.tmp, id), filepath.Join(r.run, id)} {
+			if _, err := os.Lstat(dir); err == nil {
+				found = append(found, Leftover{fmt.Sprintf("files of a build that was killed: %s", dir), func(context.Context) error { return removeTree(dir) }})
+			}
+		}
+	}
+	return found, nil
+}
+
+// sessionOf is the ID of the session that made a working container; empty for all other containers.
+func sessionOf(c storage.Container) string {
+	for _, name := range c.Names {
+		if m := sessionName.FindStringSubmatch(name); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// dead lists the sessions with directories but without a process.
+func (r roots) dead() ([]string, error) {
+	var dead []string
+	for _, root := range []string{r.run, r.tmp} {
+		entries, err := os.ReadDir(root)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, d := range entries {
+			alive, err := r.alive(d.Name())
+			if err != nil {
+				return nil, err
+			}
+			if !alive && !slices.Contains(dead, d.Name()) {
+				dead = append(dead, d.Name())
+			}
+		}
+	}
+	return dead, nil
+}
+
+// clean removes what dead sessions left. Where they have no directories left it costs two looks.
+func (r roots) clean(ctx context.Context, e *libctr.Engine) error {
+	dead, err := r.dead()
+	if err != nil || len(dead) == 0 {
+		return err
+	}
+	found, err := r.find(e)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, l := range found {
+		errs = append(errs, l.Remove(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// processes finds the init processes that the OCI runtime left: its state, as both crun and runc write it, names them; and
+// network helpers, which have the session's directory in their arguments.
+func (r roots) processes(id string) ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	dirs := []string{filepath.Join(r.run, id) + "/", filepath.Join(r.tmp, id) + "/"}
+	var pids []int
+	for _, d := range entries {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		cmdline, err := os.ReadFile(filepath.Join("/proc", d.Name(), "cmdline"))
+		if err != nil {
+			continue // it has ended
+		}
+		cwd, _ := os.Readlink(filepath.Join("/proc", d.Name(), "cwd"))
+		for _, dir := range dirs {
+			if strings.Contains(string(cmdline), dir) || strings.HasPrefix(cwd, dir) {
+				pids = append(pids, pid)
+				break
+			}
+		}
+	}
+	return pids, nil
+}
+
+func end(pid int) error {
+	err := syscall.Kill(pid, syscall.SIGKILL)
+	if errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return err
+}

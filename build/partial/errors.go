@@ -1,0 +1,129 @@
+package partial
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Error is a finding of the catalogue in docs/partials-format.md. Its text begins with the
+// place, where there is one, and the code: "Containerfile:3: P001: unknown directive …".
+type Error struct {
+	Code string // P001
+	File string // as the user named it; empty if the finding is in no file
+	Line int    // from 1; 0 if the finding is not in one line
+	Msg  string // may have several lines; the last may begin with "try: "
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.File + ":")
+		if e.Line > 0 {
+			fmt.Fprintf(&b, "%d:", e.Line)
+		}
+		b.WriteByte(' ')
+	}
+	b.WriteString(e.Code + ": " + e.Msg)
+	return b.String()
+}
+
+// Is tells errors of one code to be equal, so that errors.Is(err, &Error{Code: "P020"}) asks for a code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && t.Msg == ""
+}
+
+// Errorf returns an error of the catalogue without a place.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
+}
+
+// at gives the error a place, unless it has one.
+func (e *Error) at(file string, line int) *Error {
+	if e.File == "" {
+		e.File, e.Line = file, line
+	}
+	return e
+}
+
+// joinErrors returns nil for none, the error itself for one.
+func joinErrors(list []*Error) error {
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	all := make([]error, len(list))
+	for i, e := range list {
+		all[i] = e
+	}
+	return errors.Join(all...)
+}
+
+// ExitCode returns what a command exits with for err: 1 for wrong use and lint, 2 where there
+// is no solution, 3 where something is not what it was, 4 for what only the network has, 5 for
+// policy; 0 if err is no error of the catalogue (the caller then knows better).
+func ExitCode(err error) int {
+	var e *Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	switch e.Code {
+	case "P051", "P063", "P064", "P082":
+		return 3
+	case "P052":
+		return 4
+	case "P060", "P061":
+		return 5
+	case "P071":
+		return 125
+	case "P090":
+		return 2
+	}
+	switch e.Code[:3] {
+	case "P02", "P03", "P04":
+		return 2
+	}
+	return 1
+}
+
+// didYouMean returns `; did you mean "x"?` for the known word that is nearest to word, if one is near.
+func didYouMean(word string, known []string) string {
+	best, bestDistance := "", len(word)/2+1
+	for _, k := range known {
+		if d := distance(word, k); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is the number of letters to insert, delete, replace or swap with the next.
+func distance(a, b string) int {
+	var before []int
+	prev := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := range len(a) {
+		cur := make([]int, len(b)+1)
+		cur[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			cur[j+1] = min(prev[j]+cost, prev[j+1]+1, cur[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				cur[j+1] = min(cur[j+1], before[j-1]+1)
+			}
+		}
+		before, prev = prev, cur
+	}
+	return prev[len(b)]
+}

@@ -1,0 +1,180 @@
+package build
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/rootless"
+	"golang.org/x/sys/unix"
+)
+
+// suffixWord and the session's ID are the end of the names of its working containers; buildah appends a number
+// where a name is taken.
+const suffixWord = "berth-build-"
+
+// Session is one build command. Its ID is part of the names of the working containers that buildah makes, so
+// that those of a dead build can be told from those of one that is at work.
+type Session struct {
+	id     string
+	engine *libctr.Engine
+	run    string // $RUNTIME/builds/ID: the lock, the OCI runtime's state, network sockets
+	tmp    string // $DATA/builds/ID: what may be large; TMPDIR of this process while it builds
+	lock   *os.File
+	tmpdir string // TMPDIR as it was
+	hadTmp bool
+}
+
+// roots are where sessions are.
+type roots struct{ run, tmp string }
+
+func newRoots(e *libctr.Engine) roots {
+	return roots{run: filepath.Join(e.RuntimeDir(), "builds"), tmp: filepath.Join(e.DataDir(), "builds")}
+}
+
+// CacheDir holds what RUN --mount=type=cache keeps from one build to the next.
+func CacheDir(e *libctr.Engine) string { return filepath.Join(e.DataDir(), "buildcache") }
+
+// Begin starts a session, after it has removed what dead ones left. The process must be in the user
+// namespace. Until End, TMPDIR of the process is the session's own directory: buildah and its children
+// put everything temporary there, so that nothing stays behind of a build that is killed.
+func Begin(ctx context.Context, e *libctr.Engine) (_ *Session, err error) {
+	r := newRoots(e)
+	if err := r.clean(ctx, e); err != nil {
+		return nil, fmt.Errorf("remove what a killed build left: %w", err)
+	}
+	var b [6]byte
+	rand.Read(b[:]) // never fails: crypto/rand.Read
+	s := &Session{id: hex.EncodeToString(b[:]), engine: e}
+	s.run, s.tmp = filepath.Join(r.run, s.id), filepath.Join(r.tmp, s.id)
+	if err := s.takeLock(); err != nil {
+		return nil, err
+	}
+	s.tmpdir, s.hadTmp = os.LookupEnv("TMPDIR")
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("make the build's temporary directory: %w", err), s.End())
+	}
+	return s, nil
+}
+
+func (s *Session) prepare() error {
+	cache := CacheDir(s.engine)
+	for _, dir := range []string{s.tmp, cache} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	// buildah looks for cache mounts below TMPDIR, in a directory with a name that others could guess and
+	// make first if it were in /var/tmp. Ours is where nobody else can write, and lasts.
+	if err := os.Symlink(cache, filepath.Join(s.tmp, "buildah-cache-"+strconv.Itoa(rootless.UID()))); err != nil {
+		return err
+	}
+	return os.Setenv("TMPDIR", s.tmp)
+}
+
+// End removes the session's directories, then gives up the lock. Mounts that a build left below them are
+// unmounted first: what is mounted there is the user's.
+func (s *Session) End() error {
+	if s.hadTmp {
+		os.Setenv("TMPDIR", s.tmpdir)
+	} else {
+		os.Unsetenv("TMPDIR")
+	}
+	err := errors.Join(removeTree(s.tmp), removeTree(s.run))
+	return errors.Join(err, s.lock.Close())
+}
+
+func (s *Session) suffix() string { return suffixWord + s.id }
+
+// removeTree removes a directory that nothing is mounted in.
+func removeTree(dir string) error {
+	mounts, err := mountsBelow(dir)
+	if err != nil {
+		return err
+	}
+	for _, m := range slices.Backward(mounts) {
+		if err := unix.Unmount(m, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return fmt.Errorf("unmount %s: %w", m, err)
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+// mountsBelow lists the mount points in a directory, in the order they were made.
+func mountsBelow(dir string) ([]string, error) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var points []string
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 5 {
+			continue
+		}
+		if p := unescape.Replace(f[4]); strings.HasPrefix(p, dir+"/") {
+			points = append(points, p)
+		}
+	}
+	return points, nil
+}
+
+// unescape undoes what proc_pid_mountinfo(5) says of blanks and backslashes.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
+// takeLock makes the session's directory and locks it. It does so again if another command, which looks for what dead
+// builds left, has come between.
+func (s *Session) takeLock() error {
+	for {
+		if err := os.MkdirAll(s.run, 0o700); err != nil {
+			return fmt.Errorf("make the build's directory: %w", err)
+		}
+		f, err := os.OpenFile(lockPath(s.run), os.O_RDWR|os.O_CREATE, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("lock the build: %w", err)
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+			return errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+		}
+		held, err := f.Stat()
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		if named, err := os.Stat(lockPath(s.run)); err == nil && os.SameFile(held, named) {
+			s.lock = f
+			return nil
+		}
+		f.Close()
+	}
+}
+
+func lockPath(run string) string { return filepath.Join(run, "lock") }
+
+// alive tells whether the process of a session lives.
+func (r roots) alive(id string) (bool, error) {
+	f, err := os.OpenFile(lockPath(filepath.Join(r.run, id)), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
