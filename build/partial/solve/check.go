@@ -51,6 +51,7 @@ func (s *search) placed() []placed {
 	return all
 }
 
+// holds tells whether a part is in a stage for certain.
 func (s *search) holds(name, stage string) bool {
 	v := s.presence[[2]string{name, stage}]
 	return v != nil && !s.trail.domain(v).has(absent)
