@@ -34,12 +34,17 @@ var guestAddrs = []struct{ ip4, ip6 string }{
 // localModeSince is the version of pasta that runs on a host with no interface but lo.
 const localModeSince = 20241127
 
+// rightSince is a version of pasta known to have right what package udprelay is for, and the wait that
+// serverSpeaksFirst is about.
+const rightSince = 20240814
+
 // link is what the container's interface will look like.
 type link struct {
 	ip4, ip6   string // the container's addresses; empty where the plan does not know them
 	dns        []string
 	hostAt     netip.Addr // where the container reaches the host
 	dnsForward bool       // dns is the helper's, not the host's
+	relay      []string   // ports for udprelay
 }
 
 // pastaPlan is everything that decides pasta's arguments.
@@ -81,6 +86,13 @@ func (p pastaPlan) args() ([]string, link, error) {
 	// Nothing is forwarded unless it was asked for: pasta's own default is every bound port, both ways.
 	forwarded := map[string]bool{}
 	for _, m := range p.ports {
+		if p.prog.released() < rightSince && m.ContainerPort < m.HostPort {
+			relay := relays(m, p.host)
+			l.relay = append(l.relay, relay...)
+			if len(relay) > 0 && onlyLoopback(m) {
+				continue
+			}
+		}
 		flag := map[string]string{"tcp": "-t", "udp": "-u"}[m.Protocol]
 		forwarded[flag] = true
 		args = append(args, flag, pastaPort(m))

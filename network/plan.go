@@ -142,6 +142,7 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
+	helper.UDPRelay = l.relay
 	r.Network.Helper = helper
 	if l.dnsForward {
 		resolv.servers = l.dns
@@ -176,6 +177,11 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 	}
 	pasta, err := findProgram(ctx, "pasta", o.HelperDirs, o.RuntimeDir)
 	if err == nil && pastaCanRun(pasta, host) {
+		if pasta.released() < rightSince && serverSpeaksFirst(o.Ports) {
+			if slirp, err := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir); err == nil {
+				return slirp, Slirp4netns, nil
+			}
+		}
 		return pasta, Pasta, nil
 	}
 	if err != nil && !errors.Is(err, exec.ErrNotFound) {
@@ -193,6 +199,26 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 	}
 	return nil, "", hint.Add(fmt.Errorf("connect the container: neither pasta nor slirp4netns is installed"),
 		"Debian: sudo apt-get install passt; or run the container with --network host or --network none")
+}
+
+// serverSpeaksFirst tells whether a published port belongs to a protocol in which the client waits for the
+// server's greeting, by the container's port. Pasta of 2023 leaves the last segment of the TCP handshake, the ACK,
+// out until the client has said something, so that such a connection hangs unless it comes over
+// the host's loopback. slirp4netns has no such fault, but publishes on IPv4 addresses only.
+func serverSpeaksFirst(ports []record.PortMapping) bool {
+	first := false
+	for _, m := range ports {
+		if ip, err := netip.ParseAddr(m.HostIP); err == nil && ip.Is6() {
+			return false
+		}
+		if m.Protocol == "tcp" {
+			switch m.ContainerPort {
+			case 21, 22, 25, 110, 119, 143, 587, 2525, 3306, 5900: // ftp ssh smtp pop3 nntp imap submission smtp mysql vnc
+				first = true
+			}
+		}
+	}
+	return first
 }
 
 // pastaCanRun is false on a host with no interface but lo, where older pasta says

@@ -32,6 +32,8 @@ type slirpOptions struct {
 
 // args gives slirp4netns' command line with the words of record.NetHelper, the requests that
 // publish the ports, and what the container will see.
+//
+// There is no --exit-fd: the container outlives its monitor, and so must its network.
 func (p slirpPlan) args() (args []string, fwd []json.RawMessage, l link, err error) {
 	o, err := parseSlirpOptions(p.options, p.host.ipv6)
 	if err != nil {
@@ -46,7 +48,7 @@ func (p slirpPlan) args() (args []string, fwd []json.RawMessage, l link, err err
 			args = append(args, "--"+option)
 		}
 	}
-	if o.enableIPv6 {
+	if o.enableIPv6 && p.prog.has("enable-ipv6") {
 		args = append(args, "--enable-ipv6")
 	}
 	if o.outbound4 != "" {
@@ -57,6 +59,13 @@ func (p slirpPlan) args() (args []string, fwd []json.RawMessage, l link, err err
 	}
 	guest := addrAt(o.cidr, 100)
 	for _, m := range p.ports {
+		if relay := relays(m, p.host); len(relay) > 0 && !o.allowHostLoopback {
+			// The answers to loopback clients are refused as connections to the host's loopback.
+			l.relay = append(l.relay, relay...)
+			if onlyLoopback(m) {
+				continue
+			}
+		}
 		req, err := hostFwd(m, guest)
 		if err != nil {
 			return nil, nil, l, err
@@ -66,8 +75,9 @@ func (p slirpPlan) args() (args []string, fwd []json.RawMessage, l link, err err
 	if len(fwd) > 0 {
 		args = append(args, "--api-socket={apisock}")
 	}
-	args = append(args, "--ready-fd={ready}", "--exit-fd={exit}", "--netns-type=path", "{netns}", guestInterface)
-	l = link{ip4: guest.String(), dns: []string{addrAt(o.cidr, 3).String()}, dnsForward: true, hostAt: p.host.ip}
+	args = append(args, "--ready-fd={ready}", "--netns-type=path", "{netns}", guestInterface)
+	l.ip4, l.hostAt = guest.String(), p.host.ip
+	l.dns, l.dnsForward = []string{addrAt(o.cidr, 3).String()}, true
 	if o.allowHostLoopback {
 		l.hostAt = addrAt(o.cidr, 2)
 	}

@@ -170,8 +170,8 @@ type NetHelper struct {
 	Daemonizes bool `json:"daemonizes,omitempty"`
 	// HostFwd are JSON requests for {apisock}, one a published port.
 	HostFwd []json.RawMessage `json:"hostFwd,omitempty"`
-	// UDPRelay is what the monitor has relayed besides, because the helper cannot: arguments of
-	// `berth-monitor --udp-relay NETNS`, see package network/udprelay.
+	// UDPRelay is what the monitor has relayed besides, because the helper cannot: the arguments of
+	// `berth-monitor --udp-relay NETNS`, see package network/udprelay. Empty is nothing.
 	UDPRelay []string `json:"udpRelay,omitempty"`
 }
 
