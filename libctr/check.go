@@ -40,6 +40,9 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error
 		return nil, err
 	}
 	c := &checker{e: e, store: store, opts: opts, owned: map[string]bool{}}
+	if err := e.emptyTrash(); err != nil {
+		return nil, err
+	}
 	steps := []func(context.Context) error{c.records, c.pending, c.names, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.mounts, c.images}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

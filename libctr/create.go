@@ -202,6 +202,11 @@ func (e *Engine) resolveImage(ctx context.Context, opts CreateOptions) (*image.I
 func (e *Engine) claim(m *making) error {
 	id := newID()
 	dir, runDir := e.dirs(id, m.opts.AutoRemove)
+	making, err := e.lockPending(syscall.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer making.Close()
 	if err := e.markPending(id); err != nil {
 		return storeHint(err, e.runtime)
 	}
@@ -211,10 +216,15 @@ func (e *Engine) claim(m *making) error {
 			return storeHint(fmt.Errorf("make %s: %w", d, err), e.storeOpts.GraphRoot)
 		}
 	}
-	m.back.Push(func() error { return errors.Join(os.RemoveAll(dir), os.RemoveAll(runDir)) })
+	m.back.Push(func() error {
+		if dir != runDir {
+			return errors.Join(e.discard(e.data, dir), e.discard(e.runtime, runDir))
+		}
+		return e.discard(e.runtime, runDir)
+	})
 	lock, err := tryLock(runDir)
-	if err != nil {
-		return err
+	if err != nil || lock == nil {
+		return errors.Join(err, ErrBusy)
 	}
 	m.lock, m.dir = lock, dir
 	m.back.Push(lock.Close)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -31,6 +32,21 @@ func (e *Engine) clearPending(id string) error {
 	return nil
 }
 
+// Between the mark of a new container and its lock there is a moment in which it looks like one whose
+// maker was killed. Makers hold a shared lock of the directory pending for that moment, and those who
+// look for leftovers an exclusive one while they take the leftovers' locks.
+func (e *Engine) lockPending(how int) (*os.File, error) {
+	d, err := os.Open(filepath.Join(e.runtime, "pending"))
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(d.Fd()), how); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
 // Recover finishes what killed commands and monitors began: it removes half-made containers, those
 // whose removal was under way, and --rm containers that have ended without anybody to remove
 // them. It costs one readdir where there is nothing to do. Commands that have entered
@@ -45,42 +61,68 @@ func (e *Engine) Recover(ctx context.Context) (int, error) {
 	}
 	ids, err := d.Readdirnames(-1)
 	d.Close()
-	if err != nil {
-		return 0, err
+	if err != nil || len(ids) == 0 {
+		return 0, errors.Join(err, e.emptyTrash())
 	}
+	left, err := e.leftovers(ids)
 	n := 0
-	for _, id := range ids {
-		if !isID(id) || ctx.Err() != nil {
-			continue
+	for _, l := range left {
+		if ctx.Err() == nil {
+			gone, rerr := e.recoverOne(ctx, l.id)
+			if gone {
+				n++
+			}
+			err = errors.Join(err, rerr)
 		}
-		gone, rerr := e.recoverOne(ctx, id)
-		if gone {
-			n++
-		}
-		err = errors.Join(err, rerr)
+		l.lock.Close()
 	}
-	return n, err
+	return n, errors.Join(err, e.emptyTrash())
 }
 
-// recoverOne removes the pending container id, unless somebody works on it or it is to stay.
+type leftover struct {
+	id   string
+	lock *os.File
+}
+
+// leftovers takes the locks of those pending containers that nobody works on.
+func (e *Engine) leftovers(ids []string) (left []leftover, err error) {
+	all, err := e.lockPending(syscall.LOCK_EX | syscall.LOCK_NB)
+	if err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, nil // a container is being made this moment: the next command will look
+		}
+		return nil, err
+	}
+	defer all.Close()
+	for _, id := range ids {
+		if !isID(id) {
+			continue
+		}
+		dir, runDir := e.dirs(id, false)
+		if _, err := os.Lstat(runDir); errors.Is(err, fs.ErrNotExist) {
+			if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+				if err := e.clearPending(id); err != nil { // killed between the last two steps of a removal
+					return left, err
+				}
+				continue
+			}
+			if err := os.MkdirAll(runDir, 0o700); err != nil {
+				return left, err
+			}
+		}
+		lock, err := tryLock(runDir)
+		switch {
+		case lock != nil:
+			left = append(left, leftover{id, lock})
+		case err != nil && !record.IsNotExist(err):
+			return left, err
+		}
+	}
+	return left, nil
+}
+
+// recoverOne removes the pending container id, unless it is to stay. The caller holds its lock.
 func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
-	_, runDir := e.dirs(id, true)
-	if _, err := os.Lstat(runDir); errors.Is(err, fs.ErrNotExist) {
-		if !e.exists(id) {
-			return false, e.clearPending(id) // killed between the last two steps of a removal
-		}
-		if err := os.MkdirAll(runDir, 0o700); err != nil {
-			return false, err
-		}
-	}
-	lock, err := tryLock(runDir)
-	if lock == nil {
-		if record.IsNotExist(err) {
-			err = nil
-		}
-		return false, err
-	}
-	defer lock.Close()
 	c, err := e.load(id)
 	if err == nil {
 		cfg, cerr := record.ReadConfig(c.Dir)
@@ -100,6 +142,35 @@ func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
 	}
 	e.log.Debug("removed a half-made or ended container", "id", id)
 	return true, nil
+}
+
+// discard makes a directory disappear at once, and then deletes it: nobody finds it by its name meanwhile,
+// and puts something into it.
+func (e *Engine) discard(root, dir string) error {
+	trash := filepath.Join(root, "trash")
+	if err := os.MkdirAll(trash, 0o700); err != nil {
+		return err
+	}
+	gone := filepath.Join(trash, filepath.Base(dir)+"-"+newID()[:8])
+	if err := os.Rename(dir, gone); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	return os.RemoveAll(gone)
+}
+
+// emptyTrash deletes what a killed command had put there.
+func (e *Engine) emptyTrash() error {
+	var errs []error
+	for _, root := range []string{e.data, e.runtime} {
+		entries, _ := os.ReadDir(filepath.Join(root, "trash"))
+		for _, d := range entries {
+			errs = append(errs, os.RemoveAll(filepath.Join(root, "trash", d.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // firstOfBoot does once after a boot what volatile files can no longer tell: the storage library
@@ -133,7 +204,7 @@ func (e *Engine) firstOfBoot(ctx context.Context) error {
 		if err := e.markPending(id); err != nil {
 			return err
 		}
-		if _, err := e.recoverOne(ctx, id); err != nil {
+		if err := e.removeUnlessBusy(ctx, id); err != nil {
 			return err
 		}
 	}

@@ -129,15 +129,12 @@ func (e *Engine) removeAll(ctx context.Context, id string) error {
 	if err != nil && !errors.Is(err, storage.ErrContainerUnknown) && !errors.Is(err, storage.ErrNotAContainer) {
 		return fmt.Errorf("delete its layer: %w", err)
 	}
-	for _, p := range []string{filepath.Join(dir, record.ConfigFile), filepath.Join(dir, record.StateFile)} {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if dir != runDir {
+		if err := e.discard(e.data, dir); err != nil {
 			return err
 		}
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(runDir); err != nil {
+	if err := e.discard(e.runtime, runDir); err != nil {
 		return err
 	}
 	return e.clearPending(id)

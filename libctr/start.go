@@ -1,10 +1,12 @@
 package libctr
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
@@ -59,6 +61,10 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	cfg, err := c.Config()
 	if err != nil {
 		return nil, err
+	}
+	if !c.made {
+		e.deleteFromRuntime(ctx, cfg) // of a start whose monitor was killed
+		e.endNetHelper(c)
 	}
 	if err := e.refreshNetwork(ctx, c, cfg); err != nil {
 		return nil, err
@@ -118,4 +124,16 @@ func (e *Engine) Attach(ctx context.Context, c *Container, streams Streams) (*Se
 	s := &Session{conn: conn, streams: streams, engine: e, ctr: c}
 	s.pump()
 	return s, nil
+}
+
+// endNetHelper ends the pasta or slirp4netns of a start whose monitor was killed.
+func (e *Engine) endNetHelper(c *Container) {
+	s, err := record.ReadState(c.Dir)
+	if err != nil || s.NetHelper <= 0 || s.BootID != BootID() {
+		return
+	}
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.NetHelper))
+	if err == nil && bytes.Contains(cmdline, []byte(c.RunDir)) {
+		_ = syscall.Kill(s.NetHelper, syscall.SIGTERM)
+	}
 }
