@@ -62,7 +62,7 @@ func disagree(code string) *Error {
 
 func parseError(file, code string, err error) error {
 	e := Errorf(code, "%v", err)
-	var at *bkparser.ErrorLocation
+	var at *bkparser.LocationError
 	if errors.As(err, &at) && len(at.Locations) > 0 && len(at.Locations[0]) > 0 {
 		return e.at(file, at.Locations[0][0].Start.Line)
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/berth-containers/berth/build/partial/solve"
 )
 
 // Use is one "#: use" line: a part, and what it is given.
@@ -12,7 +14,7 @@ type Use struct {
 	Line   int
 	Text   string // the directive's words, joined lines included, as they are written
 	Ref    Ref
-	Range  Range
+	Range  solve.Range
 	Role   string // install or dev
 	Params map[string]string
 	Allow  []string // secret:ID and ssh:ID that the part may mount

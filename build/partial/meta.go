@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/berth-containers/berth/build/partial/solve"
 )
 
 // Meta is a part's metadata: the YAML between "# /// partial" and "# ///" in its Containerfile.
@@ -33,7 +35,7 @@ type Meta struct {
 	Check         *Check              `yaml:"check" json:"check,omitempty"`
 	Needs         []string            `yaml:"needs" json:"needs,omitempty"` // secret:ID, ssh:ID
 
-	requires, buildRequires, conflicts []Requirement
+	requires, buildRequires, conflicts []solve.Requirement
 }
 
 // Application is the software that a part installs.
@@ -135,7 +137,7 @@ func (m *Meta) check() []*Error {
 	for _, field := range []struct {
 		name string
 		in   []string
-		out  *[]Requirement
+		out  *[]solve.Requirement
 	}{{"requires", m.Requires, &m.requires}, {"build-requires", m.BuildRequires, &m.buildRequires}, {"conflicts", m.Conflicts, &m.conflicts}} {
 		*field.out = nil
 		for _, s := range field.in {
@@ -146,7 +148,7 @@ func (m *Meta) check() []*Error {
 			}
 			*field.out = append(*field.out, r)
 		}
-		slices.SortFunc(*field.out, func(a, b Requirement) int { return strings.Compare(a.String(), b.String()) })
+		slices.SortFunc(*field.out, func(a, b solve.Requirement) int { return strings.Compare(a.String(), b.String()) })
 	}
 	for _, a := range m.After {
 		if !isPartName(a) {

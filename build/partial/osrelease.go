@@ -13,6 +13,7 @@ type OSRelease struct {
 	ID      string   `json:"id"`
 	Version string   `json:"version,omitempty"` // VERSION_ID
 	Like    []string `json:"like,omitempty"`
+	Libc    string   `json:"libc,omitempty"` // glibc or musl, found by its loader
 }
 
 // ParseOSRelease reads an os-release file; nil if it has no ID.

@@ -2,6 +2,8 @@ package partial
 
 import (
 	"strings"
+
+	"github.com/berth-containers/berth/build/partial/solve"
 )
 
 // Ref names where a part comes from, as the user wrote it, without the range.
@@ -11,18 +13,18 @@ type Ref struct {
 }
 
 // ParseRef reads REF[@RANGE]. The range is what follows the first @ after the last slash.
-func ParseRef(s string) (Ref, Range, error) {
+func ParseRef(s string) (Ref, solve.Range, error) {
 	text, rng := s, ""
 	if at := strings.IndexByte(s[strings.LastIndexByte(s, '/')+1:], '@'); at >= 0 {
 		at += strings.LastIndexByte(s, '/') + 1
 		text, rng = s[:at], s[at+1:]
 		if rng == "" {
-			return Ref{}, Range{}, Errorf("P003", "%q has no range after the @", s)
+			return Ref{}, solve.Range{}, Errorf("P003", "%q has no range after the @", s)
 		}
 	}
-	r, err := ParseRange(rng)
+	r, err := solve.ParseRange(rng)
 	if err != nil {
-		return Ref{}, Range{}, err
+		return Ref{}, solve.Range{}, Errorf("P003", "%v; write ^1.2, ~1.2.3, >=1,<3 or =1.2.3, with || for or", err)
 	}
 	ref := Ref{Text: text}
 	switch {
@@ -33,7 +35,7 @@ func ParseRef(s string) (Ref, Range, error) {
 	case strings.HasPrefix(text, "https://"):
 		ref.Kind = "https"
 	case strings.Contains(text, "://"):
-		return Ref{}, Range{}, Errorf("P003", "%q is not a reference; sources are ./dir, alias/name, host/repo/name, git+https://host/repo//dir and https://host/x.tgz", text)
+		return Ref{}, solve.Range{}, Errorf("P003", "%q is not a reference; sources are ./dir, alias/name, host/repo/name, git+https://host/repo//dir and https://host/x.tgz", text)
 	case isPartName(text):
 		host, _, _ := strings.Cut(text, "/")
 		ref.Kind = "alias"
@@ -41,7 +43,7 @@ func ParseRef(s string) (Ref, Range, error) {
 			ref.Kind = "registry"
 		}
 	default:
-		return Ref{}, Range{}, Errorf("P003", "%q is not a reference; sources are ./dir, alias/name, host/repo/name, git+https://host/repo//dir and https://host/x.tgz", text)
+		return Ref{}, solve.Range{}, Errorf("P003", "%q is not a reference; sources are ./dir, alias/name, host/repo/name, git+https://host/repo//dir and https://host/x.tgz", text)
 	}
 	return ref, r, nil
 }
@@ -72,40 +74,18 @@ func isPartName(s string) bool {
 	return true
 }
 
-// Requirement is what a part needs of others: a part or, after "cap:", a capability, and a range.
-type Requirement struct {
-	Name  string // a part's name, or a capability's
-	Cap   bool
-	Range Range
-}
-
-func (r Requirement) String() string {
-	s := r.Name
-	if r.Cap {
-		s = "cap:" + s
+// parseRequirement reads REF[@RANGE] or cap:NAME[@RANGE].
+func parseRequirement(s string) (solve.Requirement, *Error) {
+	r, err := solve.ParseRequirement(s)
+	switch {
+	case err != nil:
+		return r, Errorf("P003", "%v", err)
+	case r.Cap && !isCapability(r.Name):
+		return r, Errorf("P003", "%q is not a capability's name: lower-case letters, digits, dots, dashes", s)
+	case !r.Cap && !isPartName(r.Name):
+		return r, Errorf("P003", "%q is not a part's name; write alias/name or cap:NAME", s)
 	}
-	if t := r.Range.String(); t != "" {
-		s += "@" + t
-	}
-	return s
-}
-
-func parseRequirement(s string) (Requirement, *Error) {
-	name, rng, _ := strings.Cut(s, "@")
-	r, err := ParseRange(rng)
-	if err != nil {
-		return Requirement{}, Errorf("P003", "%q: the part after @ is not a range", s)
-	}
-	if c, ok := strings.CutPrefix(name, "cap:"); ok {
-		if !isCapability(c) {
-			return Requirement{}, Errorf("P003", "%q is not a capability's name: lower-case letters, digits, dots, dashes", s)
-		}
-		return Requirement{Name: c, Cap: true, Range: r}, nil
-	}
-	if !isPartName(name) {
-		return Requirement{}, Errorf("P003", "%q is not a part's name; write alias/name or cap:NAME", s)
-	}
-	return Requirement{Name: name, Range: r}, nil
+	return r, nil
 }
 
 func isCapability(s string) bool {
