@@ -2,6 +2,7 @@ package solve
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -69,8 +70,8 @@ func (s *search) isNotIn(name, stage string) term {
 func (s *search) checkStages(all []placed) (grown bool) {
 	for _, p := range all {
 		for _, stage := range p.stages {
-			for child, parent := range s.in.Inherits {
-				if parent == stage && !s.holds(p.v.name, child) {
+			for _, child := range slices.Sorted(maps.Keys(s.in.Inherits)) {
+				if s.in.Inherits[child] == stage && !s.holds(p.v.name, child) {
 					s.add(&fact{kind: follows}, s.isIn(p.v.name, stage), s.isNotIn(p.v.name, child))
 					grown = true
 				}

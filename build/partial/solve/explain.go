@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+const cycleMessage = "requirement cycle: "
+
 // maxLines bounds an explanation.
 const maxLines = 24
 
@@ -17,7 +19,7 @@ func (k *knowledge) explain(ctx context.Context, f *failed) *Failure {
 	}
 	r := newReport(f)
 	out := r.headline()
-	out.Explain = append(r.lines(), r.conclusion(out.Code)...)
+	out.Explain = append(r.lines(out.Message), r.conclusion(out.Code)...)
 	if ctx.Err() == nil {
 		out.Try = k.try(ctx, r)
 	}
@@ -116,8 +118,8 @@ func (f *fact) predicate() string {
 	return ""
 }
 
-// lines tells the facts, versions with the same fact together.
-func (r *report) lines() []string {
+// lines tells the facts but for what the headline says, versions with the same fact together.
+func (r *report) lines(headline string) []string {
 	type sentence struct {
 		on        *variable
 		choices   set
@@ -129,10 +131,14 @@ func (r *report) lines() []string {
 	for _, f := range r.facts {
 		switch f.kind {
 		case cycle:
-			all = append(all, &sentence{whole: strings.Join(f.path, " → ") + " is a cycle"})
+			if circle := strings.Join(f.path, " → "); headline != cycleMessage+circle {
+				all = append(all, &sentence{whole: circle + " is a cycle"})
+			}
 			continue
 		case unfit:
-			all = append(all, &sentence{whole: f.failure.Message})
+			if f.failure.Message != headline {
+				all = append(all, &sentence{whole: f.failure.Message})
+			}
 			continue
 		}
 		p := f.predicate()
@@ -227,7 +233,7 @@ func (r *report) headline() *Failure {
 	f := *general
 	switch special.kind {
 	case cycle:
-		f.Code, f.Message = "P023", "requirement cycle: "+strings.Join(special.path, " → ")
+		f.Code, f.Message = "P023", cycleMessage+strings.Join(special.path, " → ")
 	case exclusive:
 		other := "the base"
 		if special.other != nil {

@@ -77,7 +77,7 @@ func (s *search) allowed(ctx context.Context, v *variable, r Range) (set, error)
 	}
 	locked := s.locked(v)
 	for i, c := range v.versions {
-		if r.Match(c.version) && (!c.yanked || i+1 == locked) {
+		if r.Match(c.version) && (!c.yanked || i+1 == locked || c.pin != "") {
 			allow = allow.or(newSet(v.size(), i+1))
 		}
 	}
