@@ -2,9 +2,11 @@ package build
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,9 +24,8 @@ import (
 // OCI runtime, the network of RUN, names and directories.
 type Options struct {
 	define.BuildOptions
-	Files []string // Containerfiles, in order; paths, URLs or /dev/stdin
-
-	Out io.Writer // what buildah says of its steps, and what RUN prints
+	Files    []string // Containerfiles, in order; paths, URLs or /dev/stdin
+	Progress Progress // never nil
 }
 
 // Build builds, and returns the ID of the image or, with Manifest, of the index; empty if the only result is
@@ -47,8 +48,16 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	b.NetworkInterface = net
-	b.Out, b.Err = o.Out, o.Out
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // for stages that are still at work when another has failed
+	t := newTracker(o.Progress.Show)
+	b.Out, b.Err = t, t
+	if b.ReportWriter != io.Discard {
+		b.ReportWriter = t
+	}
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, store, o.BuildOptions, o.Files...)
+	s.failed = s.failed || err != nil
+	t.finish(err)
 	return id, errors.Join(err, net.close())
 }
 
@@ -59,8 +68,16 @@ func (s *Session) useRuntime(ctx context.Context, b *define.BuildOptions) error 
 	}
 	// Rootless isolation differs in its network only, and that is this package's for both.
 	b.Isolation = define.IsolationOCI
-	r, version, err := s.engine.OCIRuntime(ctx, filepath.Join(s.run, "oci"))
+	roots := newRoots(s.engine)
+	r, version, err := s.engine.OCIRuntime(ctx, roots.ociRoot(s.id))
 	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(roots.runtimeFile(s.id), data, 0o600); err != nil {
 		return err
 	}
 	b.Runtime, b.RuntimeArgs = r.Path, r.Args

@@ -1,11 +1,14 @@
 package build
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
 )
 
@@ -44,12 +48,19 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 	}
 	// Processes first: they may write to the layers and files below.
 	for _, id := range dead {
-		pids, err := r.processes(id)
+		names, err := r.containers(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			found = append(found, Leftover{fmt.Sprintf("RUN of build %s, which was killed: %s", id, name), func(ctx context.Context) error { return r.endContainers(ctx, id) }})
+		}
+		pids, err := r.helpers(id)
 		if err != nil {
 			return nil, err
 		}
 		for _, pid := range pids {
-			found = append(found, Leftover{fmt.Sprintf("process %d of build %s, which was killed", pid, id), func(context.Context) error { return end(pid) }})
+			found = append(found, Leftover{fmt.Sprintf("network helper of build %s, which was killed: process %d", id, pid), func(context.Context) error { return end(pid) }})
 		}
 	}
 	store, err := e.Store()
@@ -134,14 +145,55 @@ func (r roots) clean(ctx context.Context, e *libctr.Engine) error {
 	return errors.Join(errs...)
 }
 
-// processes finds the init processes that the OCI runtime left: its state, as both crun and runc write it, names them; and
-// network helpers, which have the session's directory in their arguments.
-func (r roots) processes(id string) ([]int, error) {
+// ociRoot is where the OCI runtime keeps the state of a session's containers, and runtimeFile how it is called.
+func (r roots) ociRoot(id string) string     { return filepath.Join(r.run, id, "oci") }
+func (r roots) runtimeFile(id string) string { return filepath.Join(r.run, id, "runtime.json") }
+
+// containers lists those that the OCI runtime has of a session.
+func (r roots) containers(id string) ([]string, error) {
+	entries, err := os.ReadDir(r.ociRoot(id))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, d := range entries {
+		if d.IsDir() && !strings.HasPrefix(d.Name(), ".") {
+			names = append(names, d.Name())
+		}
+	}
+	return names, nil
+}
+
+// endContainers kills and deletes the containers that the OCI runtime has of a session.
+func (r roots) endContainers(ctx context.Context, id string) error {
+	names, err := r.containers(id)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	data, err := os.ReadFile(r.runtimeFile(id))
+	if err != nil {
+		return fmt.Errorf("end RUN of build %s: %w", id, err)
+	}
+	var rt record.Runtime
+	if err := json.Unmarshal(data, &rt); err != nil {
+		return fmt.Errorf("read %s: %w", r.runtimeFile(id), err)
+	}
+	var errs []error
+	for _, name := range names {
+		out, err := exec.CommandContext(ctx, rt.Path, slices.Concat(rt.Args, []string{"delete", "--force", name})...).CombinedOutput()
+		if _, gone := os.Stat(filepath.Join(r.ociRoot(id), name)); err != nil && gone == nil {
+			errs = append(errs, fmt.Errorf("end RUN of build %s: %w: %s", id, err, bytes.TrimSpace(out)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// helpers finds the network helpers of a session: they have a path in its directory in their arguments.
+func (r roots) helpers(id string) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
 	}
-	dirs := []string{filepath.Join(r.run, id) + "/", filepath.Join(r.tmp, id) + "/"}
 	var pids []int
 	for _, d := range entries {
 		pid, err := strconv.Atoi(d.Name())
@@ -152,11 +204,11 @@ func (r roots) processes(id string) ([]int, error) {
 		if err != nil {
 			continue // it has ended
 		}
-		cwd, _ := os.Readlink(filepath.Join("/proc", d.Name(), "cwd"))
-		for _, dir := range dirs {
-			if strings.Contains(string(cmdline), dir) || strings.HasPrefix(cwd, dir) {
+		argv0, _, _ := bytes.Cut(cmdline, []byte{0})
+		switch filepath.Base(string(argv0)) {
+		case "pasta", "pasta.avx2", "passt", "slirp4netns":
+			if bytes.Contains(cmdline, []byte(filepath.Join(r.run, id)+"/")) {
 				pids = append(pids, pid)
-				break
 			}
 		}
 	}

@@ -12,9 +12,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/rootless"
+	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,6 +34,7 @@ type Session struct {
 	lock   *os.File
 	tmpdir string // TMPDIR as it was
 	hadTmp bool
+	failed bool // Build did
 }
 
 // roots are where sessions are.
@@ -81,21 +84,51 @@ func (s *Session) prepare() error {
 	return os.Setenv("TMPDIR", s.tmp)
 }
 
-// End removes the session's directories, then gives up the lock. Mounts that a build left below them are
-// unmounted first: what is mounted there is the user's.
+// End removes what the session made, then gives up the lock.
 func (s *Session) End() error {
 	if s.hadTmp {
 		os.Setenv("TMPDIR", s.tmpdir)
 	} else {
 		os.Unsetenv("TMPDIR")
 	}
-	err := errors.Join(removeTree(s.tmp), removeTree(s.run))
+	r := newRoots(s.engine)
+	err := r.endContainers(context.Background(), s.id)
+	if s.failed {
+		err = errors.Join(err, s.dropContainers())
+	}
+	err = errors.Join(err, removeTree(s.tmp), removeTree(s.run))
 	return errors.Join(err, s.lock.Close())
+}
+
+// dropContainers removes the working containers that a build which failed has left. Where stages were built at
+// once, others than the one that failed are still at work: their RUN has been killed, and they notice it now.
+func (s *Session) dropContainers() error {
+	store, err := s.engine.Store()
+	if err != nil {
+		return err
+	}
+	for quiet := 0; quiet < 3; quiet++ {
+		all, err := store.Containers()
+		if err != nil {
+			return err
+		}
+		for _, c := range all {
+			if sessionOf(c) != s.id {
+				continue
+			}
+			if err := store.DeleteContainer(c.ID); err != nil && !errors.Is(err, storage.ErrContainerUnknown) {
+				return fmt.Errorf("remove working container %s: %w", c.Names[0], err)
+			}
+			quiet = 0
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil
 }
 
 func (s *Session) suffix() string { return suffixWord + s.id }
 
-// removeTree removes a directory that nothing is mounted in.
+// removeTree removes a directory. What a build left mounted in it is unmounted first: it is the user's.
 func removeTree(dir string) error {
 	mounts, err := mountsBelow(dir)
 	if err != nil {

@@ -3,6 +3,7 @@ package partial
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func (s *srcStage) key() string {
 	if s.name != "" {
 		return s.name
 	}
-	return "#" + string(rune('0'+s.index))
+	return "#" + strconv.Itoa(s.index)
 }
 
 // root is the stage that begins with an image.

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"slices"
+	"strings"
 
 	"github.com/berth-containers/berth/build"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/spf13/cobra"
+	"go.podman.io/buildah/define"
 	buildahcli "go.podman.io/buildah/pkg/cli"
+	"golang.org/x/term"
 )
 
 func newBuildCmd(e *engineFlags) *cobra.Command {
@@ -61,8 +66,33 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if err != nil {
 		return err
 	}
-	_, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Out: out})
+	progress := flags.shown(&opts, out)
+	defer progress.Close()
+	_, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress})
 	return buildError(ctx, err)
+}
+
+// shown chooses how the build is shown. A terminal gets moving lines on standard error; anything else lines on
+// standard output, as podman writes them, unless that is where the result goes.
+func (b *buildFlags) shown(opts *define.BuildOptions, out io.Writer) build.Progress {
+	if slices.ContainsFunc(opts.BuildOutputs, func(o string) bool { return o == "-" || strings.Contains(o, "dest=-") }) {
+		out = os.Stderr
+	}
+	switch {
+	case b.bud.Quiet:
+		return build.Quiet(out)
+	case b.progress == "json":
+		return build.JSON(out)
+	case b.progress == "tty", b.progress == "auto" && isTerminal(os.Stderr) && isTerminal(os.Stdout):
+		return build.Terminal(out, os.Stderr, func() int {
+			if w, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil && w > 20 {
+				return w
+			}
+			return 80
+		})
+	default:
+		return build.Plain(out)
+	}
 }
 
 // buildError gives an error of RUN that command's exit code, as podman does.

@@ -25,7 +25,12 @@ func newSystemCheckCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			problems, err := engine.Check(cmd.Context(), opts)
+			problems, err := buildProblems(cmd.Context(), engine, opts.Repair)
+			if err != nil {
+				return err
+			}
+			more, err := engine.Check(cmd.Context(), opts)
+			problems = append(problems, more...)
 			left := 0
 			for _, p := range problems {
 				fmt.Fprint(cmd.OutOrStdout(), p.What)
