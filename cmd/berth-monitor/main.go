@@ -2,7 +2,7 @@
 //
 //	berth-monitor DIR            start the container in DIR when the first client says so
 //	berth-monitor --adopt DIR    take over a container whose monitor was killed
-//	berth-monitor --net-mend …   help a network helper, see network/mend
+//	berth-monitor --udp-relay …  be a relay beside a network helper, see network/udprelay
 //
 // It inherits the first client's connection as descriptor 3 and the container's
 // locked lock file as descriptor 4. See package monitor.
@@ -12,25 +12,16 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/berth-containers/berth/libctr/monitor"
-	"github.com/berth-containers/berth/network/mend"
+	"github.com/berth-containers/berth/network/udprelay"
 )
 
 func main() {
-	// One thread of Go code is enough, and each further one costs memory.
-	runtime.GOMAXPROCS(1)
-	if len(os.Args) > 1 && os.Args[1] == "--net-mend" {
-		os.Exit(mend.Main(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == "--udp-relay" {
+		os.Exit(udprelay.Main(os.Args[2:]))
 	}
-	// A container that lives for a moment needs no garbage collection at all.
-	debug.SetGCPercent(-1)
-	time.AfterFunc(time.Second, shrink)
-
 	opts := monitor.Options{ConnFD: 3, LockFD: 4}
 	switch {
 	case len(os.Args) == 2:
@@ -48,10 +39,4 @@ func main() {
 		os.Stderr.WriteString("berth-monitor: " + err.Error() + "\n")
 		os.Exit(1)
 	}
-}
-
-// shrink gives back what the start has used, and collects garbage from now on.
-func shrink() {
-	debug.SetGCPercent(25)
-	debug.FreeOSMemory()
 }

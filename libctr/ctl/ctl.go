@@ -40,7 +40,9 @@ type Request struct {
 	//	          files, the container's stdin, stdout and stderr. Answer: started, or error
 	//	attach    become a client of the container's stdio. Answer: attached; then stream
 	//	          packets both ways; exited when the container has ended for good. An attach
-	//	          may be sent before start on the same connection, so that no output is lost
+	//	          may be sent before start on the same connection, so that no output is lost;
+	//	          the client's input comes after start. Requests that follow input wait until the
+	//	          container has taken it: signals and the like go on a connection of their own
 	//	wait      Answer: exited, when the container has ended for good
 	//	signal    send Signal to init (or, with All, to each process). Answer: ok
 	//	stop      Signal (0: the container's), SIGKILL after TimeoutMs, restart policy off.

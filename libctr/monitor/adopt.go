@@ -71,7 +71,8 @@ func (m *Monitor) adopt() error {
 	m.memory = memoryCgroup(p.pid)
 	m.state.Monitor = os.Getpid()
 	m.noteState()
-	m.takeStdio(io, nil)
+	m.takeStdin(io, nil)
+	m.takeOutput(io)
 	if m.hasHealthcheck() && m.state.Health != nil {
 		m.scheduleProbes()
 	}
@@ -91,7 +92,7 @@ func (m *Monitor) adoptHelper() *netHelper {
 		return nil
 	}
 	_, start, _ := procStat(pid)
-	return &netHelper{helperProcess: helperProcess{pid, start}} // its mender ends when netns is removed
+	return &netHelper{helperProcess: helperProcess{pid, start}} // its relay ends when netns is removed
 }
 
 // ensurePrepared makes anew what an adopted container lost with its first monitor,

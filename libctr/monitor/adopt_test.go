@@ -158,8 +158,14 @@ func TestKilledAtEachMomentOfAStart(t *testing.T) {
 			conn.Close()
 			check(t, monitor.EndHalfStart(&c.cfg))
 			s := c.state()
-			running := exec.Command("pgrep", "-f", "^sleep "+mark).Run() == nil
 			recorded := s.Status == record.Running && syscall.Kill(s.Pid, 0) == nil
+			running := false
+			for range 50 { // it may not have got to its execve(2) yet
+				if running = exec.Command("pgrep", "-f", "^sleep "+mark).Run() == nil; running == recorded {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
 			if running != recorded {
 				t.Errorf("killed after %d ms: running %t, recorded %t (%+v)", 2*i, running, recorded, s)
 			}

@@ -119,6 +119,19 @@ func TestStdinStaysOpenForTheNextClient(t *testing.T) {
 	}
 }
 
+func TestInputThatComesBeforeTheStart(t *testing.T) {
+	c := newContainer(t, "crun", []string{"cat"}, stdinOnce)
+	conn := c.monitor()
+	call(t, conn, ctl.Request{Op: "attach", Stdin: true, Stdout: true})
+	check(t, conn.SendRequest(&ctl.Request{Op: "start"}))
+	check(t, conn.SendStream(ctl.Stdin, []byte("early")))
+	check(t, conn.SendStream(ctl.Stdin, nil))
+	event(t, conn, "started")
+	if out, _, _ := output(t, conn); out != "early" {
+		t.Errorf("got %q", out)
+	}
+}
+
 func TestWithoutStdinThereIsNone(t *testing.T) {
 	c := newContainer(t, "crun", sh("cat; readlink /proc/self/fd/0"))
 	if out, _, _ := output(t, c.start(ctl.Request{})); out != "/dev/null\n" {

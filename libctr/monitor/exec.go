@@ -136,6 +136,7 @@ func (m *Monitor) execEnded(p *process) int {
 	defer m.mu.Unlock()
 	delete(m.execs, p)
 	p.close()
+	m.tidySoon()
 	m.event("exec_died", map[string]string{"containerExitCode": strconv.Itoa(p.code), "execID": strconv.Itoa(p.pid)})
 	return p.code
 }

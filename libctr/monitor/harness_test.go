@@ -191,7 +191,8 @@ func (c *container) monitor(args ...string) *ctl.Conn {
 	defer null.Close()
 	files := []*os.File{null, null, os.Stderr, theirs, lock}
 	c.proc, err = os.StartProcess(monitorBinary, append(append([]string{monitorBinary}, args...), c.cfg.Dir), &os.ProcAttr{
-		Dir: "/", Files: files, Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS},
+		Dir: "/", Files: files, Env: append(os.Environ(), "GOMAXPROCS=1"),
+		Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS},
 	})
 	check(c.t, err)
 	waited := make(chan struct{})

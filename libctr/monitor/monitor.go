@@ -36,6 +36,8 @@ type Monitor struct {
 	lock   *os.File
 	serial atomic.Uint64 // for names of files that are needed for a moment
 
+	tidying atomic.Bool // tidy is about to run
+
 	reap   *reaper
 	in     input
 	out    output
@@ -70,6 +72,7 @@ type Monitor struct {
 // own. When ctx ends the container is stopped, and Run returns once that is
 // recorded. The error is for a log: whoever asked for something has had an answer.
 func Run(ctx context.Context, opts Options) error {
+	limitMemory()
 	m, conn, err := open(opts)
 	if err != nil {
 		return err
@@ -90,6 +93,7 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 	m := &Monitor{
 		env:     runtimeEnv(os.Environ()),
 		lock:    os.NewFile(uintptr(opts.LockFD), record.LockFile),
+		in:      input{ready: make(chan struct{})},
 		starts:  make(chan startRequest, 1),
 		wake:    make(chan struct{}, 1),
 		clients: make(map[*client]struct{}),
@@ -147,8 +151,9 @@ func closeInherited(keep *os.File) {
 
 // runNew is the life of a container's first monitor.
 func (m *Monitor) runNew(ctx context.Context, conn *ctl.Conn) error {
-	prepared := make(chan error, 1)
-	go func() { prepared <- m.prepare() }()
+	// Not beside serving the client: its requests wait in the socket, and the thread
+	// that this would take costs memory for good.
+	err := m.prepare()
 	first := newClient(conn)
 	m.first = first
 	m.addClient(first)
@@ -157,15 +162,12 @@ func (m *Monitor) runNew(ctx context.Context, conn *ctl.Conn) error {
 	select {
 	case asked = <-m.starts:
 	case <-first.gone: // nobody wants the container any more
-		<-prepared
 		m.tearDown()
 		return errors.New("the client went away before it asked for a start")
 	case <-ctx.Done():
-		<-prepared
 		m.tearDown()
 		return ctx.Err()
 	}
-	err := <-prepared
 	if err == nil {
 		err = m.firstStart(asked)
 	}

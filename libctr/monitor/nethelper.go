@@ -25,8 +25,8 @@ const helperTimeout = 20 * time.Second
 // netHelper is a running pasta or slirp4netns.
 type netHelper struct {
 	helperProcess
-	mender helperProcess // makes good what it gets wrong (network/mend); zero for none
-	exit   *os.File      // its {exit}: closing it ends the helper
+	relay helperProcess // carries UDP for it; zero for none
+	exit  *os.File      // its {exit}: closing it ends the helper
 }
 
 // helperProcess is a process that may have ended, and whose pid may be another's by now.
@@ -90,8 +90,8 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 		n.end()
 		return nil, fmt.Errorf("network helper %s: %w: %s", run, err, out.tail())
 	}
-	if len(h.Mend) > 0 {
-		if n.mender, err = m.startMender(netns, h.Mend); err != nil {
+	if len(h.UDPRelay) > 0 {
+		if n.relay, err = m.startRelay(netns, h.UDPRelay); err != nil {
 			n.end()
 			return nil, err
 		}
@@ -99,27 +99,27 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 	return n, nil
 }
 
-// startMender runs this program as package network/mend, which closes its
+// startRelay runs this program as package network/udprelay, which closes its
 // standard output when it listens, or says there why it cannot.
-func (m *Monitor) startMender(netns string, args []string) (helperProcess, error) {
+func (m *Monitor) startRelay(netns string, args []string) (helperProcess, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return helperProcess{}, err
 	}
 	defer r.Close()
-	pid, _, err := m.reap.spawn("/proc/self/exe", append([]string{"berth-monitor", "--net-mend", netns}, args...), &syscall.ProcAttr{
+	pid, _, err := m.reap.spawn("/proc/self/exe", append([]string{"berth-monitor", "--udp-relay", netns}, args...), &syscall.ProcAttr{
 		Dir: "/", Env: m.env, Files: []uintptr{uintptr(m.null), w.Fd(), uintptr(m.null)},
 	})
 	w.Close()
 	if err != nil {
-		return helperProcess{}, fmt.Errorf("run network mender: %w", err)
+		return helperProcess{}, fmt.Errorf("run UDP relay: %w", err)
 	}
 	p := helperProcess{pid: pid}
 	_, p.start, _ = procStat(pid)
 	r.SetReadDeadline(time.Now().Add(helperTimeout))
 	if said, err := io.ReadAll(r); err != nil || len(said) > 0 {
 		p.end()
-		return helperProcess{}, errors.Join(fmt.Errorf("network mender: %s", bytes.TrimSpace(said)), err)
+		return helperProcess{}, errors.Join(fmt.Errorf("UDP relay: %s", bytes.TrimSpace(said)), err)
 	}
 	return p, nil
 }
@@ -212,7 +212,7 @@ func forwardOne(sock string, request []byte) error {
 	return nil
 }
 
-// end stops the helper and its mender.
+// end stops the helper and its relay.
 func (n *netHelper) end() {
 	if n == nil {
 		return
@@ -220,7 +220,7 @@ func (n *netHelper) end() {
 	if n.exit != nil {
 		n.exit.Close()
 	}
-	n.mender.end()
+	n.relay.end()
 	n.helperProcess.end()
 }
 

@@ -152,20 +152,20 @@ func TestNetworkOfTheRuntimesMaking(t *testing.T) {
 	c.waitMonitor()
 }
 
-func TestMenderEndsWithItsContainer(t *testing.T) {
+func TestUDPRelayEndsWithItsContainer(t *testing.T) {
 	h := pasta(t)
-	h.Mend = []string{"nudge", fmt.Sprintf("127.0.0.1:%d=53", freePort(t))}
+	h.UDPRelay = []string{fmt.Sprintf("127.0.0.1:%d=53", freePort(t))}
 	c := newContainer(t, "crun", sh("echo ready; sleep 100"), newNet(h))
 	ready(t, c)
-	mark := "--net-mend " + c.cfg.RunDir
+	mark := "--udp-relay " + c.cfg.RunDir
 	if exec.Command("pgrep", "-f", "--", mark).Run() != nil {
-		t.Errorf("no mender runs")
+		t.Errorf("no relay runs")
 	}
 	call(t, c.dial(), ctl.Request{Op: "stop"})
 	c.waitMonitor()
 	time.Sleep(100 * time.Millisecond)
 	if exec.Command("pgrep", "-f", "--", mark).Run() == nil {
-		t.Errorf("the mender is left")
+		t.Errorf("the relay is left")
 	}
 }
 

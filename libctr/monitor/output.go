@@ -40,24 +40,26 @@ func (o *output) run(p *pump) {
 	if err != nil {
 		return
 	}
+	var n int
+	var behind []*client
+	var readErr error
+	// Like File.Read, but the buffer is taken only when there is something to read.
+	// One closure for all chunks: they come for months, and are to leave no garbage.
+	read := func(fd uintptr) bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		n, readErr = o.readOnce(int(fd))
+		if readErr == unix.EAGAIN {
+			return false
+		}
+		if n > 0 {
+			behind = o.deliver(p.name, o.buf[:n])
+		}
+		return true
+	}
 	for {
-		var n int
-		var behind []*client
-		var readErr error
-		// Like File.Read, but the buffer is taken only when there is something to read.
-		err := raw.Read(func(fd uintptr) bool {
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			n, readErr = o.readOnce(int(fd))
-			if readErr == unix.EAGAIN {
-				return false
-			}
-			if n > 0 {
-				behind = o.deliver(p.name, o.buf[:n])
-			}
-			return true
-		})
-		if err != nil || readErr != nil || n == 0 {
+		n, behind, readErr = 0, nil, nil
+		if err := raw.Read(read); err != nil || readErr != nil || n == 0 {
 			return // also EIO: a terminal whose last process has gone
 		}
 		o.await(behind, p.stop)

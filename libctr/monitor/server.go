@@ -84,6 +84,7 @@ func (m *Monitor) dropClient(c *client) {
 	m.mu.Unlock()
 	c.box.kill()
 	close(c.gone)
+	m.tidySoon()
 }
 
 func (m *Monitor) request(c *client, p ctl.Packet) {

@@ -101,8 +101,9 @@ func (m *Monitor) launch(tell func(e ctl.Event)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.began(started)
+	m.takeStdin(started.io, started.master)
 	tell(ctl.Event{Event: "started", Pid: m.init.pid})
-	m.takeStdio(started.io, started.master)
+	m.takeOutput(started.io)
 	os.Remove(m.runPath(startLock))
 	return nil
 }
@@ -245,13 +246,17 @@ func (m *Monitor) setRunning() {
 	m.noteState()
 }
 
-// takeStdio begins to read the container's output. It requires m.mu.
-func (m *Monitor) takeStdio(io *stdio, master *os.File) {
+// takeStdin lets clients write to the container. It requires m.mu.
+func (m *Monitor) takeStdin(io *stdio, master *os.File) {
 	m.master = master
 	if master != nil && m.rows != 0 {
 		_ = setSize(master, m.rows, m.cols)
 	}
-	m.in.set(io.stdin, m.cfg.StdinOnce, master != nil)
+	m.in.open(io.stdin, m.cfg.StdinOnce, master != nil)
+}
+
+// takeOutput begins to read what the container writes. It requires m.mu.
+func (m *Monitor) takeOutput(io *stdio) {
 	m.pumps = nil
 	for _, s := range io.streams {
 		m.pumps = append(m.pumps, m.out.start(s))
@@ -261,6 +266,7 @@ func (m *Monitor) takeStdio(io *stdio, master *os.File) {
 // startFailed undoes everything, records why, and answers the client that asked.
 func (m *Monitor) startFailed(c *client, err error) error {
 	m.tearDown()
+	m.in.close() // who has sent input need not wait
 	e := errorEvent(err)
 	m.mu.Lock()
 	m.ended = true

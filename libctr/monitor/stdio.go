@@ -181,22 +181,35 @@ func openFD(path string, flags int) (int, error) {
 
 // input is the container's standard input; the data of all clients goes into it.
 type input struct {
-	mu   sync.Mutex // guards f, and is not held while a write waits
-	f    *os.File
-	once bool // its end is told to the container
+	ready chan struct{} // closed when the first start has succeeded or failed
+
+	mu   sync.Mutex // guards the fields below, and is not held while a write waits
+	set  bool       // ready is closed
+	f    *os.File   // nil for none
+	once bool       // its end is told to the container
 	tty  bool
 }
 
-// set gives the input of a newly started container.
-func (in *input) set(f *os.File, once, tty bool) {
+// open gives the input of a newly started container; f is nil where it has none.
+func (in *input) open(f *os.File, once, tty bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.f, in.once, in.tty = f, once, tty
+	in.isSet()
 }
 
-// write waits until the container has taken the data. A container that has
-// closed its input, or has none, loses it.
+// isSet requires in.mu.
+func (in *input) isSet() {
+	if !in.set {
+		in.set = true
+		close(in.ready)
+	}
+}
+
+// write waits until the container has been started and has taken the data. A
+// container that has closed its input, or has none, loses it.
 func (in *input) write(p []byte) {
+	<-in.ready
 	in.mu.Lock()
 	f := in.f
 	in.mu.Unlock()
@@ -210,6 +223,7 @@ func (in *input) write(p []byte) {
 
 // eof tells the container that a client's input has ended, where it is to know.
 func (in *input) eof() {
+	<-in.ready
 	in.mu.Lock()
 	end := in.once && !in.tty
 	in.mu.Unlock()
@@ -226,4 +240,5 @@ func (in *input) close() {
 		in.f.Close()
 	}
 	in.f = nil
+	in.isSet()
 }
