@@ -22,6 +22,7 @@ ok "its cgroup lies in the user's delegated tree" like "$cg" \
 ok "memory.max" is "$(cat "$cg/memory.max")" 67108864
 ok "cpu.max" is "$(cat "$cg/cpu.max")" "25000 100000"
 ok "pids.max" is "$(cat "$cg/pids.max")" 20
+ok "exec joins its cgroup" like "$(berth exec limits cat /proc/self/cgroup 2>&1)" '0::/*'
 throttled() { [ "$(awk '$1 == "nr_throttled" { print $2 }' "$cg/cpu.stat")" -gt 0 ]; }
 ok "--cpus: a busy loop is throttled" retry 20 throttled
 ok "pause" berth pause limits
