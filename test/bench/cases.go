@@ -176,7 +176,7 @@ func burst(ctx context.Context, e *engine, total, width int) (whole time.Duratio
 // idle measures count monitors that have nothing to do: their proportional set size, and
 // how often they woke up.
 func idle(ctx context.Context, es *engines, r *report, count int) error {
-	const watch = 10 * time.Second
+	const settle, watch = 3 * time.Second, 10 * time.Second
 	programs := map[*engine]string{es.berth: "berth-monitor", es.podman: "conmon"}
 	pss, wakeUps := map[*engine]float64{}, map[*engine]int{}
 	for e, program := range programs {
@@ -190,6 +190,7 @@ func idle(ctx context.Context, es *engines, r *report, count int) error {
 		if len(pids) != count {
 			return fmt.Errorf("found %d processes named %s, want %d", len(pids), program, count)
 		}
+		time.Sleep(settle)
 		before := 0
 		for _, pid := range pids {
 			before += switches(pid)
