@@ -14,18 +14,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// containerCommands are the commands that stand at the top level and below `container`.
-func containerCommands() []func(*engineFlags) *cobra.Command {
-	return []func(*engineFlags) *cobra.Command{
-		newCreateCmd, newRunCmd, newStartCmd, newStopCmd, newKillCmd, newRemoveCmd, newPsCmd, newLogsCmd, newExecCmd, newAttachCmd, newWaitCmd,
-		newPauseCmd, newUnpauseCmd, newRestartCmd, newRenameCmd, newPortCmd, newTopCmd,
+// containerCommand is a command that stands at the top level and below `container`.
+type containerCommand struct {
+	name string
+	make func(*engineFlags) *cobra.Command
+}
+
+func containerCommands() []containerCommand {
+	return []containerCommand{
+		{"create", newCreateCmd}, {"run", newRunCmd}, {"start", newStartCmd}, {"stop", newStopCmd}, {"kill", newKillCmd}, {"rm", newRemoveCmd}, {"ps", newPsCmd},
+		{"logs", newLogsCmd}, {"exec", newExecCmd}, {"attach", newAttachCmd}, {"wait", newWaitCmd}, {"pause", newPauseCmd}, {"unpause", newUnpauseCmd},
+		{"restart", newRestartCmd}, {"rename", newRenameCmd}, {"port", newPortCmd}, {"top", newTopCmd},
 	}
 }
 
 func newContainerGroup(e *engineFlags) *cobra.Command {
 	g := group("container", "Work on containers")
-	for _, make := range containerCommands() {
-		cmd := make(e)
+	for _, c := range containerCommands() {
+		cmd := c.make(e)
 		if cmd.Name() == "ps" {
 			cmd.Aliases = append(cmd.Aliases, "ls", "list")
 		}
