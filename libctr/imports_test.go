@@ -1,0 +1,33 @@
+package libctr_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Imports point one way: cmd → api, registry, build, pod → libctr → network, rootless → internal
+// (docs/architecture.md).
+func TestImportsPointOneWay(t *testing.T) {
+	const module = "github.com/berth-containers/berth/"
+	for pkg, forbidden := range map[string][]string{
+		"libctr":            {"github.com/spf13/cobra", module + "cmd", module + "build", module + "pod", module + "api", module + "registry"},
+		"network":           {"github.com/spf13/cobra", module + "libctr/image", module + "libctr/spec", module + "cmd", "go.podman.io/"},
+		"rootless":          {module + "libctr", module + "network", "go.podman.io/"},
+		"libctr/spec":       {module + "libctr/image", module + "network", "go.podman.io/storage", "go.podman.io/image"},
+		"libctr/monitor":    {"go.podman.io/", "github.com/sirupsen", "net/http", "github.com/spf13", module + "libctr/spec", module + "network"},
+		"cmd/berth-monitor": {"go.podman.io/", "github.com/sirupsen", "net/http", "github.com/spf13", "regexp"},
+	} {
+		out, err := exec.Command("go", "list", "-tags", "exclude_graphdriver_btrfs containers_image_openpgp seccomp", "-deps", module+pkg).Output()
+		if err != nil {
+			t.Fatalf("go list -deps %s: %v", pkg, err)
+		}
+		for dep := range strings.Lines(string(out)) {
+			for _, f := range forbidden {
+				if strings.HasPrefix(strings.TrimSpace(dep), f) {
+					t.Errorf("%s must not import %s", pkg, strings.TrimSpace(dep))
+				}
+			}
+		}
+	}
+}
