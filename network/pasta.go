@@ -34,8 +34,9 @@ var guestAddrs = []struct{ ip4, ip6 string }{
 // localModeSince is the version of pasta that runs on a host with no interface but lo.
 const localModeSince = 20241127
 
-// rightSince is a version of pasta known to have right what package udprelay is for, and the wait that
-// serverSpeaksFirst is about.
+// rightSince is a version of pasta known to be without the faults of Debian 12's: the answers of a UDP server that
+// loopback clients do not get, the connections on which the server speaks first, and the data that
+// comes twice to a client which has shut down its sending side.
 const rightSince = 20240814
 
 // link is what the container's interface will look like.

@@ -154,8 +154,9 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 	return r, r.files(o, l, resolv)
 }
 
-// chooseHelper finds the program for the mode; for the default mode pasta, or else slirp4netns
-// (docs/decisions/0003-default-network.md).
+// chooseHelper finds the program for the mode. For the default mode that is pasta, or else slirp4netns; a
+// pasta from before rightSince is taken only for published ports, which slirp4netns does not have on IPv6
+// (docs/decisions/0003-default-network.md has what is wrong with it).
 func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind, error) {
 	switch o.Mode.Kind {
 	case Pasta:
@@ -176,18 +177,17 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 		return p, Slirp4netns, err
 	}
 	pasta, err := findProgram(ctx, "pasta", o.HelperDirs, o.RuntimeDir)
-	if err == nil && pastaCanRun(pasta, host) {
-		if pasta.released() < rightSince && serverSpeaksFirst(o.Ports) {
-			if slirp, err := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir); err == nil {
-				return slirp, Slirp4netns, nil
-			}
-		}
-		return pasta, Pasta, nil
-	}
 	if err != nil && !errors.Is(err, exec.ErrNotFound) {
 		return nil, "", err
 	}
+	usable := err == nil && pastaCanRun(pasta, host)
+	if usable && (pasta.released() >= rightSince || len(o.Ports) > 0 && !serverSpeaksFirst(o.Ports)) {
+		return pasta, Pasta, nil
+	}
 	slirp, slirpErr := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir)
+	if usable && errors.Is(slirpErr, exec.ErrNotFound) {
+		return pasta, Pasta, nil
+	}
 	switch {
 	case slirpErr == nil:
 		return slirp, Slirp4netns, nil
