@@ -170,7 +170,10 @@ func (c *catalog) part(ctx context.Context, name string, r Release) (*solve.Part
 	}
 	p := &solve.Part{Name: name, Version: v, Digest: r.Digest, Yanked: r.Yanked, Requires: m.requires, BuildRequires: m.buildRequires,
 		Exclusive: m.Exclusive, Conflicts: m.conflicts, Data: m}
-	values, _ := m.bind(c.given[name])
+	values, bad := m.bind(c.given[name])
+	if len(bad) > 0 { // check says so, once the parts are chosen
+		values, _ = m.bind(nil)
+	}
 	for _, s := range m.Provides {
 		name, version, _ := strings.Cut(s, "=")
 		text, err := m.expand(version, values)
@@ -369,3 +372,5 @@ func place(err error, file string, line int) error {
 	}
 	return err
 }
+
+var _ solve.Source = (*catalog)(nil)
