@@ -71,6 +71,7 @@ func (m *Monitor) adopt() error {
 	m.memory = memoryCgroup(p.pid)
 	m.state.Monitor = os.Getpid()
 	m.noteState()
+	os.Remove(m.runPath(startLock))
 	m.takeStdin(io, nil)
 	m.takeOutput(io)
 	if m.hasHealthcheck() && m.state.Health != nil {

@@ -177,3 +177,17 @@ func TestKilledAtEachMomentOfAStart(t *testing.T) {
 		}
 	})
 }
+
+func TestEndHalfStartSparesWhatIsRecorded(t *testing.T) {
+	subreap(t)
+	c := newContainer(t, "crun", sh("echo ready; sleep 100"))
+	ready(t, c)
+	c.kill9()
+	check(t, os.WriteFile(filepath.Join(c.cfg.RunDir, "start.lock"), nil, 0o600)) // killed just before it would have been removed
+	check(t, monitor.EndHalfStart(&c.cfg))
+	if monitor.HalfStarted(c.cfg.RunDir) || !alive(c.state().Pid) {
+		t.Errorf("the container was ended, or is half started still: %+v", c.state())
+	}
+	call(t, c.monitor("--adopt"), ctl.Request{Op: "stop"})
+	c.waitMonitor()
+}

@@ -33,7 +33,7 @@ func (m *Monitor) event(status string, attributes map[string]string) {
 	}
 	line, err := json.Marshal(containerEvent{
 		Name: m.state.Name, ID: m.cfg.ID, Image: m.cfg.ImageName, Status: status,
-		Time: time.Now(), Type: "container", Attributes: all,
+		Time: now(), Type: "container", Attributes: all,
 	})
 	if err != nil {
 		return

@@ -168,24 +168,12 @@ func (m *Monitor) tellRestarters(e ctl.Event) {
 }
 
 // finish cleans up after a container that has ended for good, tells everybody and returns.
+//
+// The client that started it is told first: it waits in the foreground, and what it
+// may do next waits for the lock. Everybody else, who has asked for a stop perhaps, is
+// told when nothing is left.
 func (m *Monitor) finish() error {
-	m.mu.Lock()
-	owner := m.first
-	if owner != nil && !owner.owner {
-		owner = nil
-	}
-	if owner != nil {
-		select {
-		case <-owner.gone:
-			owner = nil
-		default:
-			e := m.exitedEvent()
-			e.Delegated = true
-			owner.event(e)
-			owner.waits = false
-		}
-	}
-	m.mu.Unlock()
+	owner := m.tellStarter()
 	m.deleteFromRuntime()
 	m.tearDown()
 	if m.cfg.AutoRemove {
@@ -193,8 +181,39 @@ func (m *Monitor) finish() error {
 	}
 	told := m.report()
 	m.lock.Close() // nothing of the container is touched any more
+	if m.first != nil {
+		told = append(told, m.first)
+	}
 	flush(told)
 	return nil
+}
+
+// tellStarter sends exited to the client that started the container, if it waits
+// still, and returns it if it is to remove the container.
+func (m *Monitor) tellStarter() (owner *client) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.first
+	if c == nil || !c.waits || isClosed(c.gone) {
+		return nil
+	}
+	e := m.exitedEvent()
+	e.Delegated = c.owner
+	c.waits = false
+	c.event(e)
+	if c.owner {
+		return c
+	}
+	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // awaitRemoval returns when the container has been removed: by its owner, or
@@ -213,10 +232,8 @@ func (m *Monitor) awaitRemoval(owner *client) {
 				m.report() // others wait no longer; the owner may be a pager's writer that takes its time
 			}
 		}
-		select {
-		case <-owner.removed:
+		if isClosed(owner.removed) {
 			return
-		default:
 		}
 	}
 	if len(m.cfg.Cleanup) == 0 {

@@ -34,6 +34,10 @@ func EndHalfStart(cfg *record.Config) error {
 	if err := awaitStart(cfg.RunDir, 10*time.Second); err != nil {
 		return err
 	}
+	if s, err := record.ReadState(cfg.Dir); err == nil && initAlive(s) {
+		// Killed after the record: the container is to be adopted.
+		return removeIfThere(filepath.Join(cfg.RunDir, startLock))
+	}
 	argv := append(append([]string{cfg.Runtime.Path}, cfg.Runtime.Args...), "delete", "--force", cfg.ID)
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {

@@ -91,7 +91,7 @@ func setUp(dir string) error {
 
 // container is a container of a test, as the CLI would have made it.
 type container struct {
-	t      *testing.T
+	t      testing.TB
 	cfg    record.Config
 	spec   map[string]any
 	proc   *os.Process // the monitor
@@ -99,7 +99,7 @@ type container struct {
 }
 
 // newContainer prepares a container that runs args under runtime. change may alter its record.
-func newContainer(t *testing.T, runtime string, args []string, change ...func(*container)) *container {
+func newContainer(t testing.TB, runtime string, args []string, change ...func(*container)) *container {
 	t.Helper()
 	dir := t.TempDir()
 	run := filepath.Join(dir, "run", strings.Repeat("r", 64)) // longer than a socket's path may be
@@ -267,7 +267,7 @@ func (c *container) waitMonitor() {
 }
 
 // call sends a request whose answer is no error.
-func call(t *testing.T, conn *ctl.Conn, r ctl.Request, files ...*os.File) *ctl.Event {
+func call(t testing.TB, conn *ctl.Conn, r ctl.Request, files ...*os.File) *ctl.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -282,7 +282,7 @@ func call(t *testing.T, conn *ctl.Conn, r ctl.Request, files ...*os.File) *ctl.E
 }
 
 // callError sends a request whose answer is an error.
-func callError(t *testing.T, conn *ctl.Conn, r ctl.Request, files ...*os.File) *ctl.RequestError {
+func callError(t testing.TB, conn *ctl.Conn, r ctl.Request, files ...*os.File) *ctl.RequestError {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -295,7 +295,7 @@ func callError(t *testing.T, conn *ctl.Conn, r ctl.Request, files ...*os.File) *
 }
 
 // event waits for the next event on a connection.
-func event(t *testing.T, conn *ctl.Conn, want string) *ctl.Event {
+func event(t testing.TB, conn *ctl.Conn, want string) *ctl.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -307,7 +307,7 @@ func event(t *testing.T, conn *ctl.Conn, want string) *ctl.Event {
 }
 
 // output reads streams until exited.
-func output(t *testing.T, conn *ctl.Conn) (stdout, stderr string, exited *ctl.Event) {
+func output(t testing.TB, conn *ctl.Conn) (stdout, stderr string, exited *ctl.Event) {
 	t.Helper()
 	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
@@ -331,7 +331,7 @@ func output(t *testing.T, conn *ctl.Conn) (stdout, stderr string, exited *ctl.Ev
 }
 
 // until reads stdout until it contains want.
-func until(t *testing.T, conn *ctl.Conn, want string) string {
+func until(t testing.TB, conn *ctl.Conn, want string) string {
 	t.Helper()
 	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	var got string
@@ -354,7 +354,7 @@ func eachRuntime(t *testing.T, test func(t *testing.T, runtime string)) {
 
 func sh(script string) []string { return []string{"sh", "-c", script} }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -368,7 +368,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func pipe(t *testing.T) (r, w *os.File) {
+func pipe(t testing.TB) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	check(t, err)
@@ -377,7 +377,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 }
 
 // readAll reads a pipe to its end.
-func readAll(t *testing.T, r *os.File) string {
+func readAll(t testing.TB, r *os.File) string {
 	t.Helper()
 	r.SetReadDeadline(time.Now().Add(20 * time.Second))
 	data, err := io.ReadAll(r)

@@ -94,11 +94,4 @@ func (p *process) close() {
 	}
 }
 
-func (p *process) hasExited() bool {
-	select {
-	case <-p.exited:
-		return true
-	default:
-		return false
-	}
-}
+func (p *process) hasExited() bool { return isClosed(p.exited) }
