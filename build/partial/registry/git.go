@@ -1,0 +1,217 @@
+package registry
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing/fstest" // for MapFS
+	"time"
+
+	"github.com/berth-containers/berth/build/partial"
+)
+
+// clone is a bare repository that holds what was fetched of one URL, for the life of the Library.
+type clone struct {
+	dir    string
+	scheme string
+	url    string
+}
+
+// git runs the program as buildah does, without asking anybody for a password, without hooks and
+// with no other protocol than that of the URL, whatever it redirects to.
+func (c *clone) git(ctx context.Context, args ...string) ([]byte, error) {
+	args = append([]string{"-C", c.dir, "-c", "core.hooksPath=/dev/null", "-c", "fetch.recurseSubmodules=false", "-c", "core.fsmonitor=false"}, args...)
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.WaitDelay = 5 * time.Second
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "GIT_DIR=") && !strings.HasPrefix(e, "GIT_WORK_TREE=") && !strings.HasPrefix(e, "GIT_INDEX_FILE=") && !strings.HasPrefix(e, "GIT_OBJECT_DIRECTORY=") {
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	cmd.Env = append(cmd.Env, "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL="+c.scheme, "LC_ALL=C")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if errors.Is(err, exec.ErrNotFound) {
+			return nil, fmt.Errorf("run git: %w", err)
+		}
+		return nil, &NetworkError{fmt.Errorf("git %s %s: %w: %s", args[8], c.url, err, strings.TrimSpace(stderr.String()))}
+	}
+	return out, nil
+}
+
+// clone requires l.mu.
+func (l *Library) clone(ctx context.Context, loc location) (*clone, error) {
+	if c := l.clones[loc.path]; c != nil {
+		return c, nil
+	}
+	dir, err := os.MkdirTemp("", "berth-parts-")
+	if err != nil {
+		return nil, err
+	}
+	scheme, _, _ := strings.Cut(loc.path, "://")
+	c := &clone{dir, scheme, loc.path}
+	if _, err := c.git(ctx, "init", "--quiet", "--bare"); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	l.clones[loc.path] = c
+	return c, nil
+}
+
+// tagPrefix is what stands before the version in the tags of a location.
+func (loc location) tagPrefix() string {
+	if loc.dir == "" {
+		return "v"
+	}
+	return loc.dir + "/v"
+}
+
+func (l *Library) gitReleases(ctx context.Context, loc location) ([]partial.Release, error) {
+	c, err := l.clone(ctx, loc)
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.git(ctx, "ls-remote", "--tags", "--refs", "--", c.url)
+	if err != nil {
+		return nil, fmt.Errorf("list the versions of %s: %w", loc.ref, err)
+	}
+	var list []partial.Release
+	for line := range strings.Lines(string(out)) {
+		_, ref, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		tag, ok := strings.CutPrefix(ref, "refs/tags/"+loc.tagPrefix())
+		if ok && isRelease(tag) {
+			list = append(list, partial.Release{Version: tag})
+		}
+	}
+	if len(list) == 0 {
+		return nil, partial.Errorf("P022", "part %s not found (%s has no tag %sMAJOR.MINOR.PATCH)", loc.ref, c.url, loc.tagPrefix())
+	}
+	return list, nil
+}
+
+// fetchGit reads a release from its tag, or looks at all tags for a digest.
+func (l *Library) fetchGit(ctx context.Context, loc location, r partial.Release) (*partial.Part, error) {
+	if r.Version == "" {
+		list, err := l.gitReleases(ctx, loc)
+		if err != nil {
+			return nil, err
+		}
+		for _, each := range list {
+			p, err := l.fetchGit(ctx, loc, each)
+			if err != nil {
+				return nil, err
+			}
+			if p.Digest == r.Digest {
+				return p, nil
+			}
+		}
+		return nil, partial.Errorf("P022", "part %s not found (no tag of %s has that digest)", label(loc, r), loc.path)
+	}
+	if !isRelease(r.Version) {
+		return nil, partial.Errorf("P022", "part %s not found (that is no version)", label(loc, r))
+	}
+	c, err := l.clone(ctx, loc)
+	if err != nil {
+		return nil, err
+	}
+	tag := "refs/tags/" + loc.tagPrefix() + r.Version
+	if _, err := c.git(ctx, "fetch", "--quiet", "--no-tags", "--depth=1", "--", c.url, "+"+tag+":"+tag); err != nil {
+		return nil, fmt.Errorf("fetch %s: %w", label(loc, r), err)
+	}
+	tree, err := c.tree(ctx, tag, loc.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", label(loc, r), err)
+	}
+	p, err := readTree(loc, tree)
+	if err != nil {
+		return nil, err
+	}
+	if p.Meta.Version == r.Version {
+		err = l.keep(loc, p)
+	}
+	return p, err
+}
+
+// tree reads a directory of a commit object by object: nothing is checked out, so attributes, filters and links
+// do nothing.
+func (c *clone) tree(ctx context.Context, commit, dir string) (fs.FS, error) {
+	list, err := c.git(ctx, "ls-tree", "-r", "-z", "--long", commit+":"+dir)
+	if err != nil {
+		return nil, err
+	}
+	tree := fstest.MapFS{}
+	var names []string
+	var wanted bytes.Buffer
+	left := int64(maxArchive)
+	for entry := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		if entry == "" {
+			continue
+		}
+		head, name, _ := strings.Cut(entry, "\t")
+		f := strings.Fields(head) // mode, type, object, size
+		if name != "Containerfile" && !strings.HasPrefix(name, "files/") {
+			continue
+		}
+		if len(f) != 4 || f[1] != "blob" || f[0] != "100644" && f[0] != "100755" || !fs.ValidPath(name) {
+			return nil, fmt.Errorf("%q is a link or a submodule; parts hold files only", name)
+		}
+		size, err := strconv.ParseInt(f[3], 10, 64)
+		if left -= size; err != nil || left < 0 || len(names) >= maxEntries {
+			return nil, fmt.Errorf("more than %d bytes or %d files", maxArchive, maxEntries)
+		}
+		tree[name] = &fstest.MapFile{Mode: 0o644}
+		if f[0] == "100755" {
+			tree[name].Mode = 0o755
+		}
+		names = append(names, name)
+		fmt.Fprintln(&wanted, f[2])
+	}
+	return tree, c.blobs(ctx, &wanted, names, tree)
+}
+
+// blobs fills the files of a tree with the objects that are wanted, in order.
+func (c *clone) blobs(ctx context.Context, wanted io.Reader, names []string, tree fstest.MapFS) error {
+	cmd := exec.CommandContext(ctx, "git", "-C", c.dir, "cat-file", "--batch")
+	cmd.Env = append(os.Environ(), "GIT_ALLOW_PROTOCOL="+c.scheme, "GIT_TERMINAL_PROMPT=0")
+	cmd.Stdin = wanted
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("git cat-file: %w", err)
+	}
+	r := bufio.NewReader(bytes.NewReader(out))
+	for _, name := range names {
+		head, err := r.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("git cat-file: %w", err)
+		}
+		f := strings.Fields(head) // object, type, size
+		if len(f) != 3 {
+			return fmt.Errorf("git cat-file: %s", strings.TrimSpace(head))
+		}
+		size, err := strconv.ParseInt(f[2], 10, 64)
+		if err != nil || size > maxArchive {
+			return fmt.Errorf("git cat-file: %s", strings.TrimSpace(head))
+		}
+		data := make([]byte, size)
+		if _, err := io.ReadFull(r, data); err != nil {
+			return fmt.Errorf("git cat-file: %w", err)
+		}
+		if _, err := r.Discard(1); err != nil {
+			return fmt.Errorf("git cat-file: %w", err)
+		}
+		tree[name].Data = data
+	}
+	return nil
+}
