@@ -97,6 +97,29 @@ func (c *console) receive() (*os.File, error) {
 	return os.NewFile(uintptr(fds[0]), "ptmx"), nil
 }
 
+// holdTerminal opens the terminal's other end, so that reading the master does not
+// fail while no process of the container has it open, as systemd does with its console.
+func holdTerminal(master *os.File) (slave *os.File, err error) {
+	raw, err := master.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var opErr error
+	err = raw.Control(func(fd uintptr) {
+		// ioctl_tty(2): works also for a terminal of another mount namespace.
+		n, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+		if errno != 0 {
+			opErr = errno
+			return
+		}
+		slave = os.NewFile(n, "tty")
+	})
+	if err = errors.Join(err, opErr); err != nil {
+		return nil, fmt.Errorf("open the container's terminal: %w", err)
+	}
+	return slave, nil
+}
+
 // setSize sets a terminal's size.
 func setSize(master *os.File, rows, cols uint16) error {
 	raw, err := master.SyscallConn()

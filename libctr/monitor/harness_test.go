@@ -51,6 +51,12 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
+	for _, pattern := range []string{"/sys/fs/cgroup/*/berth-test", "/sys/fs/cgroup/berth-test", "/sys/fs/cgroup/unified/berth/berth-test"} {
+		left, _ := filepath.Glob(pattern)
+		for _, d := range left {
+			unix.Rmdir(d) // the runtime leaves the parents of containers' cgroups
+		}
+	}
 	os.Exit(code)
 }
 

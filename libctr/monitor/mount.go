@@ -24,9 +24,17 @@ func privateMounts() error {
 	return nil
 }
 
-// hideUnified makes the version 2 hierarchy look as if it had no controllers.
+// hideUnified makes the version 2 hierarchy look as if it had no controllers, here
+// and in the runtime: a cgroup in it whose parent hands none down takes the root's
+// place. Who may make no cgroup uses none, and gets an empty directory.
 func hideUnified() error {
-	err := unix.Mount("tmpfs", unifiedCgroup, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=0,mode=555")
+	bare := unifiedCgroup + "/berth"
+	err := unix.Mkdir(bare, 0o755)
+	if err == nil || err == unix.EEXIST {
+		err = unix.Mount(bare, unifiedCgroup, "", unix.MS_BIND, "")
+	} else {
+		err = unix.Mount("tmpfs", unifiedCgroup, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=555")
+	}
 	if err != nil {
 		return fmt.Errorf("hide %s from the OCI runtime: %w", unifiedCgroup, err)
 	}

@@ -117,7 +117,7 @@ func (o *output) drain(p *pump) {
 	close(p.stop)
 	p.f.SetReadDeadline(time.Unix(1, 0))
 	<-p.done
-	defer p.f.Close()
+	defer p.close()
 	raw, err := p.f.SyscallConn()
 	if err != nil {
 		return

@@ -129,6 +129,67 @@ func TestTerminal(t *testing.T) {
 	})
 }
 
+func TestTerminalThatNobodyHoldsForAMoment(t *testing.T) {
+	c := newContainer(t, "crun", sh("echo before; exec 0<&- 1>&- 2>&-; sleep 0.2; exec >/dev/pts/0; echo after"), terminal)
+	if out, _, _ := output(t, c.start(ctl.Request{})); out != "before\r\nafter\r\n" {
+		t.Errorf("got %q", out)
+	}
+}
+
+func TestRootfsTypes(t *testing.T) {
+	for name, rootfs := range map[string]func(c *container) record.Rootfs{
+		"bind": func(*container) record.Rootfs { return record.Rootfs{Type: "bind", Source: busyboxRoot} },
+		"fuse": func(c *container) record.Rootfs {
+			return record.Rootfs{Type: "fuse", Program: "/usr/bin/fuse-overlayfs", Workdir: c.cfg.Rootfs.Workdir, Options: c.cfg.Rootfs.Options}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newContainer(t, "crun", sh("test -e /etc/plain && echo there"), func(c *container) { c.cfg.Rootfs = rootfs(c) })
+			if out, _, _ := output(t, c.start(ctl.Request{})); out != "there\n" {
+				t.Errorf("got %q", out)
+			}
+			c.waitMonitor()
+		})
+	}
+	c := newContainer(t, "crun", []string{"true"}, func(c *container) {
+		c.cfg.Rootfs = record.Rootfs{Type: "fuse", Program: "/bin/false"}
+	})
+	if re := callError(t, c.monitor(), ctl.Request{Op: "start"}); !strings.Contains(re.Text, "/bin/false exited with 1") {
+		t.Errorf("start = %+v", re)
+	}
+}
+
+func TestHiddenUnifiedHierarchy(t *testing.T) {
+	const unified = "/sys/fs/cgroup/unified"
+	if _, err := os.Stat(unified); err != nil {
+		t.Log("this host is not hybrid: the CLI does not ask for it here")
+		return
+	}
+	c := newContainer(t, "crun", []string{"sleep", "100"}, func(c *container) { c.cfg.Runtime.HideUnified = true })
+	c.startDetached()
+	controllers, err := os.ReadFile(fmt.Sprintf("/proc/%d/root%s/cgroup.controllers", c.proc.Pid, unified))
+	if len(controllers) != 0 || (err != nil && !rootlessTest()) {
+		t.Errorf("the monitor sees controllers %q, %v", controllers, err)
+	}
+	if _, err := os.Stat(unified + "/cgroup.subtree_control"); err != nil {
+		t.Errorf("everybody else: %v", err)
+	}
+	call(t, c.dial(), ctl.Request{Op: "stop"})
+	c.waitMonitor()
+}
+
+func TestInputBeforeTheStartRequestIsRefused(t *testing.T) {
+	c := newContainer(t, "crun", []string{"true"}, stdinOnce)
+	conn := c.monitor()
+	call(t, conn, ctl.Request{Op: "attach", Stdin: true})
+	check(t, conn.SendStream(ctl.Stdin, []byte("x")))
+	if _, _, err := conn.Event(t.Context()); err == nil {
+		t.Errorf("it was taken")
+	}
+	conn.Close()
+	c.waitMonitor()
+}
+
 func TestNoDescriptorLeaksIntoTheContainer(t *testing.T) {
 	eachRuntime(t, func(t *testing.T, runtime string) {
 		c := newContainer(t, runtime, sh("ls /proc/self/fd /proc/1/fd"))

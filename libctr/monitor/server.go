@@ -63,13 +63,26 @@ func (m *Monitor) serve(c *client) {
 		}
 		closeFiles(p.Files)
 		if p.Stream == ctl.Stdin && c.gives {
-			c.gave = true
-			if len(p.Data) == 0 {
-				m.in.eof()
-			} else {
-				m.in.write(p.Data)
-			}
+			m.takeInput(c, p.Data)
 		}
+	}
+}
+
+// takeInput gives data, or the end of file, to the container. Before there is a
+// start to wait for, it would wait for good.
+func (m *Monitor) takeInput(c *client, data []byte) {
+	m.mu.Lock()
+	early := m.first != nil && !m.startAsked
+	m.mu.Unlock()
+	if early {
+		c.fail(errors.New("input comes after the start request"))
+		return
+	}
+	c.gave = true
+	if len(data) == 0 {
+		m.in.eof()
+	} else {
+		m.in.write(data)
 	}
 }
 

@@ -141,8 +141,12 @@ func (m *Monitor) runtimeStart() (_ *started, err error) {
 		if s.master, err = cons.master(); err != nil {
 			return nil, err
 		}
-		io.streams = []stream{{ctl.Stdout, s.master}}
 		io.stdin = s.master
+		held, err := holdTerminal(s.master)
+		if err != nil {
+			return nil, err
+		}
+		io.streams = []stream{{name: ctl.Stdout, f: s.master, held: held}}
 	}
 	return s, nil
 }

@@ -32,6 +32,14 @@ type stdio struct {
 type stream struct {
 	name byte // ctl.Stdout or ctl.Stderr
 	f    *os.File
+	held *os.File // the other end of a terminal; nil for a FIFO
+}
+
+func (s stream) close() {
+	s.f.Close()
+	if s.held != nil {
+		s.held.Close()
+	}
 }
 
 // freeRuntimeEnds closes what the container has got.
@@ -46,7 +54,7 @@ func (s *stdio) freeRuntimeEnds() {
 func (s *stdio) abandon() {
 	s.freeRuntimeEnds()
 	for _, st := range s.streams {
-		st.f.Close()
+		st.close()
 	}
 	if s.stdin != nil {
 		s.stdin.Close()
@@ -93,7 +101,7 @@ func (s *stdio) read(path string, name byte) error {
 	if err != nil {
 		return err
 	}
-	s.streams = append(s.streams, stream{name, os.NewFile(uintptr(fd), path)})
+	s.streams = append(s.streams, stream{name: name, f: os.NewFile(uintptr(fd), path)})
 	return nil
 }
 
