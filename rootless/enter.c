@@ -44,7 +44,7 @@ static int fail_hint(const char *hint)
 // rootless_test.go compares the list with the annotations of the command tree.
 static const char *const entering[] = {
 	"build", "cleanup", "commit", "cp", "create", "diff", "export", "history", "import", "info", "load", "mount",
-	"prune", "pull", "push", "restart", "rm", "rmi", "run", "save", "start", "tag", "umount", "unshare", "untag",
+	"partial", "prune", "pull", "push", "restart", "rm", "rmi", "run", "save", "start", "tag", "umount", "unshare", "untag",
 	"update", NULL,
 };
 static const char *const groups[] = { "container", "image", "system", "buildx", "volume", NULL };
@@ -166,11 +166,11 @@ static bool read_known(int dir, struct known *k)
 		return false;
 	buf[n] = 0;
 	unsigned long ino;
-	int used = 0;
-	if (sscanf(buf, "%15s %lu\n%n", k->pid, &ino, &used) != 2 || used == 0)
+	const char *map = strchr(buf, '\n');
+	if (!map || sscanf(buf, "%15s %lu", k->pid, &ino) != 2)
 		return false;
 	k->ino = ino;
-	snprintf(k->map, sizeof k->map, "%s", buf + used);
+	snprintf(k->map, sizeof k->map, "%s", map + 1); // with the blanks that its first line begins with
 	return true;
 }
 

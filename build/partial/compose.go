@@ -58,6 +58,26 @@ type Block struct {
 //
 // The errors are of the catalogue; nothing is built on a P071.
 func Compose(ctx context.Context, opts Options) (*Result, error) {
+	if opts.Target == "" {
+		return compose(ctx, opts)
+	}
+	// The lock is that of the whole source, whatever stage is built.
+	whole := opts
+	whole.Target = ""
+	all, err := compose(ctx, whole)
+	if err != nil {
+		return nil, err
+	}
+	opts.Lock, opts.Locked, opts.Update, opts.Only = all.Lock, false, false, nil
+	r, err := compose(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	r.Lock = all.Lock
+	return r, nil
+}
+
+func compose(ctx context.Context, opts Options) (*Result, error) {
 	m := &maker{opts: opts, names: map[*Use]string{}, parts: map[string]*Part{}, usedBases: map[string]*Base{}, usedImages: map[string]string{},
 		helpers: map[string]*stageCtx{}, stages: map[*srcStage]*stageCtx{}, taken: map[string]bool{}}
 	if opts.Update && len(opts.Only) > 0 {

@@ -63,7 +63,7 @@ func TestA6DisjointRangesAreExplained(t *testing.T) {
 		part(t, "std/b", "2.2.0", `requires: ["std/c@>=1"]`, "RUN b"),
 		part(t, "std/c", "1.0.0", "", "RUN c"), part(t, "std/c", "3.0.0", "", "RUN c"))
 	src := "FROM docker.io/library/debian:12\n#: use std/a@^1.4\n#: use std/b@=2.1.0\n"
-	_, err := compose(t, lib, src)
+	_, err := composeSource(t, lib, src)
 	wantError(t, err, "P020", "no set of parts satisfies Containerfile", "std/a 1.4.0 needs std/c ^3", "std/b 2.1.0 needs std/c ^1", "line 2", "line 3", "\ntry: ")
 	if got := ExitCode(err); got != 2 {
 		t.Errorf("ExitCode = %d, want 2", got)
@@ -72,11 +72,11 @@ func TestA6DisjointRangesAreExplained(t *testing.T) {
 
 func TestA7CyclesAndMissingVersions(t *testing.T) {
 	lib := memLibrary{}.with(part(t, "std/a", "1.0.0", `requires: [std/b]`, "RUN a"), part(t, "std/b", "2.1.0", `requires: [std/a]`, "RUN b"))
-	_, err := compose(t, lib, "FROM docker.io/library/debian:12\n#: use std/a\n")
+	_, err := composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/a\n")
 	wantError(t, err, "P023", "std/a 1.0.0 → std/b 2.1.0 → std/a")
-	_, err = compose(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/nodejs@^3\n")
+	_, err = composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/nodejs@^3\n")
 	wantError(t, err, "P021", "Containerfile:2:", "std/nodejs has no version matching ^3; newest is 1.4.2")
-	_, err = compose(t, testParts(t), "FROM docker.io/library/debian:12\n#: use example.org/p/nodejs\n")
+	_, err = composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use example.org/p/nodejs\n")
 	wantError(t, err, "P022", "example.org/p/nodejs not found")
 }
 
@@ -120,10 +120,10 @@ func TestA10ParametersAreChecked(t *testing.T) {
 		"std/app-user name='a b'":     {"P009", "does not match"},
 		"std/nodejs allow=secret:npm": {"P008", "does not need secret:npm"},
 	} {
-		_, err := compose(t, testParts(t), "FROM docker.io/library/debian:12\n#: use "+use+"\n")
+		_, err := composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use "+use+"\n")
 		wantError(t, err, want[0], want[1:]...)
 	}
-	_, err := compose(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Params = map[string]string{"app-user.uid": "x"} })
+	_, err := composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Params = map[string]string{"app-user.uid": "x"} })
 	wantError(t, err, "P009")
 	r := mustCompose(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Params = map[string]string{"app-user.uid": "77"} })
 	wantLines(t, r.Text, `ARG APP_USER_UID="77"`)
@@ -152,10 +152,10 @@ func TestA11A12ValuesAreLiteral(t *testing.T) {
 		}
 	}
 	for _, value := range []string{"a\nRUN touch /pwned", "a\rb", "a\x00b", "a\x1bb", "a\u0085b", "\xff"} {
-		_, err := compose(t, lib, "FROM docker.io/library/debian:12\n#: use std/any\n", func(o *Options) { o.Params = map[string]string{"any.text": value} })
+		_, err := composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/any\n", func(o *Options) { o.Params = map[string]string{"any.text": value} })
 		wantError(t, err, "P010")
 	}
-	_, err := compose(t, lib, "FROM docker.io/library/debian:12\n#: use std/any\n", func(o *Options) { o.Params = map[string]string{"any.text": "a\nb"} })
+	_, err := composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/any\n", func(o *Options) { o.Params = map[string]string{"any.text": "a\nb"} })
 	wantError(t, err, "P010", "std/any: text contains a control character (byte 0x0a at 1)")
 }
 
@@ -170,11 +170,11 @@ func countInstructions(t *testing.T, text string) int {
 
 func TestA14BasesMustFit(t *testing.T) {
 	lib := testParts(t)
-	_, err := compose(t, lib, "FROM docker.io/library/alpine:3.20\n#: use std/nodejs\n")
+	_, err := composeSource(t, lib, "FROM docker.io/library/alpine:3.20\n#: use std/nodejs\n")
 	wantError(t, err, "P030", "std/nodejs 1.4.2 needs debian>=11 or ubuntu>=22.04; base alpine:3.20 is alpine 3.20.3")
-	_, err = compose(t, lib, "FROM scratch\n#: use std/nodejs\n")
+	_, err = composeSource(t, lib, "FROM scratch\n#: use std/nodejs\n")
 	wantError(t, err, "P032", "base scratch has no os-release")
-	_, err = compose(t, lib, "ARG IMG\nFROM ${IMG}\n#: use std/nodejs\n")
+	_, err = composeSource(t, lib, "ARG IMG\nFROM ${IMG}\n#: use std/nodejs\n")
 	wantError(t, err, "P033", "base ${IMG} is not known at compose time; give ARG IMG a default or pass --build-arg")
 	r := mustCompose(t, lib, "ARG IMG\nFROM ${IMG}\n#: use std/ca-certs\n", func(o *Options) { o.BuildArgs = map[string]string{"IMG": "docker.io/library/debian:12"} })
 	if r.Lock.Source.Args["IMG"] != "docker.io/library/debian:12" {
@@ -184,14 +184,14 @@ func TestA14BasesMustFit(t *testing.T) {
 
 func TestA15PlatformsMustFit(t *testing.T) {
 	lib := testParts(t)
-	_, err := compose(t, lib, "FROM docker.io/library/debian:12\n#: use std/nodejs\n", func(o *Options) { o.Platforms = []string{"linux/amd64", "linux/s390x"} })
+	_, err := composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/nodejs\n", func(o *Options) { o.Platforms = []string{"linux/amd64", "linux/s390x"} })
 	wantError(t, err, "P031", "std/nodejs 1.4.2 supports amd64, arm64; this build asks for linux/s390x")
 }
 
 func TestA16BaseEnvOverridesParameters(t *testing.T) {
 	bases := testBases()
 	bases["docker.io/library/debian:12"].Config.Env["APP_USER_UID"] = "1"
-	_, err := compose(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Bases = bases })
+	_, err := composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Bases = bases })
 	wantError(t, err, "P011", "base image sets ENV APP_USER_UID")
 }
 
@@ -228,7 +228,7 @@ func TestA18PathEntriesOnce(t *testing.T) {
 func TestA19DifferentValuesConflict(t *testing.T) {
 	lib := memLibrary{}.with(part(t, "std/tz", "1.0.0", "env: {TZ: {set: UTC}}", ""), part(t, "acme/locale", "1.0.0", "env: {TZ: {set: CET}}", ""))
 	src := "FROM docker.io/library/debian:12\n#: use std/tz\n#: use acme/locale\n"
-	_, err := compose(t, lib, src)
+	_, err := composeSource(t, lib, src)
 	wantError(t, err, "P040", `TZ is set to "UTC" by std/tz and "CET" by acme/locale; add "#: override env.TZ=…"`)
 	r := mustCompose(t, lib, src+"#: override env.TZ=CET\n")
 	wantLines(t, r.Text, "ENV TZ=CET")
@@ -241,7 +241,7 @@ func TestA19DifferentValuesConflict(t *testing.T) {
 }
 
 func TestA20TwoParameterSets(t *testing.T) {
-	_, err := compose(t, testParts(t), "FROM docker.io/library/debian:12 AS app\n#: use std/app-user uid=5\nRUN x\n#: use std/app-user uid=6\n")
+	_, err := composeSource(t, testParts(t), "FROM docker.io/library/debian:12 AS app\n#: use std/app-user uid=5\nRUN x\n#: use std/app-user uid=6\n")
 	wantError(t, err, "P026", "std/app-user is used with uid=5 (line 2) and uid=6 (line 4) in stage app")
 	r := mustCompose(t, testParts(t), "FROM docker.io/library/debian:12 AS a\n#: use std/app-user uid=5\nFROM docker.io/library/debian:12 AS b\n#: use std/app-user uid=6\n")
 	wantLines(t, r.Text, `ARG APP_USER_UID="5"`, `ARG APP_USER_UID="6"`)
@@ -253,9 +253,9 @@ func TestA20TwoParameterSets(t *testing.T) {
 func TestA21ExclusiveCapabilities(t *testing.T) {
 	lib := testParts(t).with(part(t, "std/bun-compat", "1.0.0", "provides: [nodejs]\nexclusive: [nodejs]", "RUN bun"),
 		part(t, "std/web", "1.0.0", `requires: ["cap:nodejs"]`, "RUN web"))
-	_, err := compose(t, lib, "FROM docker.io/library/debian:12\n#: use std/nodejs\n#: use std/bun-compat\n")
+	_, err := composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/nodejs\n#: use std/bun-compat\n")
 	wantError(t, err, "P025", "both provide exclusive nodejs")
-	_, err = compose(t, lib, "FROM docker.io/library/debian:12\n#: use std/web\n")
+	_, err = composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/web\n")
 	wantError(t, err, "P024", "capability nodejs is provided by std/bun-compat and std/nodejs", `"#: use"`)
 	r := mustCompose(t, lib, "FROM docker.io/library/debian:12\n#: base-provides nodejs=20\n#: use std/web\n")
 	if len(r.Blocks) != 1 {
@@ -285,7 +285,7 @@ func TestA35FilesTravelByteExact(t *testing.T) {
 }
 
 func TestA36DirectivesInsideInstructions(t *testing.T) {
-	_, err := compose(t, testParts(t), "FROM docker.io/library/debian:12\n# x\n\nRUN a && \\\n#: use std/ca-certs\n  b\n")
+	_, err := composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n# x\n\nRUN a && \\\n#: use std/ca-certs\n  b\n")
 	wantError(t, err, "P002", "Containerfile:5:", `"#: use" stands inside the RUN that starts at line 4; move it above line 4`)
 	r := mustCompose(t, testParts(t), "FROM docker.io/library/debian:12\nCOPY <<EOF /x\n#: use std/nothing\nEOF\nRUN <<EOF\n#: also data\nEOF\n#: use std/ca-certs\n")
 	wantLines(t, r.Text, "#: use std/nothing", "#: also data", "# : use std/ca-certs")

@@ -18,6 +18,7 @@ type Use struct {
 	Role   string // install or dev
 	Params map[string]string
 	Allow  []string // secret:ID and ssh:ID that the part may mount
+	Sum    string   // of an archive behind https: sha256:…, from the word sha256=…
 	stage  int      // which stage of the source it stands in
 	end    int      // its last line, where it goes on with #:+
 }
@@ -185,6 +186,10 @@ func parseUse(args []string) (*Use, *Error) {
 				return nil, Errorf("P001", "allow=%s: write allow=secret:ID or allow=ssh:ID", value)
 			}
 			u.Allow = append(u.Allow, value)
+		case name == "sha256" && u.Ref.Kind == "https":
+			if u.Sum = "sha256:" + value; !isDigest(u.Sum) {
+				return nil, Errorf("P001", "sha256=%s: 64 hexadecimal digits are wanted", value)
+			}
 		case !paramName().MatchString(name):
 			return nil, Errorf("P001", "%q is not a parameter's name: lower-case letters, digits, dashes", name)
 		default:
@@ -283,4 +288,24 @@ func isEnvName(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// Sums returns the digests that a source gives for archives behind https, by URL. A source that
+// cannot be parsed has none; Compose says what is wrong with it.
+func Sums(text string) map[string]string {
+	sums := map[string]string{}
+	c, err := parseContainerfile("", unixText(text), "P002")
+	if err != nil {
+		return sums
+	}
+	d, err := scanDirectives("", c)
+	if err != nil {
+		return sums
+	}
+	for _, u := range d.uses {
+		if u.Sum != "" {
+			sums[u.Ref.Text] = u.Sum
+		}
+	}
+	return sums
 }

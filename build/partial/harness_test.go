@@ -158,8 +158,8 @@ func testBases() fakeBases {
 	}
 }
 
-// compose composes src with the parts and bases of the tests.
-func compose(t testing.TB, lib memLibrary, src string, change ...func(*Options)) (*Result, error) {
+// composeSource composes src with the parts and bases of the tests.
+func composeSource(t testing.TB, lib memLibrary, src string, change ...func(*Options)) (*Result, error) {
 	t.Helper()
 	o := Options{File: "Containerfile", Source: []byte(src), Library: lib, Bases: testBases()}
 	for _, c := range change {
@@ -170,7 +170,7 @@ func compose(t testing.TB, lib memLibrary, src string, change ...func(*Options))
 
 func mustCompose(t testing.TB, lib memLibrary, src string, change ...func(*Options)) *Result {
 	t.Helper()
-	r, err := compose(t, lib, src, change...)
+	r, err := composeSource(t, lib, src, change...)
 	if err != nil {
 		t.Fatalf("compose:\n%s\nerror: %v", src, err)
 	}

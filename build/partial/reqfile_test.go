@@ -46,7 +46,7 @@ func TestRequirementFileIsStrict(t *testing.T) {
 		"version":       {strings.Replace(billing, "partials: 1", "partials: 2", 1), []string{"partials: 2 is not a format"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := compose(t, testParts(t), tc.in, asYAML)
+			_, err := composeSource(t, testParts(t), tc.in, asYAML)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -57,6 +57,6 @@ func TestRequirementFileIsStrict(t *testing.T) {
 			}
 		})
 	}
-	_, err := compose(t, testParts(t), billing, asYAML, func(o *Options) { o.Profile = "dav" })
+	_, err := composeSource(t, testParts(t), billing, asYAML, func(o *Options) { o.Profile = "dav" })
 	wantError(t, err, "P003", `profile "dav" is not there; did you mean "dev"?`)
 }

@@ -1,0 +1,201 @@
+// Package project composes a source on disk: it finds partials.conf and the lock next to the
+// source, takes parts from their registries and bases from the engine's store, and writes the
+// lock. `berth build` and `berth partial` go through it.
+package project
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/build/partial/base"
+	"github.com/berth-containers/berth/build/partial/registry"
+	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
+	"go.podman.io/image/v5/types"
+)
+
+// Options say what to compose and how.
+type Options struct {
+	Engine *libctr.Engine
+	File   string // the source; its lock is FILE.lock
+
+	Locked  bool     // fail if the lock would change
+	Offline bool     // use what is in local storage only
+	Update  bool     // take nothing from the lock
+	Only    []string // with Update: only these parts; the others stay
+	Profile string   // of a requirement file
+
+	BuildArgs map[string]string
+	Params    map[string]string // NAME.PARAM to value
+	Platforms []string
+	Target    string
+	NoLink    bool
+
+	Registry image.RegistryOptions
+	Progress io.Writer // is told of pulls; nil is nobody
+}
+
+// Project is a source with all that it is composed from. Close it.
+type Project struct {
+	opts  Options
+	text  []byte
+	lock  *partial.Lock
+	Conf  *Conf
+	Parts *registry.Library
+	Bases *base.Images
+}
+
+// IsSource tells whether a Containerfile has to be composed: it has directives, or it is a requirement file.
+func IsSource(file string, text []byte) bool {
+	ext := filepath.Ext(file)
+	return ext == ".yaml" || ext == ".yml" || partial.HasDirectives(text)
+}
+
+// Open reads the source, its lock and the configuration.
+func Open(opts Options) (*Project, error) {
+	text, err := os.ReadFile(opts.File)
+	if err != nil {
+		return nil, err
+	}
+	p, err := OpenDir(opts, filepath.Dir(opts.File))
+	if err != nil {
+		return nil, err
+	}
+	p.text = text
+	if p.lock, err = readLock(opts.LockFile()); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// OpenDir prepares for work on parts in a directory, without a source.
+func OpenDir(opts Options, dir string) (*Project, error) {
+	conf, err := ReadConf(dir)
+	if err != nil {
+		return nil, err
+	}
+	p := &Project{opts: opts, Conf: conf}
+	ro := registry.Options{Dir: dir, Offline: opts.Offline, Aliases: conf.Aliases, Allow: conf.Allow}
+	if text, err := os.ReadFile(opts.File); opts.File != "" && err == nil {
+		ro.Sums = partial.Sums(string(text))
+	}
+	if opts.Engine != nil {
+		ro.Store = filepath.Join(opts.Engine.DataDir(), "parts")
+		ro.Sys = systemContext(opts)
+		p.Bases = &base.Images{Engine: opts.Engine, Pull: image.PullOptions{RegistryOptions: opts.Registry}, Offline: opts.Offline, Newest: opts.Update && len(opts.Only) == 0, Progress: opts.Progress}
+	}
+	if p.Parts, err = registry.New(ro); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close removes temporary files.
+func (p *Project) Close() error { return p.Parts.Close() }
+
+// LockFile is the lock's path.
+func (o *Options) LockFile() string { return o.File + ".lock" }
+
+// Text is the source as it was read.
+func (p *Project) Text() []byte { return p.text }
+
+// Lock is the lock as it was read; nil if there is none.
+func (p *Project) Lock() *partial.Lock { return p.lock }
+
+// Compose composes the source. It writes nothing but what is fetched into local storage.
+func (p *Project) Compose(ctx context.Context) (*partial.Result, error) {
+	return p.ComposeText(ctx, p.text, p.lock)
+}
+
+// ComposeText composes another text, with another lock, in the place of the source.
+func (p *Project) ComposeText(ctx context.Context, text []byte, lock *partial.Lock) (*partial.Result, error) {
+	o := &p.opts
+	r, err := partial.Compose(ctx, partial.Options{File: o.File, Source: text, Library: p.Parts, Bases: p.Bases, Lock: lock, Locked: o.Locked, Update: o.Update,
+		Only: o.Only, Profile: o.Profile, BuildArgs: o.BuildArgs, Params: o.Params, Platforms: o.Platforms, Target: o.Target, NoLink: o.NoLink})
+	return r, Hinted(err, o.File)
+}
+
+// WriteLock writes the composition's lock, if that is another one. It tells whether it was.
+func (p *Project) WriteLock(r *partial.Result) (bool, error) {
+	now, err := r.Lock.Marshal()
+	if err != nil {
+		return false, err
+	}
+	was, err := os.ReadFile(p.opts.LockFile())
+	if err == nil && bytes.Equal(was, now) {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if err := atomicfile.Write(p.opts.LockFile(), now, 0o644, false); err != nil {
+		return false, fmt.Errorf("write the lock: %w", err)
+	}
+	return true, nil
+}
+
+// Compose composes the source at opts.File for a build: it returns the text to build and
+// notes for the user, and writes the lock where it has changed.
+func Compose(ctx context.Context, opts Options) (r *partial.Result, err error) {
+	p, err := Open(opts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if r, err = p.Compose(ctx); err != nil {
+		return nil, err
+	}
+	if opts.Locked {
+		return r, nil
+	}
+	_, err = p.WriteLock(r)
+	return r, err
+}
+
+// Hinted adds to an error of composition what to do about it, where its text does not say it.
+func Hinted(err error, file string) error {
+	var e *partial.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code {
+	case "P021":
+		return hint.Add(err, "see the versions with: berth partial search --versions NAME")
+	case "P050":
+		return hint.Add(err, "berth partial update -f %s", file)
+	case "P051":
+		return hint.Add(err, "if the change is known to be good, take it with: berth partial update -f %s", file)
+	case "P053":
+		return hint.Add(err, "settle the source first, then: rm %s.lock && berth partial update -f %s", file, file)
+	}
+	return err
+}
+
+// systemContext is the engine's with what the flags say of registries.
+func systemContext(o Options) *types.SystemContext {
+	sys := *o.Engine.SystemContext()
+	if o.Registry.AuthFile != "" {
+		sys.AuthFilePath = o.Registry.AuthFile
+	}
+	if o.Registry.CertDir != "" {
+		sys.DockerCertPath = o.Registry.CertDir
+	}
+	if v := o.Registry.TLSVerify; v != nil {
+		sys.DockerInsecureSkipTLSVerify = types.NewOptionalBool(!*v)
+		sys.DockerDaemonInsecureSkipTLSVerify = !*v
+	}
+	if user, password, ok := strings.Cut(o.Registry.Creds, ":"); ok {
+		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
+	}
+	return &sys
+}
