@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -61,6 +62,9 @@ type pastaPlan struct {
 // args gives pasta's command line with the words of record.NetHelper, and what the container will see.
 func (p pastaPlan) args() ([]string, link, error) {
 	user := newPastaOptions(p.options)
+	if err := user.check(p.prog); err != nil {
+		return nil, link{}, err
+	}
 	args := []string{"--config-net"}
 	if !p.rootless && !user.has("--runas") {
 		// As root pasta becomes nobody, who may not enter the container's namespace. It still gives
@@ -195,6 +199,18 @@ func newPastaOptions(words []string) pastaOptions {
 		o.args = append(o.args, w)
 	}
 	return o
+}
+
+// check refuses long options that the installed pasta does not know, which would print all of its help.
+func (o pastaOptions) check(prog *program) error {
+	for _, arg := range o.args {
+		name, _, _ := strings.Cut(arg, "=")
+		if long, ok := strings.CutPrefix(name, "--"); ok && !prog.has(long) {
+			return hint.Add(fmt.Errorf("pasta option: %s (%s) has no option %s", prog.Path, prog.Version, name),
+				"its options are shown by: pasta --help; a value is given as --option=VALUE or --option,VALUE")
+		}
+	}
+	return nil
 }
 
 // has tells whether one of the options is there, as --name, --name=value, -n or -nVALUE.

@@ -56,7 +56,8 @@ func TestPastaArgs(t *testing.T) {
 	nested.addrs = append(nested.addrs, netip.MustParseAddr("10.0.2.100"))
 	no6 := host
 	no6.ipv6 = false
-	old := &program{Version: "pasta unknown version"}
+	old := &program{Path: "/usr/bin/pasta", Version: "pasta unknown version",
+		Options: map[string]bool{"gateway": true, "debug": true, "dns-forward": true, "ipv4-only": true}}
 	for name, p := range map[string]pastaPlan{
 		"pasta-default":    {prog: old, host: host, rootless: true},
 		"pasta-root":       {prog: old, host: host},
@@ -84,6 +85,8 @@ func TestPastaArgs(t *testing.T) {
 	if _, _, err := (pastaPlan{prog: old, host: host, options: []string{"-a", "nonsense"}}).args(); err == nil {
 		t.Error("pasta:-a,nonsense: no error")
 	}
+	_, _, err = pastaPlan{prog: old, host: host, options: []string{"--nonsense=1"}}.args()
+	wantError(t, "pasta:--nonsense=1", err, "has no option --nonsense")
 }
 
 func TestSlirpArgs(t *testing.T) {

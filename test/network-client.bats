@@ -66,7 +66,7 @@ fetch() { client curl -sf --max-time 5 -o "$FILE_DIR/page" "$1"; }
 
 @test "the container reaches the client's network, as the host" {
     port=$(free_port)
-    client socat "TCP4-LISTEN:$port,fork,reuseaddr" SYSTEM:'read x; echo $SOCAT_PEERADDR' 3>&- & server=$!
+    ip netns exec "$NS" socat "TCP4-LISTEN:$port,fork,reuseaddr" SYSTEM:'read x; echo $SOCAT_PEERADDR' 3>&- & server=$!
     berth load -q -i "$FIXTURES/busybox.tar"
     berth run --rm "$IMAGE" sh -c "echo x | nc -w 5 $CLIENT4 $port"
     kill "$server"

@@ -21,7 +21,7 @@ serve() {
     wait_for 10 listening
 }
 listening() {
-    "$ENGINE" exec "$name" sh -c 'netstat -ltn | grep -q ":80 " && netstat -lun | grep -q ":53 "' 3>&-
+    [[ $("$ENGINE" exec "$name" netstat -lntu 2>&1 3>&-) =~ :80\ .*:53\  ]]
 }
 
 # who URL-HOST PORT: the address that the HTTP server saw; plain, also for IPv4 in IPv6.
@@ -97,7 +97,7 @@ host6() { ip -6 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4;
 @test "what is not published is not reachable" {
     port=$(free_port)
     berth run -d --name "$name" "$IMAGE" httpd -f -p "$port"
-    wait_for 10 eval '"$ENGINE" exec "$name" netstat -ltn 3>&- | grep -q ":$port "'
+    wait_for 10 eval '[[ $("$ENGINE" exec "$name" netstat -ltn 2>&1 3>&-) == *":$port "* ]]'
     sleep 1.5 # pasta looks for new listeners each second, if it does
     run curl -s --max-time 5 "http://127.0.0.1:$port/"
     [[ $status -eq 7 ]]
@@ -189,7 +189,7 @@ host6() { ip -6 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4;
 }
 
 @test "/etc/resolv.conf: the host's servers, or what --dns, --dns-search and --dns-option say" {
-    berth run --rm "$IMAGE" cat /etc/resolv.conf
+    berth run --rm --network pasta "$IMAGE" cat /etc/resolv.conf
     local server
     for server in $(awk '$1 == "nameserver" && $2 !~ /^(127\.|::1)/ { print $2 }' /etc/resolv.conf); do
         assert_contains "$output" "nameserver $server"
