@@ -121,11 +121,13 @@ func (e *Engine) removeAll(ctx context.Context, id string) error {
 	if cfg, err := record.ReadConfig(dir); err == nil {
 		e.deleteFromRuntime(ctx, cfg)
 	}
+	trace("name dropped")
 	store, err := e.Store()
 	if err != nil {
 		return err
 	}
 	err = store.DeleteContainer(id)
+	trace("layer removed")
 	if err != nil && !errors.Is(err, storage.ErrContainerUnknown) && !errors.Is(err, storage.ErrNotAContainer) {
 		return fmt.Errorf("delete its layer: %w", err)
 	}

@@ -164,6 +164,7 @@ func (s *Session) finish(ctx context.Context, ev *ctl.Event, err error) (int, er
 	if err != nil {
 		return 0, err
 	}
+	trace("container ended")
 	if ev.Delegated && s.owner {
 		if err := s.engine.removeDelegated(ctx, s.ctr); err != nil {
 			return ev.ExitCode, err // the connection closes, and the monitor tries for itself

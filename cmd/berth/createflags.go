@@ -105,7 +105,7 @@ func (f *createFlags) bind(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.groupAdd, "group-add", nil, "supplementary group (repeatable)")
 	fs.StringArrayVar(&f.ulimit, "ulimit", nil, "NAME=SOFT[:HARD], or host (repeatable)")
 	fs.StringArrayVar(&f.sysctl, "sysctl", nil, "NAME=VALUE (repeatable)")
-	fs.StringVar(&f.userns, "userns", "", "user namespace: host, keep-id[:uid=N,gid=N], nomap")
+	fs.StringVar(&f.userns, "userns", "", "user namespace: host, keep-id[:uid=N,gid=N]")
 	fs.StringVar(&f.pid, "pid", "", "PID namespace: private, host, container:NAME, ns:PATH")
 	fs.StringVar(&f.ipc, "ipc", "", "IPC namespace: private, host, container:NAME, ns:PATH")
 	fs.StringVar(&f.uts, "uts", "", "UTS namespace: private, host, container:NAME, ns:PATH")
@@ -335,6 +335,9 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 	}
 	if s.UserNS, err = spec.ParseUserNS(f.userns); err != nil {
 		return err
+	}
+	if s.UserNS.Mode == "nomap" {
+		return hint.Add(errors.New("--userns nomap is not supported: the container's users could not reach its root file system"), "use --userns keep-id, or host")
 	}
 	for _, ns := range []struct {
 		flag, value string

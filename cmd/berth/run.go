@@ -147,7 +147,7 @@ func finish(ctx context.Context, e *libctr.Engine, c *libctr.Container, session 
 	if err != nil {
 		return err
 	}
-	libctr.Trace("container ended and removed")
+	libctr.Trace("record removed")
 	if code != 0 {
 		return &exitError{Code: code}
 	}
