@@ -97,19 +97,7 @@ func newRig(t *testing.T, rootless bool) *rig {
 func (r *rig) addLink(t *testing.T) {
 	t.Helper()
 	run(t, "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
-	pid := exec.Command("nsenter", "--net="+r.client, "sleep", "60")
-	if err := pid.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { pid.Process.Kill(); pid.Wait() }()
-	for range 100 { // until nsenter is there
-		a, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid.Process.Pid))
-		if b, _ := os.Readlink("/proc/self/ns/net"); a != b {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	run(t, "ip", "link", "set", "v1", "netns", strconv.Itoa(pid.Process.Pid))
+	run(t, "ip", "link", "set", "v1", "netns", r.client)
 	in := []string{"nsenter", "--net=" + r.client, "ip"}
 	for _, c := range []string{"addr add " + hostAddr4 + "/24 dev v0", "addr add " + hostAddr6 + "/64 dev v0 nodad", "link set v0 up", "route add default via " + clientAddr4} {
 		run(t, append([]string{"ip"}, strings.Fields(c)...)...)

@@ -26,13 +26,15 @@ func TestParse(t *testing.T) {
 func TestExpire(t *testing.T) {
 	r := &relay{flows: map[int]*flow{}, byClient: map[client]*flow{}}
 	now := time.Now()
+	sets := 0 // stands for the listener
 	add := func(n int, last time.Time) {
+		sets++
 		for i := range n {
 			fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := client{last.Nanosecond(), netip.AddrPortFrom(netip.IPv6Loopback(), uint16(i))}
+			c := client{sets, netip.AddrPortFrom(netip.IPv6Loopback(), uint16(i))}
 			f := &flow{client: c, fd: fd, last: last}
 			r.flows[fd], r.byClient[c] = f, f
 		}
