@@ -82,7 +82,14 @@ func newRig(t *testing.T, rootless bool) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		for _, ns := range []string{"client", "netns"} {
+			unix.Unmount(filepath.Join(dir, ns), unix.MNT_DETACH)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	r := &rig{dir: dir, rootless: rootless, netns: filepath.Join(dir, "netns")}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatal(err)
