@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
 )
@@ -133,6 +134,10 @@ func (c *checker) state(ctx context.Context, ctr *Container, busy bool) {
 	s, err := record.ReadState(ctr.Dir)
 	if err != nil || busy {
 		return
+	}
+	if cfg, err := ctr.Config(); err == nil && !Alive(s) && monitor.HalfStarted(ctr.RunDir) {
+		c.report(func() error { return c.e.withLock(ctr, func() error { return monitor.EndHalfStart(cfg) }) },
+			"the start of container %s was cut short", s.Name)
 	}
 	claims := s.Status == record.Running || s.Status == record.Paused
 	switch {

@@ -56,6 +56,7 @@ func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl
 	argv := append(append([]string{path}, args...), c.Dir)
 	p, err := os.StartProcess(path, argv, &os.ProcAttr{
 		Dir:   "/",
+		Env:   monitorEnv(os.Environ()),
 		Files: []*os.File{devNull, devNull, e.monitorStderr(devNull), theirs, lock},
 		// a mount namespace of its own: the root file system's mount ends with it
 		Sys: &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS},
@@ -68,6 +69,9 @@ func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl
 	_ = p.Release()
 	return conn, nil
 }
+
+// monitorEnv has the Go runtime of a monitor keep one processor's caches; the monitor does not pass it on.
+func monitorEnv(env []string) []string { return append(env, "GOMAXPROCS=1") }
 
 // monitorStderr is where a monitor's own complaints go: nowhere, or to the terminal with BERTH_MONITOR_DEBUG.
 func (e *Engine) monitorStderr(devNull *os.File) *os.File {
@@ -152,7 +156,7 @@ func BecomeMonitor(dir string) error {
 	if err != nil {
 		return err
 	}
-	return unix.Exec(path, []string{path, "--adopt", dir}, os.Environ())
+	return unix.Exec(path, []string{path, "--adopt", dir}, monitorEnv(os.Environ()))
 }
 
 // hasOwnUserNS tells whether the container is in a user namespace below Berth's.

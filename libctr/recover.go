@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -132,7 +133,8 @@ func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
 		case cerr == nil && Alive(c.State):
 			return false, nil // its monitor was killed: the next command that wants it adopts it
 		case cerr == nil && !cfg.AutoRemove && !c.removing():
-			return false, e.clearPending(id) // killed just before its making was over
+			// killed just before its making was over, or while it was started
+			return false, errors.Join(monitor.EndHalfStart(cfg), e.clearPending(id))
 		}
 	} else if !record.IsNotExist(err) {
 		return false, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
 )
@@ -119,6 +120,9 @@ func (e *Engine) removeAll(ctx context.Context, id string) error {
 		return err
 	}
 	if cfg, err := record.ReadConfig(dir); err == nil {
+		if err := monitor.EndHalfStart(cfg); err != nil {
+			return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
+		}
 		e.deleteFromRuntime(ctx, cfg)
 	}
 	trace("name dropped")

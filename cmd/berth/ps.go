@@ -234,7 +234,18 @@ func ps(ctx context.Context, e *libctr.Engine, f psFlags, out io.Writer) error {
 }
 
 func psTable(entries []psEntry, f psFlags, out io.Writer) error {
-	row := "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.Created}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+	if f.format == "" && !f.namespace {
+		// by hand: a template takes longer for a row than everything else
+		rows := make([][]string, 0, len(entries)+1)
+		if !f.noHeading {
+			rows = append(rows, []string{"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"})
+		}
+		for _, p := range entries {
+			rows = append(rows, []string{p.ID(), p.Image(), p.Command(), p.Created(), p.Status(), p.Ports(), p.Names()})
+		}
+		return printColumns(out, rows)
+	}
+	row := ""
 	headers := map[string]string{"ID": "CONTAINER ID", "Created": "CREATED", "Pid": "PID", "PIDNS": "PIDNS"}
 	origin := report.OriginPodman
 	if f.namespace {

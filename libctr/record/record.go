@@ -149,8 +149,8 @@ type Healthcheck struct {
 type Network struct {
 	// Mode is none, host, container:ID, pasta, slirp4netns, private, ns:PATH.
 	Mode string `json:"mode"`
-	// NetNS is "new" when the monitor makes the network namespace (and passes
-	// /proc/self/fd/N of it to the runtime), "runtime" when the runtime makes it
+	// NetNS is "new" when the monitor makes the network namespace (and mounts it at
+	// RunDir/netns, which the OCI spec names), "runtime" when the runtime makes it
 	// (a container with a user namespace of its own), and empty when there is nothing to do.
 	NetNS string `json:"netns,omitempty"`
 	// Helper is the program that connects the namespace; nil for none.
