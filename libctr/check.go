@@ -393,5 +393,5 @@ func (e *Engine) removeUnlessBusy(ctx context.Context, id string) error {
 		return errors.Join(err, ErrBusy)
 	}
 	defer lock.Close()
-	return e.removeAll(ctx, id)
+	return e.removeAbandoned(ctx, id)
 }

@@ -139,7 +139,7 @@ func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
 	} else if !record.IsNotExist(err) {
 		return false, err
 	}
-	if err := e.removeAll(ctx, id); err != nil {
+	if err := e.removeAbandoned(ctx, id); err != nil {
 		return false, fmt.Errorf("remove what is left of container %.12s: %w", id, err)
 	}
 	e.log.Debug("removed a half-made or ended container", "id", id)

@@ -70,7 +70,7 @@ func (e *Engine) Remove(ctx context.Context, c *Container, opts RemoveOptions) e
 	if cfg, err := c.Config(); err == nil && (opts.Volumes || cfg.AutoRemove) {
 		volumes = cfg.Mounts
 	}
-	if err := e.removeAll(ctx, c.ID); err != nil {
+	if err := e.removeAbandoned(ctx, c.ID); err != nil {
 		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
 	}
 	e.event(c.State, "remove")
@@ -78,14 +78,12 @@ func (e *Engine) Remove(ctx context.Context, c *Container, opts RemoveOptions) e
 }
 
 // removeDelegated removes a --rm container for its monitor, which holds the lock and waits.
-func (e *Engine) removeDelegated(ctx context.Context, c *Container) error {
-	// Ctrl-C has ended the container and may have cancelled ctx; the removal goes on
-	ctx = context.WithoutCancel(ctx)
+func (e *Engine) removeDelegated(c *Container) error {
 	var volumes []record.Mount
 	if cfg, err := c.Config(); err == nil {
 		volumes = cfg.Mounts
 	}
-	if err := e.removeAll(ctx, c.ID); err != nil {
+	if err := e.removeAll(c.ID); err != nil {
 		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
 	}
 	e.event(c.State, "remove")
@@ -93,20 +91,36 @@ func (e *Engine) removeDelegated(ctx context.Context, c *Container) error {
 }
 
 // RemoveInherited removes a --rm container whose monitor handed the lock on as descriptor 3 and has ended.
-func (e *Engine) RemoveInherited(ctx context.Context, id string) error {
+func (e *Engine) RemoveInherited(id string) error {
 	c, err := e.load(id)
 	if record.IsNotExist(err) {
-		return e.removeAll(ctx, id)
+		return e.removeAll(id)
 	}
 	if err != nil {
 		return err
 	}
-	return e.removeDelegated(ctx, c)
+	return e.removeDelegated(c)
 }
 
-// removeAll removes whatever there is of a container, also of a half-made one. The caller holds the lock. The
-// order matters: the record goes last, so that a removal that is killed can be finished.
-func (e *Engine) removeAll(ctx context.Context, id string) error {
+// removeAbandoned is removeAll for a container without a monitor, of which the OCI runtime may still know.
+func (e *Engine) removeAbandoned(ctx context.Context, id string) error {
+	dir, runDir := e.dirs(id, false)
+	cfg, err := record.ReadConfig(dir)
+	if err != nil {
+		cfg, err = record.ReadConfig(runDir)
+	}
+	if err == nil {
+		if err := monitor.EndHalfStart(cfg); err != nil {
+			return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
+		}
+		e.deleteFromRuntime(ctx, cfg)
+	}
+	return e.removeAll(id)
+}
+
+// removeAll removes whatever there is of a container, also of a half-made one. The caller holds the lock, or the
+// monitor that holds it waits for this. The order matters: the record goes last, so that a removal that is killed can be finished.
+func (e *Engine) removeAll(id string) error {
 	if err := e.markPending(id); err != nil {
 		return err
 	}
@@ -118,12 +132,6 @@ func (e *Engine) removeAll(ctx context.Context, id string) error {
 	}
 	if err := e.dropNamesOf(dir, id); err != nil {
 		return err
-	}
-	if cfg, err := record.ReadConfig(dir); err == nil {
-		if err := monitor.EndHalfStart(cfg); err != nil {
-			return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
-		}
-		e.deleteFromRuntime(ctx, cfg)
 	}
 	trace("name dropped")
 	store, err := e.Store()
