@@ -29,27 +29,39 @@ type clone struct {
 // with no other protocol than that of the URL, whatever it redirects to.
 func (c *clone) git(ctx context.Context, args ...string) ([]byte, error) {
 	args = append([]string{"-C", c.dir, "-c", "core.hooksPath=/dev/null", "-c", "fetch.recurseSubmodules=false", "-c", "core.fsmonitor=false"}, args...)
+	return c.run(ctx, nil, args...)
+}
+
+func (c *clone) run(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.WaitDelay = 5 * time.Second
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "GIT_DIR=") && !strings.HasPrefix(e, "GIT_WORK_TREE=") && !strings.HasPrefix(e, "GIT_INDEX_FILE=") && !strings.HasPrefix(e, "GIT_OBJECT_DIRECTORY=") {
-			cmd.Env = append(cmd.Env, e)
-		}
-	}
-	cmd.Env = append(cmd.Env, "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL="+c.scheme, "LC_ALL=C")
+	cmd.Env = append(environment(), "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL="+c.scheme, "LC_ALL=C")
+	cmd.Stdin = stdin
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if errors.Is(err, exec.ErrNotFound) {
-			return nil, fmt.Errorf("run git: %w", err)
-		}
-		return nil, &NetworkError{fmt.Errorf("git %s %s: %w: %s", args[8], c.url, err, strings.TrimSpace(stderr.String()))}
+	switch {
+	case err == nil:
+		return out, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, fmt.Errorf("run git: %w", err)
 	}
-	return out, nil
+	return nil, &NetworkError{fmt.Errorf("git with %s: %w: %s", c.url, err, strings.TrimSpace(stderr.String()))}
+}
+
+// environment is that of the process, without what points git to a repository (as in a hook).
+func environment() []string {
+	var env []string
+	for _, e := range os.Environ() {
+		switch name, _, _ := strings.Cut(e, "="); name {
+		case "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE":
+		default:
+			env = append(env, e)
+		}
+	}
+	return env
 }
 
 // clone requires l.mu.
@@ -109,12 +121,12 @@ func (l *Library) fetchGit(ctx context.Context, loc location, r partial.Release)
 			return nil, err
 		}
 		for _, each := range list {
-			p, err := l.fetchGit(ctx, loc, each)
-			if err != nil {
-				return nil, err
-			}
-			if p.Digest == r.Digest {
+			// A release that cannot be read is not the one that was locked.
+			if p, err := l.fetchGit(ctx, loc, each); err == nil && p.Digest == r.Digest {
 				return p, nil
+			}
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
 			}
 		}
 		return nil, partial.Errorf("P022", "part %s not found (no tag of %s has that digest)", label(loc, r), loc.path)
@@ -183,12 +195,9 @@ func (c *clone) tree(ctx context.Context, commit, dir string) (fs.FS, error) {
 
 // blobs fills the files of a tree with the objects that are wanted, in order.
 func (c *clone) blobs(ctx context.Context, wanted io.Reader, names []string, tree fstest.MapFS) error {
-	cmd := exec.CommandContext(ctx, "git", "-C", c.dir, "cat-file", "--batch")
-	cmd.Env = append(os.Environ(), "GIT_ALLOW_PROTOCOL="+c.scheme, "GIT_TERMINAL_PROMPT=0")
-	cmd.Stdin = wanted
-	out, err := cmd.Output()
+	out, err := c.run(ctx, wanted, "-C", c.dir, "cat-file", "--batch")
 	if err != nil {
-		return fmt.Errorf("git cat-file: %w", err)
+		return err
 	}
 	r := bufio.NewReader(bytes.NewReader(out))
 	for _, name := range names {
