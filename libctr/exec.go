@@ -56,10 +56,13 @@ func (e *Engine) Exec(ctx context.Context, c *Container, opts ExecOptions) (int,
 	defer conn.Close()
 	r := ctl.Request{Op: "exec", Process: data, Detach: opts.Detach, Preserve: len(opts.Preserve)}
 	var files []*os.File
+	var own *ownedFiles
 	if !opts.Terminal && !opts.Detach {
-		if files, err = execFiles(opts); err != nil {
+		if own, err = processFiles(opts.Stdin, opts.Stdout, opts.Stderr); err != nil {
 			return 0, err
 		}
+		defer own.close()
+		files = own.files[:]
 	}
 	_, got, err := call(ctx, conn, r, append(files, opts.Preserve...)...)
 	if err != nil {
@@ -74,21 +77,10 @@ func (e *Engine) Exec(ctx context.Context, c *Container, opts ExecOptions) (int,
 		}
 		return runTerminal(ctx, conn, got[0], opts)
 	}
-	return awaitExec(ctx, conn)
-}
-
-func execFiles(opts ExecOptions) ([]*os.File, error) {
-	files := []*os.File{opts.Stdin, opts.Stdout, opts.Stderr}
-	for i := range files {
-		if files[i] == nil {
-			f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-			if err != nil {
-				return nil, err
-			}
-			files[i] = f // closed with the process; the command ends after this
-		}
-	}
-	return files, nil
+	own.given()
+	code, err := awaitExec(ctx, conn)
+	own.drain()
+	return code, err
 }
 
 func awaitExec(ctx context.Context, conn *ctl.Conn) (int, error) {

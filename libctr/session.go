@@ -85,6 +85,7 @@ type Session struct {
 	ctr     *Container
 	done    chan struct{}
 	inErr   chan error
+	own     *ownedFiles // of a container with log driver passthrough; nil for none
 }
 
 // pump begins to send input and sizes.
@@ -163,6 +164,9 @@ func (s *Session) Wait(ctx context.Context) (int, error) {
 func (s *Session) finish(ev *ctl.Event, err error) (int, error) {
 	if err != nil {
 		return 0, err
+	}
+	if s.own != nil {
+		s.own.drain()
 	}
 	trace("container ended")
 	if ev.Delegated && s.owner {

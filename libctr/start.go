@@ -23,6 +23,14 @@ type StartOptions struct {
 	Passthrough []*os.File
 }
 
+// passthrough prepares opts.Passthrough for the monitor.
+func (o *StartOptions) passthrough() (*ownedFiles, error) {
+	if len(o.Passthrough) != 3 {
+		return new(ownedFiles), nil
+	}
+	return processFiles(o.Passthrough[0], o.Passthrough[1], o.Passthrough[2])
+}
+
 // Start starts a created or stopped container and returns once its process runs. With opts.Attach the
 // session is to be waited for; otherwise it is nil. The error is a *StartError where the
 // command could not be executed, and wraps ErrRunning where the container runs already.
@@ -91,7 +99,17 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 		}
 	}
 	owner := cfg.AutoRemove && opts.Attach != nil
-	if _, _, err := call(ctx, conn, ctl.Request{Op: "start", Owner: owner}, opts.Passthrough...); err != nil {
+	own, err := opts.passthrough()
+	if err != nil {
+		return nil, err
+	}
+	var files []*os.File
+	if own.files[0] != nil {
+		files = own.files[:]
+	}
+	_, _, err = call(ctx, conn, ctl.Request{Op: "start", Owner: owner}, files...)
+	own.given()
+	if err != nil {
 		err = fmt.Errorf("start container %q: %w", cfg.Name, err)
 		// the monitor is about to end, and with it its hold on the lock
 		var failed *StartError
@@ -105,7 +123,7 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 		conn.Close()
 		return nil, nil
 	}
-	s = &Session{conn: conn, streams: *opts.Attach, owner: owner, engine: e, ctr: c}
+	s = &Session{conn: conn, streams: *opts.Attach, owner: owner, engine: e, ctr: c, own: own}
 	s.pump()
 	return s, nil
 }

@@ -88,3 +88,20 @@ setup() {
     wait "$pid" || rc=$?
     assert_equal "$rc" 137
 }
+
+@test "exec and passthrough leave the owner of the caller's file alone" {
+    berth run -d --name "$name" "$IMAGE" sleep 100
+    "$ENGINE" exec -u 1000 "$name" sh -c 'echo one; echo two >&2' >"$FILE_DIR/out" 2>"$FILE_DIR/err" </dev/null 3>&-
+    assert_equal "$(stat -c %u "$FILE_DIR/out") $(cat "$FILE_DIR/out")" "$(id -u) one"
+    assert_equal "$(stat -c %u "$FILE_DIR/err") $(cat "$FILE_DIR/err")" "$(id -u) two"
+    "$ENGINE" run --rm -u 1000 --log-driver passthrough "$IMAGE" sh -c 'seq 100000' >"$FILE_DIR/seq" 3>&-
+    assert_equal "$(stat -c %u "$FILE_DIR/seq") $(tail -n 1 "$FILE_DIR/seq") $(wc -l <"$FILE_DIR/seq")" "$(id -u) 100000 100000"
+}
+
+@test "exec does not wait for what its command leaves running" {
+    berth run -d --name "$name" "$IMAGE" sleep 100
+    start=$SECONDS
+    "$ENGINE" exec "$name" sh -c 'seq 20000; sleep 60 & exit 0' >"$FILE_DIR/out" 3>&-
+    [[ $((SECONDS - start)) -lt 30 ]]
+    assert_equal "$(tail -n 1 "$FILE_DIR/out")" 20000
+}
