@@ -156,7 +156,12 @@ leak_check() {
         echo "leak: mounted still: $found"; leaks=1
         while read -r m; do umount -l "$m" || true; done <<<"$found"
     fi
-    found=$(leaked_processes)
+    # What is about to end is no leak.
+    for _ in 1 2 3 4 5 6; do
+        found=$(leaked_processes)
+        [[ -n $found ]] || break
+        sleep 0.5
+    done
     if [[ -n $found ]]; then
         leaks=1
         for pid in $found; do
