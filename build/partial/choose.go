@@ -48,7 +48,7 @@ func (c *catalog) identify(ctx context.Context, u *Use) (string, error) {
 		if len(all) == 0 {
 			return "", Errorf("P022", "part %s has no versions", u.Ref.Text)
 		}
-		r = newest(all)
+		r = Newest(all)
 	}
 	m, err := c.lib.Meta(ctx, u.Ref, r)
 	if err != nil {
@@ -61,8 +61,8 @@ func (c *catalog) identify(ctx context.Context, u *Use) (string, error) {
 	return m.Name, nil
 }
 
-// newest prefers what is not yanked and no prerelease.
-func newest(all []Release) Release {
+// Newest returns the highest release. It prefers what is not yanked and no prerelease.
+func Newest(all []Release) Release {
 	rank := func(r Release) (int, *semver.Version) {
 		v, err := semver.StrictNewVersion(r.Version)
 		switch {

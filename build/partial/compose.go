@@ -320,7 +320,7 @@ func paramText(params map[string]string) string {
 	}
 	var words []string
 	for _, k := range sortedKeys(params) {
-		words = append(words, k+"="+quoteWord(params[k]))
+		words = append(words, k+"="+QuoteWord(params[k]))
 	}
 	return strings.Join(words, " ")
 }

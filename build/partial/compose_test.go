@@ -144,7 +144,7 @@ func TestA11A12ValuesAreLiteral(t *testing.T) {
 		`a=b # <<EOF`:              `ARG ANY_TEXT="a=b # <<EOF"`,
 		``:                         `ARG ANY_TEXT=""`,
 	} {
-		src := "FROM docker.io/library/debian:12\n#: use std/any text=" + quoteWord(value) + "\n"
+		src := "FROM docker.io/library/debian:12\n#: use std/any text=" + QuoteWord(value) + "\n"
 		r := mustCompose(t, lib, src)
 		wantLines(t, r.Text, want)
 		if n := countInstructions(t, r.Text); n != 4 {

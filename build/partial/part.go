@@ -205,3 +205,21 @@ func (p *Part) lintFiles() []*Error {
 	}
 	return errs
 }
+
+// HasMetadata tells whether a Containerfile is a part's.
+func HasMetadata(text string) bool {
+	return slices.Contains(splitLines(unixText(text)), fenceOpen)
+}
+
+// Runs are the RUN instructions of the part as they are written, its packages apart.
+func (p *Part) Runs() []string {
+	var out []string
+	for _, s := range p.stages {
+		for _, in := range s.body {
+			if in.cmd == "RUN" {
+				out = append(out, p.cf.text(in))
+			}
+		}
+	}
+	return out
+}

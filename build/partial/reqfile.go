@@ -265,7 +265,9 @@ func (w *reqWriter) copyStep(c *copyStep) {
 		}
 	}
 	all := append(slices.Clone(c.Src), c.Dst)
-	if slices.ContainsFunc(all, func(s string) bool { return quotePlain(s) != s || strings.HasPrefix(s, "<<") || strings.HasPrefix(s, "--") }) {
+	if slices.ContainsFunc(all, func(s string) bool {
+		return quotePlain(s) != s || strings.HasPrefix(s, "<<") || strings.HasPrefix(s, "--")
+	}) {
 		w.line("%s%s", line, jsonWords(all))
 		return
 	}

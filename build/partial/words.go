@@ -69,8 +69,8 @@ func doubleQuoted(w *strings.Builder, s string) (int, error) {
 	return 0, errors.New("a double quote is not closed")
 }
 
-// quoteWord writes a word so that splitWords reads it again.
-func quoteWord(s string) string {
+// QuoteWord writes a word so that splitWords reads it again.
+func QuoteWord(s string) string {
 	if s != "" && !strings.ContainsAny(s, " \t'\"\\$`") {
 		return s
 	}

@@ -175,7 +175,7 @@ func newRootCmd(argv []string) *cobra.Command {
 	}
 	root.AddCommand(imageCommands(f)...)
 	root.AddCommand(buildCommands(f)...)
-	root.AddCommand(newContainerGroup(f), newVolumeGroup(f), newSystemGroup(f), newInfoCmd(f), newVersionCmd(f), newUnshareCmd(f), newInspectCmd(f), newEventsCmd(f), newCleanupCmd(f))
+	root.AddCommand(newContainerGroup(f), newVolumeGroup(f), newSystemGroup(f), newInfoCmd(f), newVersionCmd(f), newUnshareCmd(f), newInspectCmd(f), newEventsCmd(f), newCleanupCmd(f), newPartialGroup(f))
 	return root
 }
 

@@ -116,6 +116,15 @@ func (b *Images) Digest(ctx context.Context, ref string) (string, error) {
 	return d.String(), nil
 }
 
+// Fetch makes sure that the image, given as name:tag@digest, is in the store.
+func (b *Images) Fetch(ctx context.Context, ref string) error {
+	_, err := b.local(ref)
+	if errors.Is(err, image.ErrNotFound) {
+		_, err = b.pull(ctx, ref)
+	}
+	return err
+}
+
 func (b *Images) system() *types.SystemContext {
 	sys := b.Engine.SystemContext()
 	if v := b.Pull.TLSVerify; v != nil {

@@ -12,8 +12,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/build/partial/base"
 	"github.com/berth-containers/berth/build/partial/registry"
@@ -198,4 +200,54 @@ func systemContext(o Options) *types.SystemContext {
 		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
 	}
 	return &sys
+}
+
+// EjectTarget is the file that a source is ejected to: itself, or Containerfile next to a requirement file.
+func EjectTarget(file string) string {
+	if ext := filepath.Ext(file); ext == ".yaml" || ext == ".yml" {
+		return filepath.Join(filepath.Dir(file), "Containerfile")
+	}
+	return file
+}
+
+// Find returns the newest part within REF[@RANGE].
+func (p *Project) Find(ctx context.Context, text string) (*partial.Part, error) {
+	ref, rng, err := partial.ParseRef(text)
+	if err != nil {
+		return nil, err
+	}
+	if d := rng.Digest(); d != "" {
+		return p.Parts.Part(ctx, ref, partial.Release{Digest: d})
+	}
+	all, err := p.Parts.Releases(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	fits := slices.DeleteFunc(slices.Clone(all), func(r partial.Release) bool {
+		v, err := semver.StrictNewVersion(r.Version)
+		return err != nil || !rng.Any() && !rng.Match(v)
+	})
+	if len(fits) == 0 {
+		return nil, partial.Errorf("P021", "%s has no version matching %s", ref.Text, rng)
+	}
+	return p.Parts.Part(ctx, ref, partial.Newest(fits))
+}
+
+// Latest returns the newest version of each part of a lock.
+func (p *Project) Latest(ctx context.Context, l *partial.Lock) (map[string]string, error) {
+	latest := map[string]string{}
+	for _, lp := range l.Parts {
+		ref, _, err := partial.ParseRef(lp.From)
+		if err != nil {
+			return nil, err
+		}
+		all, err := p.Parts.Releases(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		if len(all) > 0 {
+			latest[lp.Name] = partial.Newest(all).Version
+		}
+	}
+	return latest, nil
 }

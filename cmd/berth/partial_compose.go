@@ -1,0 +1,56 @@
+package main
+
+import (
+	"io"
+
+	"github.com/berth-containers/berth/build/partial/project"
+	"github.com/spf13/cobra"
+)
+
+func newPartialComposeCmd(f *engineFlags) *cobra.Command {
+	var p partialFlags
+	var output string
+	cmd := &cobra.Command{
+		Use:   "compose [options]",
+		Short: "Write the plain Containerfile that a source stands for",
+		Long: "Writes the composed file: the plain Containerfile that build would build, which any builder takes. Versions come\n" +
+			"from the lock as long as it fits the source; otherwise they are chosen, and the lock FILE.lock is written.",
+		Example: "berth partial compose -o Containerfile.composed\n  berth partial compose --locked",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := p.source(cmd, f)
+			if err != nil {
+				return err
+			}
+			return partialCompose(cmd, o, output, p.format, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	p.bindCompose(cmd.Flags())
+	p.bindFormat(cmd.Flags())
+	cmd.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write to (default: standard output)")
+	return cmd
+}
+
+func partialCompose(cmd *cobra.Command, o project.Options, output, format string, out, talk io.Writer) error {
+	r, err := project.Compose(cmd.Context(), o)
+	if err != nil {
+		return partialError(err)
+	}
+	printNotes(talk, r.Notes)
+	if format == "json" {
+		type block struct {
+			Name, Version, Digest, Role, Stage, NeededBy string
+			Params                                       map[string]string
+		}
+		shown := struct {
+			Text, Digest string
+			Blocks       []block
+			Notes        []string
+		}{Text: r.Text, Digest: r.Digest, Notes: r.Notes}
+		for _, b := range r.Blocks {
+			shown.Blocks = append(shown.Blocks, block{b.Part.Meta.Name, b.Part.Meta.Version, b.Part.Digest, b.Role, b.Stage, b.Needed, b.Params})
+		}
+		return printJSON(out, shown)
+	}
+	return writeOutput(out, output, r.Text)
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/build/partial/project"
+	"github.com/berth-containers/berth/build/partial/registry"
+	"github.com/spf13/cobra"
+)
+
+func newPartialPushCmd(f *engineFlags) *cobra.Command {
+	var p partialFlags
+	var push registry.PushOptions
+	cmd := &cobra.Command{
+		Use:   "push [options] DIR REPOSITORY",
+		Short: "Publish a part in a registry",
+		Long: "Publishes the part in DIR as REPOSITORY:VERSION, where REPOSITORY is HOST/PATH or ALIAS/PATH. A version is published once:\n" +
+			"the same part again changes nothing, another one is refused.",
+		Example: "berth partial push --index parts/nodejs registry.example.org/parts/nodejs",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := p.options(cmd, f)
+			if err != nil {
+				return err
+			}
+			return withLibrary(o, "", func(pr *project.Project) error {
+				part, err := partial.ReadPart(os.DirFS(args[0]), args[0])
+				if err != nil {
+					return err
+				}
+				ref, _, err := partial.ParseRef(args[1])
+				if err != nil {
+					return err
+				}
+				digest, err := pr.Parts.Push(cmd.Context(), ref, part, push)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), digest)
+				return err
+			})
+		},
+	}
+	p.registry.bind(cmd.Flags())
+	cmd.Flags().BoolVar(&push.Index, "index", false, "also add it to PREFIX/index, which search reads")
+	cmd.Flags().BoolVar(&push.Convenience, "tags", false, "also set the tags MAJOR.MINOR, MAJOR and latest, for people")
+	return cmd
+}

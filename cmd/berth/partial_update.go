@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/build/partial/project"
+	"github.com/spf13/cobra"
+)
+
+func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
+	var p partialFlags
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "update [options] [PART...]",
+		Short: "Take new versions of parts and bases into the lock",
+		Long: "Chooses versions anew, of all parts or only of those named, asks registries for the digests of bases, prints what changes, with\n" +
+			"the differences of the parts' texts, and writes the lock.",
+		Example: "berth partial update --dry-run\n  berth partial update std/nodejs",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := p.source(cmd, f)
+			if err != nil {
+				return err
+			}
+			o.Update, o.Only = true, args
+			return withProject(o, func(p *project.Project) error {
+				return partialUpdate(cmd.Context(), p, dryRun, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			})
+		},
+	}
+	p.bindCompose(cmd.Flags())
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "write nothing")
+	return cmd
+}
+
+func partialUpdate(ctx context.Context, p *project.Project, dryRun bool, out, talk io.Writer) error {
+	r, err := p.Compose(ctx)
+	if err != nil {
+		return err
+	}
+	printNotes(talk, r.Notes)
+	if err := printChanges(ctx, p, r, out); err != nil {
+		return err
+	}
+	if dryRun {
+		return nil
+	}
+	_, err = p.WriteLock(r)
+	return err
+}
+
+// printChanges prints what a new lock has that the old one has not, and the other way round.
+func printChanges(ctx context.Context, p *project.Project, r *partial.Result, out io.Writer) error {
+	old := p.Lock()
+	if old == nil {
+		old = &partial.Lock{}
+	}
+	for _, c := range partial.LockChanges(old, r.Lock) {
+		fmt.Fprintln(out, c.String())
+		if c.Kind != "part" || c.Old == "" || c.New == "" {
+			continue
+		}
+		was, err := lockedPart(ctx, p, old, c)
+		if err != nil {
+			fmt.Fprintf(out, "  (the old text cannot be had: %v)\n", err)
+			continue
+		}
+		i := slices.IndexFunc(r.Blocks, func(b partial.Block) bool { return b.Part.Meta.Name == c.Name })
+		if i >= 0 {
+			fmt.Fprint(out, partial.Diff(was.Text, r.Blocks[i].Part.Text, "  "))
+		}
+	}
+	return nil
+}
+
+// lockedPart reads the part that a lock has.
+func lockedPart(ctx context.Context, p *project.Project, l *partial.Lock, c partial.LockChange) (*partial.Part, error) {
+	for _, lp := range l.Parts {
+		if lp.Name == c.Name && lp.Digest == c.OldDigest {
+			ref, _, err := partial.ParseRef(lp.From)
+			if err != nil {
+				return nil, err
+			}
+			return p.Parts.Part(ctx, ref, partial.Release{Version: lp.Version, Digest: lp.Digest})
+		}
+	}
+	return nil, fmt.Errorf("%s is not in the lock", c.Name)
+}
