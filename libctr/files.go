@@ -44,15 +44,22 @@ func processFiles(stdin, stdout, stderr *os.File) (o *ownedFiles, err error) {
 			o.close()
 			return nil, err
 		}
+		theirs := w
 		if i == 0 {
-			o.files[i], o.ours = r, append(o.ours, r)
+			theirs = r
+		}
+		o.files[i], o.ours = theirs, append(o.ours, theirs)
+		if err := unix.SetNonblock(int(theirs.Fd()), false); err != nil { // as programs expect of their streams
+			o.close()
+			return nil, err
+		}
+		if i == 0 {
 			go func() { // it may be left waiting for input when the process has ended
 				_, _ = io.Copy(w, f)
 				w.Close()
 			}()
 			continue
 		}
-		o.files[i], o.ours = w, append(o.ours, w)
 		o.copies = append(o.copies, outputCopy{r, f})
 		o.copied.Go(func() {
 			if _, err := io.Copy(f, r); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -90,7 +90,6 @@ setup() {
 }
 
 @test "exec and passthrough leave the owner of the caller's file alone" {
-    berth run -d --name "$name" "$IMAGE" sleep 100
     "$ENGINE" exec -u 1000 "$name" sh -c 'echo one; echo two >&2' >"$FILE_DIR/out" 2>"$FILE_DIR/err" </dev/null 3>&-
     assert_equal "$(stat -c %u "$FILE_DIR/out") $(cat "$FILE_DIR/out")" "$(id -u) one"
     assert_equal "$(stat -c %u "$FILE_DIR/err") $(cat "$FILE_DIR/err")" "$(id -u) two"
@@ -99,7 +98,6 @@ setup() {
 }
 
 @test "exec does not wait for what its command leaves running" {
-    berth run -d --name "$name" "$IMAGE" sleep 100
     start=$SECONDS
     "$ENGINE" exec "$name" sh -c 'seq 20000; sleep 60 & exit 0' >"$FILE_DIR/out" 3>&-
     [[ $((SECONDS - start)) -lt 30 ]]
