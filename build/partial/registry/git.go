@@ -36,6 +36,9 @@ func (c *clone) run(ctx context.Context, stdin io.Reader, args ...string) ([]byt
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Env = append(environment(), "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL="+c.scheme, "LC_ALL=C")
+	if os.Getenv("GIT_SSH_COMMAND") == "" && os.Getenv("GIT_SSH") == "" {
+		cmd.Env = append(cmd.Env, "GIT_SSH_COMMAND=ssh -o BatchMode=yes") // which would ask on the terminal otherwise
+	}
 	cmd.Stdin = stdin
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -173,10 +176,10 @@ func (c *clone) tree(ctx context.Context, commit, dir string) (fs.FS, error) {
 		}
 		head, name, _ := strings.Cut(entry, "\t")
 		f := strings.Fields(head) // mode, type, object, size
-		if name != "Containerfile" && !strings.HasPrefix(name, "files/") {
+		if name != "Containerfile" && name != "files" && !strings.HasPrefix(name, "files/") {
 			continue
 		}
-		if len(f) != 4 || f[1] != "blob" || f[0] != "100644" && f[0] != "100755" || !fs.ValidPath(name) {
+		if len(f) != 4 || f[1] != "blob" || f[0] != "100644" && f[0] != "100755" || !fs.ValidPath(name) || name == "files" {
 			return nil, fmt.Errorf("%q is a link or a submodule; parts hold files only", name)
 		}
 		size, err := strconv.ParseInt(f[3], 10, 64)

@@ -302,6 +302,15 @@ func repository(t *testing.T) string {
 	git("add", ".")
 	git("commit", "-q", "-m", "evil")
 	git("tag", "v6.6.6")
+	if err := os.RemoveAll(filepath.Join(dir, "files")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc", filepath.Join(dir, "files")); err != nil {
+		t.Fatal(err)
+	}
+	git("add", "-A")
+	git("commit", "-q", "-m", "evil too")
+	git("tag", "v6.6.7")
 	return dir
 }
 
@@ -310,7 +319,7 @@ func TestGit(t *testing.T) {
 	store := t.TempDir()
 	l := open(t, Options{Store: store})
 	for name, want := range map[string]string{
-		"git+file://" + dir:               "1.0.0, 1.1.0, 6.6.6",
+		"git+file://" + dir:               "1.0.0, 1.1.0, 6.6.6, 6.6.7",
 		"git+file://" + dir + "//parts/y": "1.0.0, 1.1.0",
 	} {
 		if got := versions(t, l, name); sortList(got) != want {
@@ -330,8 +339,10 @@ func TestGit(t *testing.T) {
 			t.Errorf("Part(%s) offline = %v", name, err)
 		}
 	}
-	if _, err := l.Part(t.Context(), ref("git+file://"+dir), partial.Release{Version: "6.6.6"}); err == nil || !strings.Contains(err.Error(), "link") {
-		t.Errorf("Part with a link = %v; want an error", err)
+	for _, v := range []string{"6.6.6", "6.6.7"} {
+		if _, err := l.Part(t.Context(), ref("git+file://"+dir), partial.Release{Version: v}); err == nil || !strings.Contains(err.Error(), "link") {
+			t.Errorf("Part %s with a link = %v; want an error", v, err)
+		}
 	}
 	if _, err := l.Part(t.Context(), ref("git+file://"+dir), partial.Release{Version: "--upload-pack=touch /tmp/x"}); code(err) != "P022" {
 		t.Errorf("Part of a version that is an option = %v; want P022", err)

@@ -12,9 +12,6 @@ type variable struct {
 // size is the number of choices, "not chosen" included.
 func (v *variable) size() int { return len(v.versions) + 1 }
 
-// chosen is the set of all choices but "not chosen".
-func (v *variable) chosen() set { return newSet(v.size(), absent).complement(v.size()) }
-
 // term says that the choice of a variable is in a set.
 type term struct {
 	on *variable
