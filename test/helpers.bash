@@ -180,22 +180,20 @@ leak_check() {
 # leaked_processes: the processes that have $FILE_DIR in their arguments, environment or
 # (in a mount namespace of their own) mounts, but for this one and those it descends from.
 leaked_processes() {
-    local p pid mine ours="" up=$BASHPID
-    mine=$(readlink /proc/self/ns/mnt)
+    local p pid ours="" up=$BASHPID
     while [[ $up -gt 1 ]]; do
         ours+=" $up"
         up=$(awk '/^PPid:/ { print $2 }' "/proc/$up/status")
     done
-    for p in /proc/[0-9]*; do
-        pid=${p#/proc/}
-        [[ " $ours " != *" $pid "* ]] || continue
+    # Those that only this search has started are gone when it is through.
+    for pid in $({
+        grep -lsF "$FILE_DIR" /proc/[0-9]*/cmdline /proc/[0-9]*/environ
+        for p in /proc/[0-9]*; do [[ $p/ns/mnt -ef /proc/self/ns/mnt ]] || echo "$p/mountinfo"; done | xargs -r grep -lsF "$FILE_DIR"
+    } | cut -d/ -f3 | sort -un); do
+        [[ " $ours " != *" $pid "* && -d /proc/$pid ]] || continue
         # Podman's own, ended in store_teardown.
-        is_berth || [[ $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) != "catatonit -P "* ]] || continue
-        # A child that this function forked has gone by now; a zombie has nothing to read.
-        if grep -qsF "$FILE_DIR" "$p/cmdline" "$p/environ" 2>/dev/null ||
-            { [[ $(readlink "$p/ns/mnt" 2>/dev/null) != "$mine" ]] && grep -qsF "$FILE_DIR" "$p/mountinfo" 2>/dev/null; }; then
-            [[ -d $p ]] && echo "$pid"
-        fi
+        is_berth || [[ $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) != "catatonit -P "* ]] || continue
+        echo "$pid"
     done
 }
 
