@@ -251,3 +251,31 @@ func (p *Project) Latest(ctx context.Context, l *partial.Lock) (map[string]strin
 	}
 	return latest, nil
 }
+
+// Verify checks the source against its lock, and the lock against what is published.
+func (p *Project) Verify(ctx context.Context) (partial.Findings, error) {
+	now := *p.Bases
+	now.Newest = true
+	f, err := partial.VerifySource(ctx, partial.Options{File: p.opts.File, Source: p.text, Library: p.Parts, Bases: p.Bases, Lock: p.lock,
+		Profile: p.opts.Profile, BuildArgs: p.opts.BuildArgs, Params: p.opts.Params}, p.Parts, &now)
+	return f, Hinted(err, p.opts.File)
+}
+
+// Metas returns the metadata of the parts in an image, as far as they can be found here.
+func (p *Project) Metas(ctx context.Context, img *partial.ImageFacts) map[string]*partial.Meta {
+	metas := map[string]*partial.Meta{}
+	x, err := partial.Extract(img)
+	if err != nil {
+		return metas
+	}
+	for _, b := range partial.Blocks(x.Text) {
+		ref, _, err := partial.ParseRef(b.Name)
+		if err != nil || b.Digest == "" || metas[b.Name] != nil {
+			continue
+		}
+		if m, err := p.Parts.Meta(ctx, ref, partial.Release{Version: b.Version, Digest: b.Digest}); err == nil {
+			metas[b.Name] = m
+		}
+	}
+	return metas
+}

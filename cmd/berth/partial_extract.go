@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/build/partial/project"
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
+	"github.com/spf13/cobra"
+)
+
+func newPartialExtractCmd(f *engineFlags) *cobra.Command {
+	var p partialFlags
+	var output string
+	var uncompose bool
+	cmd := &cobra.Command{
+		Use:   "extract [options] IMAGE",
+		Short: "Write the container file of an image",
+		Long: "Writes the container file of an image: exactly, from its label or the record next to it in the registry; otherwise reconstructed from its history,\n" +
+			"which is said in the first line. What a reconstruction has lost is copied from the image itself, so that the file builds.",
+		Example: "berth partial extract --uncompose registry.example.org/shop/web:7 -o Containerfile",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := p.options(cmd, f)
+			if err != nil {
+				return err
+			}
+			return withLibrary(o, "", func(pr *project.Project) error {
+				return partialExtract(cmd.Context(), pr, args[0], uncompose, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			})
+		},
+	}
+	p.bindRegistry(cmd.Flags())
+	cmd.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write to (default: standard output); a lock goes to FILE.lock")
+	cmd.Flags().BoolVar(&uncompose, "uncompose", false, "turn the blocks of parts back into their \"#: use\" lines")
+	return cmd
+}
+
+func partialExtract(ctx context.Context, p *project.Project, name string, uncompose bool, output string, out, talk io.Writer) error {
+	facts, _, err := imageFacts(ctx, p, name)
+	if err != nil {
+		return err
+	}
+	x, err := partial.Extract(facts)
+	if err != nil {
+		return err
+	}
+	text := x.Text
+	switch {
+	case x.Exact:
+		fmt.Fprintf(talk, "exact, from the image's %s\n", x.From)
+	case x.Inherited:
+		fmt.Fprintln(talk, "exact up to the label; the rest is reconstructed from the history")
+	default:
+		fmt.Fprintf(talk, "reconstructed from the history, not exact; %d sources of COPY lost\n", x.Lost)
+	}
+	if uncompose {
+		if text, err = uncomposed(ctx, p, x); err != nil {
+			return err
+		}
+	}
+	if len(x.Lock) > 0 && output != "" && output != "-" {
+		if err := writeOutput(out, output+".lock", string(x.Lock)); err != nil {
+			return err
+		}
+	}
+	return writeOutput(out, output, text)
+}
+
+// imageFacts reads an image, which is pulled if it is not in the store.
+func imageFacts(ctx context.Context, p *project.Project, name string) (*partial.ImageFacts, *image.Image, error) {
+	img, err := p.Bases.Local(name)
+	if errors.Is(err, image.ErrNotFound) {
+		if err = p.Bases.Fetch(ctx, name); err == nil {
+			img, err = p.Bases.Local(name)
+		}
+	}
+	if err != nil {
+		return nil, nil, hint.Add(err, "see the local images with: berth images")
+	}
+	facts, err := p.Bases.Extraction(img)
+	return facts, img, err
+}
+
+// uncomposed turns blocks back into use lines: those that the parts still render like that.
+func uncomposed(ctx context.Context, p *project.Project, x *partial.Extracted) (string, error) {
+	var lock *partial.Lock
+	if len(x.Lock) > 0 {
+		var err error
+		if lock, err = partial.ParseLock("the image's lock", bytes.TrimSpace(x.Lock)); err != nil {
+			return "", err
+		}
+	}
+	text, err := partial.Uncompose(x.Text, lock, nil)
+	if err != nil {
+		return "", err
+	}
+	r, err := p.ComposeText(ctx, []byte(text), lock)
+	if err != nil {
+		return text, nil // the parts cannot be had here; the lines are what the author wrote
+	}
+	same := map[string]bool{}
+	for _, b := range partial.Blocks(r.Text) {
+		same[b.Text] = true
+	}
+	changed := func(name, block string) bool { return lock != nil && !same[block] }
+	return partial.Uncompose(x.Text, lock, changed)
+}

@@ -1,0 +1,191 @@
+#!/usr/bin/env bats
+# Partial container files: composition, publishing and reuse, as users see them. The rules of the
+# format are tested by the Go tests of build/partial; the numbers are those of the acceptance list.
+
+load helpers
+
+setup_file() {
+    store_setup
+    is_berth || return 0
+    start_registry
+    make_base debian 12
+    make_base alpine 3.20.3
+    mkdir -p "$FILE_DIR/parts"
+    part tz 1.0.0 'env: {TZ: {set: UTC}}' 'RUN echo UTC > /etc/timezone'
+    part app-user 1.1.0 'params: {name: {type: string, pattern: "[a-z]+", default: app}, uid: {type: int, min: 1, max: 65533, default: 10001}}' \
+        'ARG APP_USER_NAME
+ARG APP_USER_UID
+RUN echo "$APP_USER_NAME:x:$APP_USER_UID:$APP_USER_UID::/:/bin/false" >> /etc/passwd'
+    part tool 2.0.0 'requires: ["std/tz@^1"]
+env: {PATH: {prepend: [/opt/tool]}}
+check: {argv: [tool], match: "^tool works$"}' \
+        'COPY --from=made /opt/ /opt/' 'FROM base AS made
+RUN mkdir /opt && printf "#!/bin/sh\necho tool works\n" > /opt/tool && mkdir /opt/tool.d && mv /opt/tool /opt/tool.d/tool && mv /opt/tool.d /opt/tool && chmod 755 /opt/tool/tool
+'
+}
+
+# make_base ID VERSION: an image localhost/ID:VERSION of busybox and an os-release.
+make_base() {
+    local dir
+    dir=$(mktemp -d "$FILE_DIR/base-XXXXXX")
+    mkdir -p "$dir"/{bin,etc,tmp}
+    cp /bin/busybox "$dir/bin/busybox"
+    for a in sh cat echo id pwd mkdir mv chmod printf ls env rm cmp; do ln "$dir/bin/busybox" "$dir/bin/$a"; done
+    printf 'ID=%s\nVERSION_ID="%s"\n' "$1" "$2" >"$dir/etc/os-release"
+    printf 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/:/bin/sh\n' >"$dir/etc/passwd"
+    tar -cf "$dir.tar" --sort=name --mtime=@1704067200 --owner=0 --group=0 --numeric-owner -C "$dir" .
+    berth import -c 'CMD sh' "$dir.tar" "localhost/$1:$2"
+}
+
+# part NAME VERSION METADATA INSTALL [STAGES]: a part std/NAME in $FILE_DIR/parts.
+part() {
+    local dir=$FILE_DIR/parts/$1
+    mkdir -p "$dir"
+    {
+        printf '# /// partial\n# name: std/%s\n# version: %s\n# summary: for a test\n' "$1" "$2"
+        sed 's/^/# /' <<<"$3"
+        printf '# ///\nARG BASE=localhost/debian:12\nFROM ${BASE} AS base\n%sFROM base AS install\n%s\n' "${5:-}" "$4"
+    } >"$dir/Containerfile"
+}
+
+setup() {
+    test_setup
+    DIR=$FILE_DIR/$name
+    mkdir "$DIR"
+    cd "$DIR"
+    printf '[aliases]\nstd = "%s"\n' "$FILE_DIR/parts" >partials.conf
+}
+
+source_file() { printf '%s\n' "$@" >Containerfile; }
+
+@test "A2 compose writes the plain Containerfile and the lock" {
+    source_file 'FROM localhost/debian:12' '#: use std/tool' 'CMD ["tool"]'
+    berth_split partial compose
+    assert_contains "$output" "FROM localhost/debian:12@sha256:"
+    assert_contains "$output" "# >>> std/tz 1.0.0 sha256:"
+    assert_contains "$output" "COPY --from=p-tool-made /opt/ /opt/"
+    assert_contains "$output" 'LABEL dev.partials.format="1"'
+    [[ -s Containerfile.lock ]]
+    jq -e '.lock == 1 and (.parts | length) == 2 and .bases["localhost/debian:12"].os.id == "debian"' Containerfile.lock
+    # The lock fits: nothing changes.
+    cp Containerfile.lock before
+    berth partial compose --locked --offline -o out
+    cmp before Containerfile.lock
+    [[ $output == "" ]] && [[ -s out ]]
+}
+
+@test "A6 A10 errors name the line and have their exit codes" {
+    source_file 'FROM localhost/debian:12' '#: use std/app-user uid=abc'
+    berth 1 partial compose
+    assert_contains "$output" 'Containerfile:2: P009: std/app-user: uid="abc" is not a whole number; example: 10001'
+    source_file 'FROM localhost/debian:12' '#: use std/tool@^9'
+    berth 2 partial compose
+    assert_contains "$output" "std/tool has no version matching ^9; newest is 2.0.0"
+    source_file 'FROM localhost/debian:12' '#: uses std/tool'
+    berth 1 partial compose
+    assert_contains "$output" 'unknown directive "uses"; did you mean "use"?'
+    source_file 'FROM localhost/debian:12' '#: use acme/tool'
+    berth 1 partial compose
+    assert_contains "$output" 'alias "acme" is not defined'
+}
+
+@test "A5 a plain builder stops at the guard" {
+    source_file 'FROM localhost/debian:12' 'CMD ["tool"]'
+    berth partial add std/tool
+    run head -n1 Containerfile
+    assert_equal "$output" 'ARG COMPOSED=${USES_PARTIALS_COMPOSE_OR_EJECT_FIRST:?}'
+    run buildah --root "$FILE_DIR/bud" --runroot "$FILE_DIR/bud-run" --storage-driver vfs bud .
+    echo "$output"
+    [[ $status -ne 0 ]]
+    assert_contains "$output" USES_PARTIALS_COMPOSE_OR_EJECT_FIRST
+    rm -rf "$FILE_DIR/bud" "$FILE_DIR/bud-run"
+}
+
+@test "add, tree, why and remove edit a source and its lock" {
+    source_file 'FROM localhost/debian:12 AS app' 'CMD ["tool"]'
+    berth partial add std/tool
+    berth partial tree
+    assert_contains "$output" $'app\n  std/tool 2.0.0\n    std/tz 1.0.0'
+    berth partial why std/tz
+    assert_contains "$output" "std/tool"
+    berth 1 partial add std/tool
+    berth 1 partial add std/app-user uid=x
+    berth partial add std/app-user 'uid=77'
+    grep -q '#: use std/app-user uid=77' Containerfile
+    berth partial remove std/app-user
+    berth partial remove tool
+    assert_equal "$(cat Containerfile)" $'FROM localhost/debian:12 AS app\nCMD ["tool"]'
+    berth 2 partial remove tool
+}
+
+@test "A25 a changed source with --locked, and a lock with conflict markers" {
+    source_file 'FROM localhost/debian:12' '#: use std/app-user uid=5'
+    berth partial compose -o /dev/null
+    source_file 'FROM localhost/debian:12' '#: use std/app-user uid=6'
+    berth 1 partial compose --locked
+    assert_contains "$output" "Containerfile.lock is out of date (std/app-user, line 2 changed); run: berth partial update"
+    berth partial update
+    berth partial compose --locked -o /dev/null
+    sed -i '3i <<<<<<< HEAD' Containerfile.lock
+    berth 1 partial compose
+    assert_contains "$output" "Containerfile.lock has merge conflict markers at line 3"
+}
+
+@test "init begins a part that lints and packs to the same digest" {
+    berth partial init acme/greeting
+    berth partial lint greeting
+    berth partial pack greeting
+    first=$output
+    berth partial pack -o layout greeting
+    assert_equal "$output" "$first"
+    [[ -f layout/blobs/sha256/${first#sha256:} ]]
+    berth 1 partial init acme/UPPER
+    sed -i 's/"\$GREETING_GREETING"/$GREETING_GREETING/' greeting/Containerfile
+    berth 1 partial lint greeting
+    assert_contains "$output" 'P007: $GREETING_GREETING is used outside double quotes'
+}
+
+@test "A22 A23 a published part composes offline once it is pulled" {
+    berth partial push --index "$FILE_DIR/parts/tz" "$REGISTRY/parts/tz"
+    berth partial push --index "$FILE_DIR/parts/tool" "$REGISTRY/parts/tool"
+    printf '[aliases]\nstd = "%s/parts"\n' "$REGISTRY" >partials.conf
+    berth partial search tool
+    assert_contains "$output" "std/tool"
+    source_file 'FROM localhost/debian:12' '#: use std/tool@^2'
+    berth partial compose -o one
+    berth partial ls
+    assert_contains "$output" "$REGISTRY/parts/tool"
+    berth partial compose --locked --offline -o two
+    cmp one two
+    rm -rf "$GRAPHROOT/berth/parts"
+    berth 4 partial compose --locked --offline
+    assert_contains "$output" "offline: missing std/tool 2.0.0"
+    assert_contains "$output" "berth partial pull --lock Containerfile.lock"
+    berth partial pull --lock Containerfile.lock
+    berth partial compose --locked --offline -o three
+    cmp one three
+}
+
+@test "A24 A25 a tag that was overwritten is noticed, and push does not overwrite" {
+    part mine 1.0.0 '' 'RUN echo one > /mine'
+    berth partial push "$FILE_DIR/parts/mine" "$REGISTRY/parts/mine"
+    printf '[aliases]\nstd = "%s/parts"\n' "$REGISTRY" >partials.conf
+    source_file 'FROM localhost/debian:12' '#: use std/mine'
+    berth partial compose -o /dev/null
+    part mine 1.0.0 '' 'RUN echo two > /mine'
+    berth 3 partial push "$FILE_DIR/parts/mine" "$REGISTRY/parts/mine"
+    assert_contains "$output" "std/mine 1.0.0 already exists with another digest; raise the version" || assert_contains "$output" "already exists with another digest; raise the version"
+    # Somebody with other means.
+    berth partial pack -o layout "$FILE_DIR/parts/mine"
+    skopeo copy -q --dest-tls-verify=false oci:layout:1.0.0 "docker://$REGISTRY/parts/mine:1.0.0" || true
+    rm -rf "$GRAPHROOT/berth/parts"
+    berth 3 partial compose
+    assert_contains "$output" "P051: std/mine 1.0.0: digest is sha256:"
+}
+
+@test "A26 sources outside the allow-list are refused" {
+    printf '[aliases]\nstd = "%s/parts"\n[sources]\nallow = ["good.example/parts"]\n' "$REGISTRY" >partials.conf
+    source_file 'FROM localhost/debian:12' '#: use std/tool'
+    berth 5 partial compose
+    assert_contains "$output" "is not allowed by partials.conf"
+}
