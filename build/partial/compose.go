@@ -2,6 +2,7 @@ package partial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func compose(ctx context.Context, opts Options) (*Result, error) {
 	m.src.cut(opts.Target)
 	for _, step := range []func(context.Context) error{m.facts, m.choose, m.load, m.check, m.plan, m.render} {
 		if err := step(ctx); err != nil {
-			return nil, err
+			return nil, m.offline(ctx, err)
 		}
 	}
 	return m.result()
@@ -368,4 +369,34 @@ func (m *maker) note(format string, args ...any) {
 	if !slices.Contains(m.notes, n) {
 		m.notes = append(m.notes, n)
 	}
+}
+
+// offline lists all that is missing of the lock, where one thing is.
+func (m *maker) offline(ctx context.Context, err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != "P052" || m.opts.Lock == nil {
+		return err
+	}
+	const prefix = "offline: missing "
+	var missing []string
+	note := func(what string, err error) {
+		var e *Error
+		if errors.As(err, &e) && e.Code == "P052" && !slices.Contains(missing, what) {
+			missing = append(missing, what)
+		}
+	}
+	for _, p := range m.opts.Lock.Parts {
+		if ref, _, err := ParseRef(p.From); err == nil {
+			_, err := m.opts.Library.Part(ctx, ref, Release{Version: p.Version, Digest: p.Digest})
+			note(p.Name+" "+p.Version, err)
+		}
+	}
+	for _, ref := range sortedKeys(m.opts.Lock.Bases) {
+		_, err := m.opts.Bases.Base(ctx, pinned(ref, m.opts.Lock.Bases[ref].Digest))
+		note("base "+shortImage(ref), err)
+	}
+	if len(missing) == 0 {
+		return err
+	}
+	return Errorf("P052", "%s%s; run: berth partial pull --lock %s", prefix, strings.Join(missing, ", "), m.opts.lockName())
 }
