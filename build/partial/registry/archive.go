@@ -1,13 +1,12 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-
-	"bytes"
 
 	"github.com/berth-containers/berth/build/partial"
 )

@@ -209,8 +209,18 @@ func (l *Library) find(ctx context.Context, loc location, r partial.Release) (*p
 	return l.fetchPart(ctx, loc, r)
 }
 
-// fromStore returns a part whose digest is known or, offline, the version that the store has. It returns nil if there is none.
+// fromStore returns a part that the store has, or nil.
 func (l *Library) fromStore(loc location, r partial.Release) (*partial.Part, error) {
+	a, err := l.inStore(loc, r)
+	if a == nil || err != nil {
+		return nil, err
+	}
+	return a.part(loc)
+}
+
+// inStore returns the artifact with the digest that is known or, offline, of the version that the store has; nil
+// if there is none. Online a version alone is not enough: what it is now, its source knows.
+func (l *Library) inStore(loc location, r partial.Release) (*artifact, error) {
 	if l.store == nil || r.Digest == "" && !l.opts.Offline {
 		return nil, nil
 	}
@@ -225,11 +235,7 @@ func (l *Library) fromStore(loc location, r partial.Release) (*partial.Part, err
 			}
 		}
 	}
-	a, err := l.store.get(r.Digest)
-	if a == nil || err != nil {
-		return nil, err
-	}
-	return a.part(loc)
+	return l.store.get(r.Digest)
 }
 
 // keep puts a part into the store.

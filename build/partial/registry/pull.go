@@ -115,21 +115,7 @@ func (l *Library) fetchMeta(ctx context.Context, loc location, r partial.Release
 }
 
 func (l *Library) storedMeta(loc location, r partial.Release) (*fetched, error) {
-	if l.store == nil || r.Digest == "" && !l.opts.Offline {
-		return nil, nil
-	}
-	if r.Digest == "" {
-		list, err := l.store.releases(loc.key())
-		if err != nil {
-			return nil, err
-		}
-		for _, have := range list {
-			if have.Version == r.Version {
-				r.Digest = have.Digest
-			}
-		}
-	}
-	a, err := l.store.get(r.Digest)
+	a, err := l.inStore(loc, r)
 	if a == nil || err != nil {
 		return nil, err
 	}
