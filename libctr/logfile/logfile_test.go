@@ -119,8 +119,8 @@ func TestSelection(t *testing.T) {
 			w.Write(Stdout, at, []byte(fmt.Sprintf("tial %d\n", i)))
 		}
 		w.Close()
-		if n, _ := rotatedNumbers(path); len(n) < 10 {
-			t.Fatalf("only %d rotated files", len(n))
+		if n, _ := oldestNumber(path); n < 10 {
+			t.Fatalf("only %d rotated files", n)
 		}
 		line := func(i int) string {
 			return fmt.Sprintf("stdout P par stderr F err %d stdout F tial %d", i, i)

@@ -229,28 +229,36 @@ func openAll(path string) ([]*os.File, error) {
 	}
 }
 
-// openOnce opens what there is, the current file first and the oldest last.
+// openOnce opens what there is, the current file first and the oldest last. A rotation renames the oldest
+// file first: where it meets us, the file just opened is found once more under its next name.
 func openOnce(path string) ([]*os.File, error) {
 	var files []*os.File
+	var newer fs.FileInfo
 	open := func(name string) error {
 		f, err := os.Open(name)
-		if err == nil {
-			files = append(files, f)
-		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		st, err := f.Stat()
+		if err != nil || newer != nil && os.SameFile(st, newer) {
+			f.Close()
+			return err
+		}
+		newer = st
+		files = append(files, f)
+		return nil
 	}
 	err := open(path)
-	var numbers []int
+	oldest := 0
 	if err == nil {
-		numbers, err = rotatedNumbers(path)
+		oldest, err = oldestNumber(path)
 	}
-	for _, n := range numbers {
-		if err == nil {
-			err = open(rotated(path, n))
-		}
+	// Each number up to the oldest, and one more: the one that a rotation has just emptied was not listed.
+	for n := 1; n <= oldest+1 && err == nil; n++ {
+		err = open(rotated(path, n))
 	}
 	if err == nil && len(files) == 0 {
 		err = &fs.PathError{Op: "open log", Path: path, Err: fs.ErrNotExist}
@@ -262,20 +270,19 @@ func openOnce(path string) ([]*os.File, error) {
 	return files, nil
 }
 
-// rotatedNumbers lists the N for which PATH.N exists, smallest (newest) first.
-func rotatedNumbers(path string) ([]int, error) {
+// oldestNumber returns the largest N for which PATH.N exists, or 0.
+func oldestNumber(path string) (int, error) {
 	names, err := filepath.Glob(globEscape(path) + ".*")
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	var numbers []int
+	oldest := 0
 	for _, name := range names {
-		if n, err := strconv.Atoi(name[len(path)+1:]); err == nil && n > 0 {
-			numbers = append(numbers, n)
+		if n, err := strconv.Atoi(name[len(path)+1:]); err == nil {
+			oldest = max(oldest, n)
 		}
 	}
-	slices.Sort(numbers)
-	return numbers, nil
+	return oldest, nil
 }
 
 func globEscape(path string) string {
