@@ -53,6 +53,10 @@ func parseContainerfile(file, text, code string) (*containerfile, error) {
 	for _, n := range a {
 		c.instrs = append(c.instrs, newInstruction(n))
 	}
+	// What is written below such a file would become part of its last instruction.
+	if n := len(c.instrs); n > 0 && len(c.instrs[n-1].heredocs) == 0 && strings.HasSuffix(strings.TrimRight(c.lines[len(c.lines)-1], " \t"), string(c.escape)) {
+		return nil, Errorf(code, "the file ends in the middle of an instruction: its last line goes on with %c", c.escape).at(file, len(c.lines))
+	}
 	return c, nil
 }
 

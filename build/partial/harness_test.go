@@ -21,7 +21,10 @@ type memLibrary map[string][]*Part
 func (l memLibrary) parts(ref Ref) ([]*Part, error) {
 	if ref.Kind == "folder" {
 		p, err := ReadPart(os.DirFS(ref.Text), ref.Text)
-		return []*Part{p}, err
+		if err != nil {
+			return nil, err
+		}
+		return []*Part{p}, nil
 	}
 	if len(l[ref.Text]) == 0 {
 		return nil, Errorf("P022", "part %s not found (registry answered 404); check the name or log in", ref.Text)

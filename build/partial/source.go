@@ -107,6 +107,9 @@ func (src *source) split(buildArgs map[string]string) error {
 			return Errorf("P002", "%s stands above the first FROM", in.cmd).at(src.file, in.start)
 		}
 	}
+	if len(src.stages) == 0 {
+		return Errorf("P002", "the file has no FROM").at(src.file, 0)
+	}
 	src.globals = globals.args
 	for _, u := range src.d.uses {
 		src.stages[u.stage].uses = append(src.stages[u.stage].uses, u)
