@@ -44,7 +44,7 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error
 	if err := e.emptyTrash(); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{c.records, c.pending, c.names, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.mounts, c.images}
+	steps := []func(context.Context) error{c.records, c.pending, c.names, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return c.found, err
@@ -251,15 +251,50 @@ func (c *checker) processes(context.Context) error {
 		if !helper {
 			continue
 		}
-		i := strings.Index(string(cmdline), prefix)
-		if i < 0 || len(cmdline) < i+len(prefix)+64 {
-			continue
+		id := idBehind(string(cmdline), prefix)
+		if i := idBehind(string(cmdline), "/netns/"+netnsPrefix); i != "" && c.e.ownsNetNS(i) {
+			id = i
 		}
-		id := string(cmdline[i+len(prefix) : i+len(prefix)+64])
-		if !isID(id) || c.runs(id) {
+		if id == "" || c.runs(id) {
 			continue
 		}
 		c.report(func() error { return syscall.Kill(pid, syscall.SIGTERM) }, "process %d (%s) of container %.12s, which does not run", pid, filepath.Base(argv[0]), id)
+	}
+	return nil
+}
+
+// idBehind returns the container ID that follows prefix in s, or nothing.
+func idBehind(s, prefix string) string {
+	_, rest, _ := strings.Cut(s, prefix)
+	if len(rest) < 64 || !isID(rest[:64]) {
+		return ""
+	}
+	return rest[:64]
+}
+
+// ownsNetNS tells whether the file of a container's network namespace belongs to this engine's
+// containers: those of the user's other stores lie in the same directory.
+func (e *Engine) ownsNetNS(id string) bool {
+	path := e.sharedNetNS(id)
+	if path == "" {
+		return false
+	}
+	runDir, err := os.ReadFile(path)
+	_, want := e.dirs(id, false)
+	return err == nil && string(runDir) == want
+}
+
+// namespaces looks for files that network namespaces of containers were mounted on which are gone.
+func (c *checker) namespaces(context.Context) error {
+	paths, err := filepath.Glob(c.e.sharedNetNS("*"))
+	if err != nil {
+		return err
+	}
+	for _, p := range paths {
+		id := strings.TrimPrefix(filepath.Base(p), netnsPrefix)
+		if isID(id) && !c.owned[id] && !c.e.exists(id) && c.e.ownsNetNS(id) {
+			c.report(func() error { return c.e.removeNetNS(id, nil) }, "network namespace of container %.12s, which is gone: %s", id, p)
+		}
 	}
 	return nil
 }
@@ -384,11 +419,16 @@ func locked(runDir string) (bool, error) {
 
 // removeUnlessBusy removes what there is of a container, if nobody holds its lock.
 func (e *Engine) removeUnlessBusy(ctx context.Context, id string) error {
-	_, runDir := e.dirs(id, true)
-	if err := os.MkdirAll(runDir, 0o700); err != nil {
-		return err
+	dir, runDir := e.dirs(id, false)
+	if _, err := os.Lstat(dir); err == nil {
+		if err := os.MkdirAll(runDir, 0o700); err != nil {
+			return err
+		}
 	}
 	lock, err := tryLock(runDir)
+	if record.IsNotExist(err) {
+		return nil // somebody else has removed it
+	}
 	if err != nil || lock == nil {
 		return errors.Join(err, ErrBusy)
 	}

@@ -40,18 +40,15 @@ func (e *Engine) Remove(ctx context.Context, c *Container, opts RemoveOptions) e
 			return fmt.Errorf("remove container %q: %w", c.State.Name, err)
 		}
 	}
-	if _, err := os.Lstat(c.RunDir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(c.RunDir, 0o700); err != nil {
-			return err
+	if err := e.needRunDir(c); err != nil {
+		if errors.Is(err, ErrNoSuchContainer) {
+			return nil // a --rm container that its monitor has removed
 		}
+		return err
 	}
 	lock, err := waitLock(c.RunDir, 15*time.Second)
-	if record.IsNotExist(err) || err == nil && !e.exists(c.ID) {
-		if lock != nil {
-			lock.Close()
-			os.RemoveAll(c.RunDir)
-		}
-		return nil // a --rm container that its monitor has removed
+	if record.IsNotExist(err) {
+		return nil // removed while we waited
 	}
 	if err != nil {
 		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
@@ -143,6 +140,13 @@ func (e *Engine) removeAll(id string) error {
 	if err != nil && !errors.Is(err, storage.ErrContainerUnknown) && !errors.Is(err, storage.ErrNotAContainer) {
 		return fmt.Errorf("delete its layer: %w", err)
 	}
+	cfg, err := record.ReadConfig(dir)
+	if err != nil {
+		cfg = nil
+	}
+	if err := e.removeNetNS(id, cfg); err != nil {
+		return err
+	}
 	if dir != runDir {
 		if err := e.discard(e.data, dir); err != nil {
 			return err
@@ -198,7 +202,7 @@ func runtimeRoot(args []string) string {
 
 // withLock runs change while it holds the lock of a container that has no monitor, with the state read anew.
 func (e *Engine) withLock(c *Container, change func() error) error {
-	if err := os.MkdirAll(c.RunDir, 0o700); err != nil {
+	if err := e.needRunDir(c); err != nil {
 		return err
 	}
 	lock, err := waitLock(c.RunDir, 5*time.Second)
@@ -210,4 +214,19 @@ func (e *Engine) withLock(c *Container, change func() error) error {
 		return err
 	}
 	return change()
+}
+
+// needRunDir makes the runtime directory of a container that has not been started in this boot. It makes none for
+// a container that is gone, which would then be half a container. The error wraps ErrNoSuchContainer for that.
+func (e *Engine) needRunDir(c *Container) error {
+	if _, err := os.Lstat(c.Dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s", ErrNoSuchContainer, c.ID)
+	}
+	if c.Dir == c.RunDir {
+		return nil
+	}
+	if err := os.MkdirAll(c.RunDir, 0o700); err != nil {
+		return fmt.Errorf("make the runtime directory of container %q: %w", c.State.Name, err)
+	}
+	return nil
 }

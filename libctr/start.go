@@ -38,8 +38,8 @@ func (e *Engine) Start(ctx context.Context, c *Container, opts StartOptions) (*S
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(c.RunDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make %s: %w", c.RunDir, err)
+	if err := e.needRunDir(c); err != nil {
+		return nil, err
 	}
 	lock, err := waitLock(c.RunDir, 0)
 	if errors.Is(err, ErrBusy) {
