@@ -29,6 +29,8 @@ on_host() {
     shift 2
     if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
     status=0
+    # The namespace of the test before, if a process of it is still ending, would be joined as it is.
+    rm -f "$USER_DIR/run/berth/userns"
     output=$(timeout -k 5 60 unshare --mount --propagation private bash -ec 'eval "$0"; exec "$@"' "$setup" \
         setpriv --reuid="$USER_NAME" --regid="$USER_NAME" --init-groups --inh-caps=-all \
         env -i HOME="$USER_DIR/home" XDG_RUNTIME_DIR="$USER_DIR/run" TMPDIR="$USER_DIR/tmp" USER="$USER_NAME" PATH=/usr/bin:/bin:/usr/sbin:/sbin \
