@@ -17,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/imagebuildah"
+	"go.podman.io/image/v5/types"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,6 +38,11 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	}
 	b := &o.BuildOptions
 	b.ContainerSuffix = s.suffix()
+	sys, err := s.systemContext()
+	if err != nil {
+		return "", err
+	}
+	b.SystemContext = completeSystemContext(b.SystemContext, sys)
 	if err := s.useRuntime(ctx, b); err != nil {
 		return "", err
 	}
@@ -59,6 +65,23 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	s.failed = s.failed || err != nil
 	t.finish(err)
 	return id, errors.Join(err, net.close())
+}
+
+// completeSystemContext takes from the engine's what the flags have not said.
+func completeSystemContext(flags, engine *types.SystemContext) *types.SystemContext {
+	if flags == nil {
+		return engine
+	}
+	sys := *flags
+	for _, f := range []struct{ to, from *string }{
+		{&sys.SignaturePolicyPath, &engine.SignaturePolicyPath}, {&sys.SystemRegistriesConfPath, &engine.SystemRegistriesConfPath},
+		{&sys.AuthFilePath, &engine.AuthFilePath}, {&sys.BigFilesTemporaryDir, &engine.BigFilesTemporaryDir},
+	} {
+		if *f.to == "" {
+			*f.to = *f.from
+		}
+	}
+	return &sys
 }
 
 // useRuntime has RUN use the OCI runtime as the engine does.

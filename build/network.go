@@ -39,6 +39,9 @@ type runNetwork struct {
 	helpers map[string][]*helper // by namespace path
 }
 
+// networkNone is for working containers that run nothing.
+var networkNone = network.Options{Mode: network.Mode{Kind: network.None}}
+
 // helper is a running pasta or slirp4netns.
 type helper struct {
 	pid  int
@@ -119,15 +122,17 @@ func (n *runNetwork) start(h *record.NetHelper, netns string) (*helper, error) {
 		return nil, errors.Join(err, readyW.Close())
 	}
 	defer exitR.Close()
-	pidFile := base + ".pid"
 	// pasta gives up its rights to our /proc before it opens the namespace, so it gets a path of its own.
 	if err := mountNamespace(netns, base+".ns"); err != nil {
 		return nil, errors.Join(err, readyW.Close(), exitW.Close())
 	}
-	words := strings.NewReplacer("{netns}", base+".ns", "{pidfile}", pidFile, "{apisock}", base+".sock", "{ready}", "3", "{exit}", "4")
+	words := strings.NewReplacer("{netns}", base+".ns", "{apisock}", base+".sock", "{ready}", "3", "{exit}", "4")
 	args := make([]string, len(h.Args))
 	for i, a := range h.Args {
 		args[i] = words.Replace(a)
+	}
+	if h.Daemonizes {
+		args = append(args, "--pid", base+".pid")
 	}
 	said, err := os.Create(base + ".log")
 	if err != nil {

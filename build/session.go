@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/rootless"
+	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +36,8 @@ type Session struct {
 	lock   *os.File
 	tmpdir string // TMPDIR as it was
 	hadTmp bool
-	failed bool // Build did
+	failed bool // Build or Commit did
+	images *image.Runtime
 }
 
 // roots are where sessions are.
@@ -91,13 +94,29 @@ func (s *Session) End() error {
 	} else {
 		os.Unsetenv("TMPDIR")
 	}
-	r := newRoots(s.engine)
-	err := r.endContainers(context.Background(), s.id)
+	err := newRoots(s.engine).endContainers(context.Background(), s.id)
+	if s.images != nil {
+		err = errors.Join(err, s.images.Close())
+	}
 	if s.failed {
 		err = errors.Join(err, s.dropContainers())
 	}
 	err = errors.Join(err, removeTree(s.tmp), removeTree(s.run))
 	return errors.Join(err, s.lock.Close())
+}
+
+// systemContext is how images are found and fetched, as for the other commands.
+func (s *Session) systemContext() (*types.SystemContext, error) {
+	if s.images == nil {
+		store, err := s.engine.Store()
+		if err != nil {
+			return nil, err
+		}
+		if s.images, err = image.NewRuntime(store, s.engine.SystemContext()); err != nil {
+			return nil, err
+		}
+	}
+	return s.images.SystemContext(), nil
 }
 
 // dropContainers removes the working containers that a build which failed has left. Where stages were built at

@@ -42,7 +42,7 @@ func newBuildCmd(e *engineFlags) *cobra.Command {
 
 // buildCommands returns the commands that make images, and the group `buildx`, Docker's name for it.
 func buildCommands(f *engineFlags) []*cobra.Command {
-	return []*cobra.Command{newBuildCmd(f), group("buildx", "Build images, by Docker's name", newBuildCmd(f))}
+	return []*cobra.Command{newBuildCmd(f), newPushCmd(f), group("buildx", "Build images, by Docker's name", newBuildCmd(f))}
 }
 
 func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []string, out io.Writer) (err error) {
@@ -64,6 +64,10 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	defer func() { err = errors.Join(err, s.End()) }()
 	opts, files, _, err := buildahcli.GenBuildOptions(cmd, args, flags.cliOptions())
 	if err != nil {
+		return err
+	}
+	files, printed, err := flags.compose.compose(ctx, e, &opts, files, out, cmd.ErrOrStderr())
+	if err != nil || printed {
 		return err
 	}
 	progress := flags.shown(&opts, out)

@@ -24,7 +24,7 @@ func containerCommands() []containerCommand {
 	return []containerCommand{
 		{"create", newCreateCmd}, {"run", newRunCmd}, {"start", newStartCmd}, {"stop", newStopCmd}, {"kill", newKillCmd}, {"rm", newRemoveCmd}, {"ps", newPsCmd},
 		{"logs", newLogsCmd}, {"exec", newExecCmd}, {"attach", newAttachCmd}, {"wait", newWaitCmd}, {"pause", newPauseCmd}, {"unpause", newUnpauseCmd},
-		{"restart", newRestartCmd}, {"rename", newRenameCmd}, {"port", newPortCmd}, {"top", newTopCmd},
+		{"restart", newRestartCmd}, {"rename", newRenameCmd}, {"port", newPortCmd}, {"top", newTopCmd}, {"commit", newCommitCmd},
 	}
 }
 

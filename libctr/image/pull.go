@@ -135,37 +135,48 @@ func decryptConfig(keys []string) (*encconfig.DecryptConfig, error) {
 	return encconfig.CombineCryptoConfigs([]encconfig.CryptoConfig{c}).DecryptConfig, nil
 }
 
-// pullRetrying pulls, and again after a failure that may pass. A refused connection is
-// only tried again if retries were asked for: nobody listens, and waiting 7 seconds to say so
-// helps no one.
+// pullRetrying pulls, and again after a failure that may pass.
 func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, opts PullOptions) ([]*libimage.Image, error) {
-	retries, delay, err := opts.retries()
-	if err != nil {
-		return nil, err
-	}
 	runtime, err := r.libFor(opts)
 	if err != nil {
 		return nil, err
 	}
+	var images []*libimage.Image
+	err = retrying(ctx, opts.Retries, opts.RetryDelay, opts.Progress, func() (err error) {
+		images, err = runtime.Pull(ctx, name, policy, lib)
+		return err
+	})
+	return images, err
+}
+
+// retrying transfers, and again after a failure that may pass. A refused connection is
+// only tried again if retries were asked for: nobody listens, and waiting 7 seconds to say so
+// helps no one.
+func retrying(ctx context.Context, asked *uint, wait time.Duration, progress io.Writer, transfer func() error) error {
+	retries, delay, err := retryDefaults(asked, wait)
+	if err != nil {
+		return err
+	}
 	for try := uint(0); ; try++ {
-		images, err := runtime.Pull(ctx, name, policy, lib)
+		err := transfer()
 		if err == nil || try == retries || !retry.IsErrorRetryable(err) ||
-			(opts.Retries == nil && errors.Is(err, syscall.ECONNREFUSED)) {
-			return images, err
+			(asked == nil && errors.Is(err, syscall.ECONNREFUSED)) {
+			return err
 		}
-		if opts.Progress != nil {
-			fmt.Fprintf(opts.Progress, "%v\nTrying again in %s\n", err, delay)
+		if progress != nil {
+			fmt.Fprintf(progress, "%v\nTrying again in %s\n", err, delay)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(delay):
 			delay *= 2
 		}
 	}
 }
 
-func (opts *PullOptions) retries() (retries uint, delay time.Duration, err error) {
+// retryDefaults takes from containers.conf what was not asked for.
+func retryDefaults(asked *uint, wait time.Duration) (retries uint, delay time.Duration, err error) {
 	c, err := config.Default()
 	if err != nil {
 		return 0, 0, fmt.Errorf("read containers.conf: %w", err)
@@ -176,11 +187,11 @@ func (opts *PullOptions) retries() (retries uint, delay time.Duration, err error
 			return 0, 0, fmt.Errorf("read retry_delay in containers.conf: %w", err)
 		}
 	}
-	if opts.Retries != nil {
-		retries = *opts.Retries
+	if asked != nil {
+		retries = *asked
 	}
-	if opts.RetryDelay > 0 {
-		delay = opts.RetryDelay
+	if wait > 0 {
+		delay = wait
 	}
 	return retries, delay, nil
 }

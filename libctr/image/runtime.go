@@ -58,6 +58,13 @@ func NewRuntime(store storage.Store, sys *types.SystemContext) (_ *Runtime, err 
 	return r, nil
 }
 
+// SystemContext returns what NewRuntime was given, with what it put in place of missing configuration
+// files. It holds until Close.
+func (r *Runtime) SystemContext() *types.SystemContext {
+	sys := r.sys
+	return &sys
+}
+
 // Close removes the temporary files.
 func (r *Runtime) Close() error { return r.remove() }
 

@@ -1,0 +1,175 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/record"
+	"go.podman.io/buildah"
+	"go.podman.io/buildah/define"
+	"go.podman.io/common/libimage"
+	istorage "go.podman.io/image/v5/storage"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+)
+
+// CommitOptions are those of Commit.
+type CommitOptions struct {
+	Name           string   // of the image; empty is none
+	Author         string   // of the image
+	Message        string   // in its history
+	Changes        []string // instructions that change its config, as in a Containerfile
+	Format         string   // define.OCIv1ImageManifest or define.Dockerv2ImageManifest
+	Squash         bool     // one layer of all
+	Pause          bool     // freeze a running container meanwhile
+	IncludeVolumes bool     // list the places of its volumes in the config
+	Progress       io.Writer
+}
+
+// Commit makes an image of what a container has changed in its root file system, and returns its ID. The container may
+// run. Its settings become the image's: environment, command, user, working directory, labels, ports.
+//
+// The container's own layer is read, never mounted: its root is mounted already, in its monitor's namespace. What is
+// read goes into a working container of this session, of which the image is made.
+func (s *Session) Commit(ctx context.Context, c *libctr.Container, o CommitOptions) (string, error) {
+	id, err := s.commit(ctx, c, o)
+	if err != nil {
+		s.failed = true
+		return "", fmt.Errorf("commit container %q: %w", c.State.Name, err)
+	}
+	return id, nil
+}
+
+func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptions) (id string, err error) {
+	cfg, err := c.Config()
+	if err != nil {
+		return "", err
+	}
+	store, err := s.engine.Store()
+	if err != nil {
+		return "", err
+	}
+	sys, err := s.systemContext()
+	if err != nil {
+		return "", err
+	}
+	var dest types.ImageReference
+	if o.Name != "" {
+		name, err := libimage.NormalizeName(o.Name)
+		if err != nil {
+			return "", hint.Add(fmt.Errorf("image name %q: %w", o.Name, err), "an image is called NAME, NAME:TAG or REGISTRY/NAME:TAG, in small letters")
+		}
+		if dest, err = istorage.Transport.ParseStoreReference(store, name.String()); err != nil {
+			return "", err
+		}
+	}
+	from := cfg.ImageID
+	if from == "" {
+		from = buildah.BaseImageFakeName // scratch
+	}
+	b, err := buildah.NewBuilder(ctx, store, buildah.BuilderOptions{
+		FromImage: from, PullPolicy: define.PullNever, ContainerSuffix: s.suffix(), SystemContext: sys, Format: o.Format,
+		NetworkInterface: newRunNetwork(ctx, s.run, networkNone), CommonBuildOpts: &define.CommonBuildOptions{},
+		IDMappingOptions: &define.IDMappingOptions{HostUIDMapping: true, HostGIDMapping: true}, NamespaceOptions: nil,
+	})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, b.Delete()) }()
+	if err := s.copyLayer(ctx, store, c, b, o.Pause); err != nil {
+		return "", err
+	}
+	adopt(b, cfg, o)
+	r, err := b.CommitResults(ctx, dest, buildah.CommitOptions{
+		PreferredManifestType: o.Format, SystemContext: sys, Squash: o.Squash, OverrideChanges: o.Changes, ReportWriter: o.Progress,
+	})
+	if err != nil {
+		return "", err
+	}
+	return r.ImageID, nil
+}
+
+// copyLayer puts what the container has changed into the working container.
+func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.Container, b *buildah.Builder, pause bool) (err error) {
+	from, err := store.Container(c.ID)
+	if err != nil {
+		return err
+	}
+	to, err := store.Container(b.ContainerID)
+	if err != nil {
+		return err
+	}
+	if pause && c.State.Status == record.Running {
+		if err := s.engine.Pause(ctx, c); err != nil {
+			return hint.Add(fmt.Errorf("pause it: %w", err), "use --pause=false, and see that nothing writes to its files meanwhile")
+		}
+		defer func() { err = errors.Join(err, s.engine.Unpause(context.WithoutCancel(ctx), c)) }()
+	}
+	// The store cannot be changed while a layer is read from it, so there is a file in between.
+	spool, err := os.Create(filepath.Join(s.tmp, "layer.tar"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.Close(), os.Remove(spool.Name())) }()
+	diff, err := store.Diff("", from.LayerID, nil)
+	if err != nil {
+		return fmt.Errorf("read its layer: %w", err)
+	}
+	_, err = io.Copy(spool, diff)
+	if err = errors.Join(err, diff.Close()); err != nil {
+		return fmt.Errorf("read its layer: %w", err)
+	}
+	if _, err := spool.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := store.ApplyDiff(to.LayerID, spool); err != nil {
+		return fmt.Errorf("copy its layer: %w", err)
+	}
+	return nil
+}
+
+// engineEnv are variables that the engine sets in each container anew.
+var engineEnv = []string{"HOSTNAME", "TERM", "container", "HOME"}
+
+// adopt gives the image the container's settings.
+func adopt(b *buildah.Builder, cfg *record.Config, o CommitOptions) {
+	for _, kv := range cfg.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		if !slices.Contains(engineEnv, k) {
+			b.SetEnv(k, v)
+		}
+	}
+	b.SetEntrypoint(cfg.Entrypoint)
+	b.SetCmd(cfg.Cmd)
+	if cfg.User != "" {
+		b.SetUser(cfg.User)
+	}
+	if cfg.WorkingDir != "" {
+		b.SetWorkDir(cfg.WorkingDir)
+	}
+	for k, v := range cfg.Labels {
+		b.SetLabel(k, v)
+	}
+	for _, p := range cfg.Network.Ports {
+		b.SetPort(fmt.Sprintf("%d/%s", p.ContainerPort, p.Protocol))
+	}
+	if o.IncludeVolumes {
+		for _, m := range cfg.Mounts {
+			b.AddVolume(m.Destination)
+		}
+	}
+	if o.Author != "" {
+		b.SetMaintainer(o.Author)
+	}
+	if o.Message != "" {
+		b.SetHistoryComment(o.Message)
+	}
+}
