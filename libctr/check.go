@@ -40,31 +40,55 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{e: e, store: store, opts: opts, owned: map[string]bool{}}
 	if err := e.emptyTrash(); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{c.records, c.pending, c.names, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images}
-	for _, step := range steps {
+	var all []Problem
+	// What one mending leaves (a name without its container) the next look finds.
+	for range 4 {
+		c := &checker{e: e, store: store, opts: opts, owned: map[string]bool{}}
+		if err := c.look(ctx); err != nil {
+			return append(all, c.found...), err
+		}
+		if !opts.Repair {
+			return c.found, nil
+		}
+		again := c.mend()
+		all = append(all, c.found...)
+		if !again {
+			break
+		}
+	}
+	return all, nil
+}
+
+// look takes every step of the check.
+func (c *checker) look(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		c.records, c.pending, c.names, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images,
+	} {
 		if err := step(ctx); err != nil {
-			return c.found, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return c.found, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	if opts.Repair {
-		for i := range c.found {
-			p := &c.found[i]
-			if p.mend == nil {
-				p.Err = errors.New("there is no safe way to mend it")
-				continue
-			}
-			p.Err = p.mend()
-			p.Mended = p.Err == nil
+	return nil
+}
+
+// mend mends what was found, and tells whether everything there was could be mended, so that another look is worth while.
+func (c *checker) mend() bool {
+	for i := range c.found {
+		p := &c.found[i]
+		if p.mend == nil {
+			p.Err = errors.New("there is no safe way to mend it")
+			continue
 		}
+		p.Err = p.mend()
+		p.Mended = p.Err == nil
 	}
-	return c.found, nil
+	return len(c.found) > 0 && !slices.ContainsFunc(c.found, func(p Problem) bool { return !p.Mended })
 }
 
 type checker struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +70,6 @@ type making struct {
 	img  *image.Image
 	conf *image.Config
 	cfg  *record.Config
-	spec spec.Options
 	dir  string
 	lock *os.File
 	back undo.Stack
@@ -410,7 +410,7 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(filepath.Join(m.dir, record.BundleDir, "config.json"), data, 0o600, !cfg.AutoRemove); err != nil {
+	if err := atomicfile.Write(filepath.Join(m.dir, record.BundleDir, "config.json"), data, 0o600, false); err != nil {
 		return storeHint(err, e.storeOpts.GraphRoot)
 	}
 	return os.WriteFile(s.Files.ContainerEnv, e.containerEnv(m), 0o644)
@@ -461,7 +461,7 @@ func (e *Engine) commit(m *making) (*Container, error) {
 	if cfg.Health != nil {
 		s.Health = &record.Health{Status: "starting"}
 	}
-	if err := s.Write(m.dir, durable); err != nil {
+	if err := s.Write(m.dir, false); err != nil {
 		return nil, storeHint(err, e.storeOpts.GraphRoot)
 	}
 	if m.opts.IDFile != "" {
@@ -475,6 +475,11 @@ func (e *Engine) commit(m *making) (*Container, error) {
 		}
 		m.back.Push(func() error { return os.Remove(m.opts.IDFile) })
 	}
+	if durable {
+		if err := e.syncContainer(m); err != nil {
+			return nil, storeHint(err, e.storeOpts.GraphRoot)
+		}
+	}
 	if err := cfg.Write(m.dir, durable); err != nil {
 		return nil, storeHint(err, e.storeOpts.GraphRoot)
 	}
@@ -484,6 +489,24 @@ func (e *Engine) commit(m *making) (*Container, error) {
 		}
 	}
 	return &Container{ID: cfg.ID, Dir: cfg.Dir, RunDir: cfg.RunDir, State: s, made: true}, nil
+}
+
+// syncContainer puts everything that config.json vouches for on the disk: a container that was acknowledged is there after a
+// power cut. containers/storage syncs its own records, not the files of a layer.
+func (e *Engine) syncContainer(m *making) error {
+	if err := atomicfile.SyncTree(m.dir); err != nil {
+		return err
+	}
+	if m.cfg.Rootfs.Type == "bind" {
+		return nil
+	}
+	layer := filepath.Join(m.cfg.Rootfs.Workdir, m.cfg.Rootfs.Layer)
+	for _, p := range []string{filepath.Join(layer, "link"), filepath.Join(layer, "lower"), layer, filepath.Join(m.cfg.Rootfs.Workdir, "l"), m.cfg.Rootfs.Workdir} {
+		if err := atomicfile.SyncDir(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func or(words ...string) string {

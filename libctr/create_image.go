@@ -68,10 +68,7 @@ func (e *Engine) initPath(given string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		given = conf.Engine.InitPath
-		if given == "" {
-			given = conf.Containers.InitPath
-		}
+		given, _ = conf.FindInitBinary() // none: those below
 	}
 	for _, p := range []string{given, "/usr/libexec/podman/catatonit", "/usr/bin/catatonit", "/usr/bin/tini-static"} {
 		if p != "" && unix.Access(p, unix.X_OK) == nil {

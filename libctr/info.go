@@ -29,7 +29,7 @@ type HostInfo struct {
 	Arch              string       `json:"arch"`
 	CgroupControllers []string     `json:"cgroupControllers"`
 	CgroupManager     string       `json:"cgroupManager"`
-	CgroupVersion     string       `json:"cgroupVersion"`
+	CgroupsVersion    string       `json:"cgroupVersion"`
 	Conmon            ProgramInfo  `json:"conmon"` // berth-monitor
 	CPUs              int          `json:"cpus"`
 	DatabaseBackend   string       `json:"databaseBackend"`
@@ -159,12 +159,12 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 		return nil, err
 	}
 	h := &HostInfo{
-		Arch: runtime.GOARCH, OS: runtime.GOOS, CgroupManager: cg.manager, CgroupVersion: "v1", CgroupControllers: []string{}, CPUs: runtime.NumCPU(),
+		Arch: runtime.GOARCH, OS: runtime.GOOS, CgroupManager: cg.manager, CgroupsVersion: "v1", CgroupControllers: []string{}, CPUs: runtime.NumCPU(),
 		DatabaseBackend: "files", EventLogger: or(e.opts.EventsBackend, "file"), Kernel: KernelVersion(), LogDriver: "k8s-file", NetworkBackend: "none",
 		Uptime: sinceBoot().Round(time.Second).String(), Distribution: distribution(),
 	}
 	if cg.v2 {
-		h.CgroupVersion = "v2"
+		h.CgroupsVersion = "v2"
 		h.CgroupControllers = controllers(cg)
 	}
 	if h.Hostname, err = os.Hostname(); err != nil {

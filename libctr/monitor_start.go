@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/rootless"
+	"go.podman.io/common/pkg/systemd"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,12 +69,40 @@ func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
 	rootless.Pin(p.Pid)
+	e.moveToUserManager(p.Pid, c.ID)
 	_ = p.Release()
 	return conn, nil
 }
 
-// monitorEnv has the Go runtime of a monitor keep one processor's caches; the monitor does not pass it on.
-func monitorEnv(env []string) []string { return append(env, "GOMAXPROCS=1") }
+// moveToUserManager puts a monitor below the user's systemd. From a login's session the OCI runtime could not
+// put processes into the container's cgroup (cgroup v2, "Delegation Containment"), and the session would not
+// end with the logout. A monitor started by a unit of the user's stays where it is.
+func (e *Engine) moveToUserManager(pid int, id string) {
+	if !e.Rootless() || !hostCgroups().v2 || !systemdRuns(true) {
+		return
+	}
+	if cg, err := e.cgroups(); err != nil || cg.manager != "systemd" {
+		return
+	}
+	own, err := ownCgroup()
+	if err != nil || strings.Contains(own, fmt.Sprintf("/user@%d.service/", rootless.UID())) {
+		return
+	}
+	if err := systemd.RunUnderSystemdScope(pid, "user.slice", "berth-monitor-"+id+".scope"); err != nil {
+		e.log.Warn("the container's monitor stays in this login session: exec may be refused", "error", err)
+	}
+}
+
+// monitorEnv has the Go runtime of a monitor keep one processor's caches; the monitor does not pass it on. Root's does not
+// get to know of a user's systemd: the OCI runtime would ask that one for cgroups.
+func monitorEnv(env []string) []string {
+	if !rootless.IsRootless() {
+		env = slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+			return strings.HasPrefix(v, "DBUS_SESSION_BUS_ADDRESS=") || strings.HasPrefix(v, "XDG_RUNTIME_DIR=")
+		})
+	}
+	return append(env, "GOMAXPROCS=1")
+}
 
 // monitorStderr is where a monitor's own complaints go: nowhere, or to the terminal with BERTH_MONITOR_DEBUG.
 func (e *Engine) monitorStderr(devNull *os.File) *os.File {

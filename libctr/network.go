@@ -15,6 +15,7 @@ import (
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
+	"github.com/berth-containers/berth/rootless"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -90,8 +91,11 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	case network.None:
 		cfg.Network.NetNS = "" // the runtime makes it, there is nothing to connect
 	default:
+		if cfg.Network.NetNS != "" {
+			cfg.Network.Path = e.sharedNetNS(cfg.ID)
+		}
 		if cfg.Network.NetNS == "new" {
-			s.NetNSPath = filepath.Join(cfg.RunDir, "netns")
+			s.NetNSPath = cfg.NetNSPath()
 		}
 	}
 	if r.Hosts != nil && !m.opts.NoHosts {
@@ -110,6 +114,36 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	}
 	trace("network planned")
 	return atomicfile.Write(filepath.Join(m.dir, networkFile), data, 0o600, false)
+}
+
+// netnsPrefix begins the names of our files in the directory of sharedNetNS.
+const netnsPrefix = "berth-"
+
+// sharedNetNS is where a container's network namespace is to be mounted: in the user's directory for such
+// mounts, the only one in which Debian's AppArmor profile of pasta allows it to read a namespace. It is empty for
+// RunDir: for root, and where the session's directory is another.
+func (e *Engine) sharedNetNS(id string) string {
+	dir := fmt.Sprintf("/run/user/%d", rootless.UID())
+	if !e.Rootless() || filepath.Clean(os.Getenv("XDG_RUNTIME_DIR")) != dir {
+		return ""
+	}
+	return filepath.Join(dir, "netns", netnsPrefix+id)
+}
+
+// removeNetNS removes the file on which the network namespace of a container was mounted, if its monitor
+// has left it. cfg is nil where there is no record that can be read.
+func (e *Engine) removeNetNS(id string, cfg *record.Config) error {
+	path := e.sharedNetNS(id)
+	if cfg != nil {
+		path = cfg.Network.Path
+	}
+	if path == "" {
+		return nil // it goes with RunDir
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // plan makes a plan, puts it into the record and writes /etc/hosts and /etc/resolv.conf.
@@ -146,12 +180,12 @@ func (e *Engine) refreshNetwork(ctx context.Context, c *Container, cfg *record.C
 			if err := json.Unmarshal(data, &o); err != nil {
 				return fmt.Errorf("read the network options: %w", err)
 			}
-			ns := cfg.Network.NetNS
+			ns, path := cfg.Network.NetNS, cfg.Network.Path
 			o.Ports = cfg.Network.Ports
 			if _, err := e.plan(ctx, cfg, o, existing(c.Dir, "hosts") == ""); err != nil {
 				return fmt.Errorf("start container %q: %w", cfg.Name, err)
 			}
-			cfg.Network.NetNS = ns
+			cfg.Network.NetNS, cfg.Network.Path = ns, path
 			if err := cfg.Write(c.Dir, false); err != nil {
 				return err
 			}

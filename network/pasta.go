@@ -115,7 +115,7 @@ func (p pastaPlan) args() ([]string, link, error) {
 	if !user.has("-d", "--debug", "--trace") {
 		args = append(args, "--quiet")
 	}
-	return append(args, "--pid", "{pidfile}", "--netns", "{netns}"), l, nil
+	return append(args, "--netns", "{netns}"), l, nil
 }
 
 // gateway is the container's default gateway, as far as the plan knows.

@@ -170,10 +170,11 @@ func (r *rig) start(t *testing.T, n record.Network) {
 	sock := filepath.Join(r.dir, "api")
 	args := make([]string, len(n.Helper.Args))
 	for i, a := range n.Helper.Args {
-		args[i] = strings.NewReplacer("{netns}", r.netns, "{pidfile}", filepath.Join(r.dir, "pid"), "{apisock}", sock, "{ready}", "3").Replace(a)
+		args[i] = strings.NewReplacer("{netns}", r.netns, "{apisock}", sock, "{ready}", "3").Replace(a)
 	}
 	cmd := exec.Command(n.Helper.Path, args...)
 	if n.Helper.Daemonizes {
+		cmd.Args = append(cmd.Args, "--pid", filepath.Join(r.dir, "pid"))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", cmd, err, out)
 		}

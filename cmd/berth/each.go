@@ -23,14 +23,13 @@ const (
 
 // selection says which containers a command works on, besides those that are named.
 type selection struct {
-	all      bool
-	latest   bool
-	running  answer   // with all: only those that run, or only those that do not
-	ignore   bool     // a name that nothing has is no error
-	idFiles  []string // --cidfile
-	filters  []string
-	silent   bool // print no names
-	parallel int
+	all     bool
+	latest  bool
+	running answer   // with all: only those that run, or only those that do not
+	ignore  bool     // a name that nothing has is no error
+	idFiles []string // --cidfile
+	filters []string
+	silent  bool // print no names
 }
 
 // eachContainer runs do on each selected container, and prints the name as it was given when it is done. What

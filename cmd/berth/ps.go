@@ -21,11 +21,11 @@ import (
 )
 
 type psFlags struct {
-	all, latest, noTrunc, quiet, noHeading, size, sync, namespace bool
-	last                                                          int
-	filters                                                       []string
-	format, sort                                                  string
-	watch                                                         uint
+	all, latest, noTrunc, quiet, noHeading, sync, namespace bool
+	last                                                    int
+	filters                                                 []string
+	format, sort                                            string
+	watch                                                   uint
 }
 
 func newPsCmd(e *engineFlags) *cobra.Command {

@@ -3,6 +3,7 @@
 package atomicfile
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -41,7 +42,7 @@ func Write(path string, data []byte, perm os.FileMode, durable bool) error {
 	return nil
 }
 
-// SyncDir puts a directory's entries on the disk.
+// SyncDir puts a directory's entries, or a file's content, on the disk.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -49,4 +50,14 @@ func SyncDir(dir string) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// SyncTree puts the regular files and the directories below dir, and dir itself, on the disk.
+func SyncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
+			return err
+		}
+		return SyncDir(path)
+	})
 }

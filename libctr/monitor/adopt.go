@@ -69,6 +69,7 @@ func (m *Monitor) adopt() error {
 	defer m.mu.Unlock()
 	m.init = p
 	m.memory = memoryCgroup(p.pid)
+	m.oom = watchOOM(m.memory)
 	m.state.Monitor = os.Getpid()
 	m.noteState()
 	os.Remove(m.runPath(startLock))
@@ -119,7 +120,7 @@ func (m *Monitor) ensurePrepared() error {
 	if m.cfg.Network.NetNS != "new" || h == nil || m.helper != nil && m.helper.alive() {
 		return nil
 	}
-	helper, err := m.startNetHelper(h, m.netnsPath(), 0)
+	helper, err := m.startNetHelper(h, m.cfg.NetNSPath(), 0)
 	m.setHelper(helper)
 	return err
 }

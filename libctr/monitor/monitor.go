@@ -63,6 +63,7 @@ type Monitor struct {
 	reported   bool // exited has been sent to everybody
 	helper     *netHelper
 	memory     string // directory of the container's memory cgroup, or empty
+	oom        *oomWatch
 	mounted    bool
 	listener   *ctl.Listener
 	probing    chan struct{} // closed to end the health checks of this start; nil for none

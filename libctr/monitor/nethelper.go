@@ -55,12 +55,10 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 		readyW.Close()
 		return nil, err
 	}
-	pidFile := filepath.Join(m.cfg.RunDir, "net.pid")
 	apiSock := m.shortPath("net.sock") // a socket's path has at most 108 bytes
-	os.Remove(pidFile)
 	os.Remove(filepath.Join(m.cfg.RunDir, "net.sock"))
 	replacer := strings.NewReplacer(
-		"{netns}", netns, "{pid}", strconv.Itoa(pid), "{pidfile}", pidFile,
+		"{netns}", netns, "{pid}", strconv.Itoa(pid), "{pidfile}", m.runPath("net.pid"),
 		"{apisock}", apiSock, "{ready}", "3", "{exit}", "4")
 	argv := []string{h.Path}
 	for _, a := range h.Args {
@@ -78,7 +76,7 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 	}
 	n := &netHelper{helperProcess: helperProcess{pid: child}, exit: exitW}
 	if h.Daemonizes {
-		err = awaitDaemon(n, status, pidFile)
+		err = awaitDaemon(n, status, h.Path, netns)
 	} else {
 		err = awaitReady(readyR, status)
 	}
@@ -124,8 +122,10 @@ func (m *Monitor) startRelay(netns string, args []string) (helperProcess, error)
 	return p, nil
 }
 
-// awaitDaemon waits until the program's first process has ended, and learns its second's pid.
-func awaitDaemon(n *netHelper, status <-chan syscall.WaitStatus, pidFile string) error {
+// awaitDaemon waits until the program's first process has ended, and finds its second, which
+// has become a child of this process by then. A pid file would do too, but Debian's AppArmor
+// profile of pasta allows none in RunDir.
+func awaitDaemon(n *netHelper, status <-chan syscall.WaitStatus, path, netns string) error {
 	select {
 	case ws := <-status:
 		if code := exitCode(ws); code != 0 {
@@ -134,12 +134,30 @@ func awaitDaemon(n *netHelper, status <-chan syscall.WaitStatus, pidFile string)
 	case <-time.After(helperTimeout):
 		return errors.New("did not get ready in time")
 	}
-	pid, err := readPid(pidFile)
-	if err != nil {
-		return fmt.Errorf("wrote no pid file: %w", err)
+	if n.pid = findDaemon(adopted(), path, netns); n.pid == 0 {
+		n.pid = findDaemon(children(), path, netns)
 	}
-	n.pid = pid
+	if n.pid == 0 {
+		return errors.New("left no process")
+	}
 	return nil
+}
+
+// findDaemon returns the youngest of the processes that run the program with the network namespace
+// among their arguments, or 0. (An older one is about to end.)
+func findDaemon(pids []int, path, netns string) int {
+	var found int
+	var since uint64
+	for _, pid := range pids {
+		argv, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		if err != nil || !bytes.HasPrefix(argv, []byte(path+"\x00")) || !bytes.Contains(argv, []byte("\x00"+netns+"\x00")) {
+			continue
+		}
+		if _, start, ok := procStat(pid); ok && start >= since {
+			found, since = pid, start
+		}
+	}
+	return found
 }
 
 // awaitReady waits until the program has written to its {ready}.

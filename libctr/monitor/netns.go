@@ -7,14 +7,10 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/berth-containers/berth/libctr/record"
 )
 
-func (m *Monitor) netnsPath() string { return filepath.Join(m.cfg.RunDir, record.NetNSFile) }
-
 // makeNetNS makes the container's network namespace, with its loopback up, and
-// mounts it on RunDir/netns, where the runtime and the helper find it.
+// mounts it on Config.NetNSPath, where the runtime and the helper find it.
 func (m *Monitor) makeNetNS() error {
 	err := onOwnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -31,14 +27,15 @@ func (m *Monitor) makeNetNS() error {
 	return nil
 }
 
-// mountNetNS mounts the network namespace with the given path on RunDir/netns.
+// mountNetNS mounts the network namespace with the given path on Config.NetNSPath.
 func (m *Monitor) mountNetNS(ns string) error {
-	path := m.netnsPath()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
-	if err != nil {
+	path := m.cfg.NetNSPath()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f.Close()
+	if err := os.WriteFile(path, []byte(m.cfg.RunDir), 0o600); err != nil {
+		return err
+	}
 	if err := unix.Mount(ns, path, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mount %s on %s: %w", ns, path, err)
 	}
@@ -47,8 +44,8 @@ func (m *Monitor) mountNetNS(ns string) error {
 
 // removeNetNS lets go of the network namespace. Helpers watch the file.
 func (m *Monitor) removeNetNS() {
-	unix.Unmount(m.netnsPath(), unix.MNT_DETACH)
-	os.Remove(m.netnsPath())
+	unix.Unmount(m.cfg.NetNSPath(), unix.MNT_DETACH)
+	os.Remove(m.cfg.NetNSPath())
 }
 
 // onOwnThread calls do on a thread that ends afterwards. It never takes the

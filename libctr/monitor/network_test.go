@@ -27,7 +27,7 @@ func newNet(h *record.NetHelper) func(*container) {
 func pasta(t *testing.T, args ...string) *record.NetHelper {
 	path := must(exec.LookPath("pasta"))
 	all := append([]string{"--config-net", "--runas", "0", "-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2", "--ns-ifname", "eth0"}, args...)
-	return &record.NetHelper{Path: path, Daemonizes: true, Args: append(all, "-T", "none", "-U", "none", "--quiet", "--pid", "{pidfile}", "--netns", "{netns}")}
+	return &record.NetHelper{Path: path, Daemonizes: true, Args: append(all, "-T", "none", "-U", "none", "--quiet", "--netns", "{netns}")}
 }
 
 func slirp(t *testing.T) *record.NetHelper {
@@ -88,6 +88,37 @@ func TestNetworkHelper(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestNetworkNamespaceElsewhere(t *testing.T) {
+	subreap(t)
+	file := filepath.Join(t.TempDir(), "netns", "berth-x") // neither is there
+	c := newContainer(t, "crun", sh("ip -o addr; echo ready; sleep 100"), newNet(pasta(t)), func(c *container) {
+		c.cfg.Network.Path = file
+		ns := c.linux()["namespaces"].([]map[string]string)
+		ns[len(ns)-1]["path"] = file
+	})
+	conn := ready(t, c)
+	if data := must(os.ReadFile(file)); string(data) != c.cfg.RunDir {
+		t.Errorf("the file holds %q, want %q", data, c.cfg.RunDir)
+	}
+	helper := c.state().NetHelper
+	if argv := must(os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", helper))); !strings.Contains(string(argv), file) {
+		t.Errorf("helper %d is %q", helper, argv)
+	}
+	c.kill9()
+	conn.Close()
+	next := c.monitor("--adopt")
+	call(t, next, ctl.Request{Op: "attach", Stdout: true})
+	call(t, c.dial(), ctl.Request{Op: "restart"})
+	if out := until(t, next, "ready\n"); !strings.Contains(out, "10.0.2.100/24") {
+		t.Errorf("adopted and restarted, the container has %q", out)
+	}
+	call(t, c.dial(), ctl.Request{Op: "stop"})
+	c.waitMonitor()
+	if _, err := os.Lstat(file); err == nil {
+		t.Errorf("%s is left", file)
 	}
 }
 
@@ -177,12 +208,14 @@ func TestNetworkHelperThatFails(t *testing.T) {
 		"it says why":          {record.NetHelper{Path: "/bin/sh", Args: []string{"-c", "echo no tun here >&2; exit 3"}, Daemonizes: true}, "exited with 3: no tun here"},
 		"before it is ready":   {record.NetHelper{Path: "/bin/sh", Args: []string{"-c", "echo no route; exit 4"}}, "exited with 4: no route"},
 		"it is not there":      {record.NetHelper{Path: "/nowhere/pasta"}, "/nowhere/pasta"},
-		"it writes no pidfile": {record.NetHelper{Path: "/bin/true", Daemonizes: true}, "wrote no pid file"},
+		"it leaves no process": {record.NetHelper{Path: "/bin/true", Daemonizes: true}, "left no process"},
+		"it has no syslog": {record.NetHelper{Path: "/bin/sh", Daemonizes: true, Args: []string{"-c",
+			"echo Failed to send 9 bytes to syslog >&2; echo no tun here >&2; echo Failed to send 40 bytes to syslog >&2; exit 3"}}, "exited with 3: no tun here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newContainer(t, "crun", []string{"true"}, newNet(&tc.helper))
 			re := callError(t, c.monitor(), ctl.Request{Op: "start"})
-			if re.Code != 125 || !strings.Contains(re.Text, tc.want) {
+			if re.Code != 125 || !strings.Contains(re.Text, tc.want) || strings.Contains(re.Text, "syslog") {
 				t.Errorf("start = %+v, want %q", re, tc.want)
 			}
 			c.waitMonitor()

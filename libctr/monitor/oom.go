@@ -1,11 +1,15 @@
 package monitor
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,6 +70,61 @@ func oomKilled(dir string) bool {
 				return strings.TrimSpace(n) != "0"
 			}
 		}
+	}
+	return false
+}
+
+// oomWatch notices OOM kills when they happen: systemd removes a scope, and with it its
+// memory.events, as soon as the last process has ended. It sleeps until the kernel changes the file.
+type oomWatch struct {
+	f    *os.File // inotify
+	seen atomic.Bool
+}
+
+// watchOOM watches the memory cgroup dir; nil where there is nothing to watch (cgroups v1, whose directory stays).
+func watchOOM(dir string) *oomWatch {
+	if dir == "" || !isCgroup2("/sys/fs/cgroup") {
+		return nil
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil
+	}
+	// cgroup v2, "memory.events": a change of the file makes a file modified event
+	if _, err := unix.InotifyAddWatch(fd, filepath.Join(dir, "memory.events"), unix.IN_MODIFY); err != nil {
+		unix.Close(fd)
+		return nil
+	}
+	w := &oomWatch{f: os.NewFile(uintptr(fd), "inotify")}
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			if _, err := w.f.Read(buf); err != nil {
+				return
+			}
+			if oomKilled(dir) {
+				w.seen.Store(true)
+			}
+		}
+	}()
+	return w
+}
+
+// killed tells whether there was an OOM kill, after the container has ended, and ends the watch. sigkill says that
+// init ended by SIGKILL, as it does when it is the one.
+func (w *oomWatch) killed(dir string, sigkill bool) bool {
+	if w == nil {
+		return oomKilled(dir)
+	}
+	defer w.f.Close()
+	for range 20 {
+		if w.seen.Load() || oomKilled(dir) {
+			return true
+		}
+		if _, err := os.Stat(filepath.Join(dir, "memory.events")); !sigkill || !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		time.Sleep(5 * time.Millisecond) // the file is gone: what it said may be on its way to the watch
 	}
 	return false
 }

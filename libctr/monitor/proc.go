@@ -30,6 +30,36 @@ func procStat(pid int) (ppid int, start uint64, ok bool) {
 	return ppid, start, err == nil
 }
 
+// adopted returns the pids of the children that this process, a subreaper, has got from processes which
+// have ended; others may be among them. They are its first thread's, which a Go program always has.
+func adopted() []int {
+	me := strconv.Itoa(os.Getpid())
+	data, _ := os.ReadFile("/proc/self/task/" + me + "/children") // there is none without CONFIG_PROC_CHILDREN
+	var pids []int
+	for _, f := range bytes.Fields(data) {
+		if pid, err := strconv.Atoi(string(f)); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// children returns the pids of this process's children, slowly.
+func children() []int {
+	var pids []int
+	all, _ := os.ReadDir("/proc")
+	for _, d := range all {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil {
+			continue
+		}
+		if ppid, _, ok := procStat(pid); ok && ppid == os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 // initAlive tells whether the process that the state names is there: the same
 // one, in the same boot.
 func initAlive(s *record.State) bool {

@@ -40,7 +40,7 @@ func (m *Monitor) prepare() error {
 	if h == nil {
 		return nil
 	}
-	helper, err := m.startNetHelper(h, m.netnsPath(), 0)
+	helper, err := m.startNetHelper(h, m.cfg.NetNSPath(), 0)
 	m.setHelper(helper)
 	return err
 }
@@ -205,7 +205,7 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console) (*process, error) {
 		if err := m.mountNetNS("/proc/" + strconv.Itoa(pid) + "/ns/net"); err != nil {
 			return nil, err
 		}
-		helper, err := m.startNetHelper(h, m.netnsPath(), pid)
+		helper, err := m.startNetHelper(h, m.cfg.NetNSPath(), pid)
 		m.setHelper(helper)
 		if err != nil {
 			return nil, err
@@ -229,6 +229,7 @@ func (m *Monitor) began(s *started) {
 	m.init = s.init
 	m.restart = false
 	m.memory = memoryCgroup(s.init.pid)
+	m.oom = watchOOM(m.memory)
 	m.setRunning()
 	m.event("init", nil)
 	m.event("start", nil)

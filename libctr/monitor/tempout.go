@@ -44,7 +44,7 @@ func (o tempOutput) tail() string {
 	}
 	var lines []string
 	for line := range bytes.Lines(buf[:n]) {
-		if s := strings.TrimSpace(string(line)); s != "" {
+		if s := strings.TrimSpace(string(line)); s != "" && !isSyslogNoise(s) {
 			lines = append(lines, s)
 		}
 	}
@@ -52,6 +52,11 @@ func (o tempOutput) tail() string {
 		lines = lines[1:] // cut in the middle
 	}
 	return strings.ToValidUTF8(strings.Join(lines, "; "), "\uFFFD")
+}
+
+// isSyslogNoise tells what pasta says of each of its messages where no syslog(3) is.
+func isSyslogNoise(line string) bool {
+	return strings.HasPrefix(line, "Failed to send ") && strings.HasSuffix(line, " bytes to syslog")
 }
 
 func (o tempOutput) close() { unix.Close(o.fd) }

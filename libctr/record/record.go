@@ -35,7 +35,7 @@ const (
 	LockFile   = "lock"        // RunDir: flock(2), held by the monitor while it lives
 	SocketFile = "ctl.sock"    // RunDir: the monitor's socket, see package ctl
 	PidFile    = "pid"         // RunDir: written by the OCI runtime
-	NetNSFile  = "netns"       // RunDir: where the monitor mounts the network namespace it makes, for itself only
+	NetNSFile  = "netns"       // RunDir: see Config.NetNSPath
 )
 
 // Config is everything about a container that its creation decided.
@@ -98,6 +98,15 @@ type Config struct {
 	LimitsIgnored bool              `json:"limitsIgnored,omitempty"`
 }
 
+// NetNSPath is the file on which the monitor mounts the container's network namespace, for
+// itself and its children only. It holds RunDir, and is there while the monitor is.
+func (c *Config) NetNSPath() string {
+	if c.Network.Path != "" {
+		return c.Network.Path
+	}
+	return filepath.Join(c.RunDir, NetNSFile)
+}
+
 // Rootfs says how the monitor makes the container's root file system appear at
 // Dir/bundle/rootfs, in its own mount namespace.
 type Rootfs struct {
@@ -150,9 +159,11 @@ type Network struct {
 	// Mode is none, host, container:ID, pasta, slirp4netns, private, ns:PATH.
 	Mode string `json:"mode"`
 	// NetNS is "new" when the monitor makes the network namespace (and mounts it at
-	// RunDir/netns, which the OCI spec names), "runtime" when the runtime makes it
+	// Config.NetNSPath, which the OCI spec names), "runtime" when the runtime makes it
 	// (a container with a user namespace of its own), and empty when there is nothing to do.
 	NetNS string `json:"netns,omitempty"`
+	// Path is where the namespace is mounted, if not in RunDir: see Config.NetNSPath.
+	Path string `json:"path,omitempty"`
 	// Helper is the program that connects the namespace; nil for none.
 	Helper *NetHelper    `json:"helper,omitempty"`
 	Ports  []PortMapping `json:"ports,omitempty"`
@@ -160,8 +171,8 @@ type Network struct {
 
 // NetHelper is a program that serves one network namespace, pasta or slirp4netns.
 // In Args the words {netns}, {pid}, {pidfile}, {apisock}, {ready} and {exit} are
-// replaced: the namespace's path, the container's pid, a pid file in RunDir, a
-// socket path in RunDir, and the numbers of two pipe ends.
+// replaced: the namespace's path, the container's pid, a pid file in RunDir (which nobody
+// needs, and older records ask for), a socket path in RunDir, and the numbers of two pipe ends.
 type NetHelper struct {
 	Path string   `json:"path"`
 	Args []string `json:"args"`
