@@ -31,6 +31,7 @@ make_base() {
     mkdir -p "$dir"/{bin,etc,tmp}
     cp /bin/busybox "$dir/bin/busybox"
     for a in sh cat echo id pwd mkdir mv chmod printf ls env rm cmp; do ln "$dir/bin/busybox" "$dir/bin/$a"; done
+    chmod 1777 "$dir/tmp"
     printf 'ID=%s\nVERSION_ID="%s"\n' "$1" "$2" >"$dir/etc/os-release"
     printf 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/:/bin/sh\n' >"$dir/etc/passwd"
     tar -cf "$dir.tar" --sort=name --mtime=@1704067200 --owner=0 --group=0 --numeric-owner -C "$dir" .
@@ -108,7 +109,7 @@ source_file() { printf '%s\n' "$@" >Containerfile; }
     assert_contains "$output" $'app\n  std/tool 2.0.0\n    std/tz 1.0.0'
     berth partial why std/tz
     assert_contains "$output" "std/tool"
-    berth 1 partial add std/tool
+    berth 2 partial add std/tool
     berth 1 partial add std/app-user uid=x
     berth partial add std/app-user 'uid=77'
     grep -q '#: use std/app-user uid=77' Containerfile
@@ -188,4 +189,128 @@ source_file() { printf '%s\n' "$@" >Containerfile; }
     source_file 'FROM localhost/debian:12' '#: use std/tool'
     berth 5 partial compose
     assert_contains "$output" "is not allowed by partials.conf"
+}
+
+@test "A1 a file without directives is built as it is" {
+    printf 'FROM localhost/debian:12\nRUN echo plain > /plain\n# : use std/tool\n' >Containerfile
+    berth build -q --timestamp 0 -t "localhost/$name:1" .
+    [[ ! -e Containerfile.lock ]]
+    berth run --rm "localhost/$name:1" cat /plain
+    assert_equal "$output" plain
+}
+
+@test "A2 A3 A27 build composes; the ejected and the extracted file build the same image" {
+    source_file 'FROM localhost/debian:12' '#: use std/tool' 'USER app' '#: use std/app-user name=web uid=77' 'RUN id -u > /tmp/uid' 'COPY file /file' 'CMD ["tool"]'
+    echo content >file
+    berth build -q --timestamp 0 -t "localhost/$name:1" .
+    first=$output
+    berth run --rm --network none "localhost/$name:1"
+    assert_equal "$output" "tool works"
+    berth run --rm --network none "localhost/$name:1" cat /tmp/uid /etc/timezone
+    assert_equal "$output" $'1000\nUTC'
+    berth build --print .
+    printed=$output
+    # Through an archive, into the file, into an image again.
+    berth save -q -o saved.tar "localhost/$name:1"
+    berth untag "localhost/$name:1"
+    berth load -q -i saved.tar
+    berth_split partial extract "localhost/$name:1"
+    assert_equal "$output" "$printed"
+    berth partial eject
+    assert_equal "$(cat Containerfile)" "$printed"
+    berth build -q --timestamp 0 -t "localhost/$name:2" .
+    assert_equal "$output" "$first"
+}
+
+@test "A17 user, directory and shell are the source's after a block" {
+    part shell 1.0.0 '' 'WORKDIR /opt
+USER app
+SHELL ["/bin/sh", "-ec"]
+RUN id -u > /tmp/part'
+    source_file 'FROM localhost/debian:12' 'WORKDIR /tmp/w' 'USER 1000' 'SHELL ["/bin/sh", "-xc"]' '#: use std/shell' 'RUN echo "$(id -u) $(pwd) $-" > /tmp/source'
+    berth build -q -t "localhost/$name:1" --format docker .
+    berth run --rm --network none "localhost/$name:1" cat /tmp/part /tmp/source
+    assert_contains "$output" 1000
+    assert_contains "$output" "1000 /tmp/w"
+}
+
+@test "A11 A12 values of parameters stay data in the shell" {
+    part any 1.0.0 'params: {text: {type: string, pattern: ".*", default: ""}}' 'ARG ANY_TEXT
+RUN printf %s "$ANY_TEXT" > /any'
+    for value in 'x"; touch /pwned; echo "' 'a\' '$(touch /pwned)' '${HOME} `id`'; do
+        printf 'FROM localhost/debian:12\n#: use std/any\n' >Containerfile
+        berth build -q --param "any.text=$value" -t "localhost/$name:1" .
+        berth run --rm --network none "localhost/$name:1" sh -c 'cat /any; ls /pwned 2>/dev/null || true'
+        assert_equal "$output" "$value"
+    done
+    berth 1 build --param $'any.text=x\nRUN touch /pwned' .
+    assert_contains "$output" "P010: std/any: text contains a control character (byte 0x0a at 1)"
+}
+
+@test "A35 files travel byte for byte and leave no copy" {
+    part files 1.0.0 '' 'COPY --from=files /usr/ /usr/' 'FROM scratch AS files
+COPY files/ /
+'
+    mkdir -p "$FILE_DIR/parts/files/files/usr/share"
+    printf '"x" '\''y'\'' $HOME \\ \\\\ `id`\n\ttab\nPARTIAL_EOF\n' >"$FILE_DIR/parts/files/files/usr/share/awkward"
+    source_file 'FROM localhost/debian:12' '#: use std/files'
+    berth build -q -t "localhost/$name:1" .
+    berth run --rm --network none "localhost/$name:1" cat /usr/share/awkward
+    assert_equal "$output" "$(cat "$FILE_DIR/parts/files/files/usr/share/awkward")"
+}
+
+@test "A28 A30 an image built on it, and one without a label, are extracted and build" {
+    source_file 'FROM localhost/debian:12' '#: use std/tz'
+    berth build -q -t "localhost/$name:1" .
+    echo extra >extra
+    printf 'FROM localhost/%s:1\nCOPY extra /srv/extra\nRUN echo child > /child\n' "$name" >Childfile
+    berth build -q -f Childfile -t "localhost/$name:child" .
+    berth_split partial extract "localhost/$name:child" -o out
+    assert_contains "$stderr" "the rest is reconstructed"
+    grep -q "NOT exact" out
+    berth build -q -f out -t "localhost/$name:again" "$FILE_DIR/run"
+    berth run --rm --network none "localhost/$name:again" cat /srv/extra /child
+    assert_equal "$output" $'extra\nchild'
+    # No label at all.
+    printf 'FROM localhost/debian:12\nCOPY extra /srv/extra\nRUN echo plain > /plain\nENV A="b c"\nCMD ["cat", "/plain"]\n' >Plainfile
+    berth build -q -f Plainfile -t "localhost/$name:plain" .
+    berth_split partial extract "localhost/$name:plain" -o plain
+    assert_contains "$(head -n1 plain)" "NOT exact: 1 COPY source lost"
+    berth build -q -f plain -t "localhost/$name:plain2" "$FILE_DIR/run"
+    berth run --rm --network none "localhost/$name:plain2" sh -c 'cat /srv/extra /plain; echo "$A"'
+    assert_equal "$output" $'extra\nplain\nb c'
+}
+
+@test "verify checks a source and an image" {
+    source_file 'FROM localhost/debian:12' '#: use std/tz'
+    berth build -q -t "localhost/$name:1" .
+    berth partial verify
+    assert_contains "$output" "ok    part std/tz 1.0.0"
+    berth partial verify "localhost/$name:1"
+    assert_contains "$output" "ok    label"
+    assert_contains "$output" "ok    base layers"
+    echo '# changed' >>Containerfile
+    berth 1 partial verify
+    assert_contains "$output" "BAD   source"
+}
+
+@test "A39 test builds a part alone and composed, and runs its check" {
+    berth partial test "$FILE_DIR/parts/tool"
+    assert_contains "$output" "ok  std/tool on localhost/debian:12, built alone"
+    assert_contains "$output" "ok  std/tool on localhost/debian:12, composed, check passed"
+    sed -i 's/tool works\$/tool fails$/' "$FILE_DIR/parts/tool/Containerfile"
+    berth 1 partial test "$FILE_DIR/parts/tool"
+    assert_contains "$output" 'the check printed "tool works", which does not match'
+    sed -i 's/tool fails\$/tool works$/' "$FILE_DIR/parts/tool/Containerfile"
+}
+
+@test "A40 import makes a part of a Feature" {
+    mkdir -p feature
+    printf '{"id":"f","version":"1.0.0","name":"F","options":{"word":{"type":"string","default":"hi"}},"privileged":true}' >feature/devcontainer-feature.json
+    printf '#!/bin/sh\necho "$WORD" > /f\n' >feature/install.sh
+    berth partial import --name dev/f -o imported feature
+    assert_contains "$output" "privileged is dropped"
+    berth partial lint imported
+    printf 'FROM localhost/debian:12\n#: use ./imported word="good day"\n' >Containerfile
+    berth partial compose -o /dev/null
 }

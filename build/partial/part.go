@@ -223,3 +223,50 @@ func (p *Part) Runs() []string {
 	}
 	return out
 }
+
+// StageFor is the name of the stage that a role takes on an operating system; "" if there is none.
+func (p *Part) StageFor(role string, os *OSRelease) string {
+	if s := p.variant(role, os); s != nil {
+		return s.name
+	}
+	return ""
+}
+
+// DefaultBase is the default of ARG BASE; "" if it has none.
+func (p *Part) DefaultBase() string {
+	for i := range p.cf.instrs {
+		in := &p.cf.instrs[i]
+		if in.cmd != "ARG" {
+			break
+		}
+		if v, ok := strings.CutPrefix(in.args[0], "BASE="); ok {
+			return strings.Trim(v, `"'`)
+		}
+	}
+	return ""
+}
+
+// CheckWith is the part's check with the values of its parameters; nil if it has none.
+func (p *Part) CheckWith(values map[string]string) (*Check, error) {
+	if p.Meta.Check == nil {
+		return nil, nil
+	}
+	c := &Check{}
+	for _, a := range p.Meta.Check.Argv {
+		v, err := p.Meta.expand(a, values)
+		if err != nil {
+			return nil, err
+		}
+		c.Argv = append(c.Argv, v)
+	}
+	quoted := map[string]string{}
+	for k, v := range values {
+		quoted[k] = regexp.QuoteMeta(v)
+	}
+	var err error
+	c.Match, err = p.Meta.expand(p.Meta.Check.Match, quoted)
+	return c, err
+}
+
+// ExecForm writes words as a JSON list, as RUN and CMD take it.
+func ExecForm(words []string) string { return jsonWords(words) }

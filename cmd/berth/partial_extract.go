@@ -84,7 +84,14 @@ func imageFacts(ctx context.Context, p *project.Project, name string) (*partial.
 		return nil, nil, hint.Add(err, "see the local images with: berth images")
 	}
 	facts, err := p.Bases.Extraction(img)
-	return facts, img, err
+	if err != nil || facts.Labels["dev.partials.text"] != "" {
+		return facts, img, err
+	}
+	// A registry that does not answer, or has nothing, is no reason to stop: there is the history.
+	if records, err := p.Parts.Records(ctx, name); err == nil && len(records) > 0 {
+		facts.Record = &partial.Records{Composed: records[0].Composed, Lock: records[0].Lock, Source: records[0].Source}
+	}
+	return facts, img, nil
 }
 
 // uncomposed turns blocks back into use lines: those that the parts still render like that.

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berth-containers/berth/build"
+	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/build/partial/project"
+	"github.com/spf13/cobra"
+)
+
+func newPartialTestCmd(f *engineFlags) *cobra.Command {
+	var p partialFlags
+	var bases []string
+	cmd := &cobra.Command{
+		Use:   "test [options] [DIR]",
+		Short: "Build a part on its bases, and run its check",
+		Long: "Lints the part, and on each base builds it alone, as any builder would, then composed; then its check is run in the result. The bases are\n" +
+			"those of --base, else of DIR/test/bases (one a line), else the default of ARG BASE.",
+		Example: "berth partial test parts/nodejs --base docker.io/library/debian:12-slim",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			dir, err := filepath.Abs(dir)
+			if err != nil {
+				return err
+			}
+			o, err := p.options(cmd, f)
+			if err != nil {
+				return err
+			}
+			o.File = "Containerfile"
+			return withLibrary(o, "", func(pr *project.Project) error {
+				part, err := partial.ReadPart(os.DirFS(dir), dir)
+				if err != nil {
+					return err
+				}
+				if bases, err = testBases(part, dir, bases); err != nil {
+					return err
+				}
+				t := &partTest{project: pr, engine: f, part: part, dir: dir, out: cmd.OutOrStdout(), talk: cmd.ErrOrStderr()}
+				for _, b := range bases {
+					if err := t.on(cmd.Context(), b); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	p.bindRegistry(cmd.Flags())
+	cmd.Flags().StringArrayVar(&p.params, "param", nil, "`PART.NAME=VALUE` for a part's parameter (repeatable)")
+	cmd.Flags().StringArrayVar(&bases, "base", nil, "`IMAGE` to test on (repeatable)")
+	return cmd
+}
+
+// testBases chooses the images to test on.
+func testBases(part *partial.Part, dir string, given []string) ([]string, error) {
+	if len(given) > 0 {
+		return given, nil
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "test", "bases"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var list []string
+	for l := range strings.Lines(string(data)) {
+		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
+			list = append(list, l)
+		}
+	}
+	if len(list) == 0 {
+		list = []string{part.DefaultBase()}
+	}
+	if list[0] == "" {
+		return nil, errors.New("there is no base to test on: name one with --base")
+	}
+	return list, nil
+}
+
+// partTest tests one part.
+type partTest struct {
+	project   *project.Project
+	engine    *engineFlags
+	part      *partial.Part
+	dir       string
+	out, talk io.Writer
+}
+
+func (t *partTest) on(ctx context.Context, base string) error {
+	facts, err := t.project.Bases.Base(ctx, base)
+	if err != nil {
+		return err
+	}
+	name := t.part.Meta.Name + " on " + base
+	if stage := t.part.StageFor("install", facts.OS); stage != "" {
+		log, err := t.build(ctx, "--target", stage, "--build-arg", "BASE="+base, "-f", filepath.Join(t.dir, "Containerfile"), t.dir)
+		if err != nil {
+			return t.failed(name+", built alone", log, err)
+		}
+		fmt.Fprintf(t.out, "ok  %s, built alone\n", name)
+	}
+	src := fmt.Sprintf("FROM %s\n#: use %s\n", base, partial.QuoteWord(t.dir))
+	r, err := t.project.ComposeText(ctx, []byte(src), nil)
+	if err != nil {
+		return err
+	}
+	text := r.Body
+	var check *partial.Check
+	for _, b := range r.Blocks {
+		if b.Part.Meta.Name != t.part.Meta.Name {
+			continue
+		}
+		if check, err = b.Part.CheckWith(b.Params); err != nil {
+			return err
+		}
+	}
+	if check != nil {
+		// The variable keeps an earlier test's result from being taken.
+		text += "ENV PARTIAL_CHECK=" + strconv.FormatInt(time.Now().UnixNano(), 36) + "\nRUN " + partial.ExecForm(check.Argv) + "\n"
+	}
+	log, err := t.buildText(ctx, text)
+	if err != nil {
+		return t.failed(name+", composed", log, err)
+	}
+	if check != nil {
+		if err := matches(check, log); err != nil {
+			return t.failed(name+", its check", log, err)
+		}
+		fmt.Fprintf(t.out, "ok  %s, composed, check passed\n", name)
+		return nil
+	}
+	fmt.Fprintf(t.out, "ok  %s, composed (it has no check)\n", name)
+	return nil
+}
+
+func (t *partTest) failed(what string, log []build.Event, err error) error {
+	for _, e := range log {
+		if e.Kind == build.Output {
+			fmt.Fprintln(t.talk, e.Text)
+		}
+	}
+	return &exitError{Code: 1, Err: fmt.Errorf("%s: %w", what, err)}
+}
+
+// matches looks for the pattern in what the last step has printed.
+func matches(c *partial.Check, log []build.Event) error {
+	if c.Match == "" {
+		return nil
+	}
+	re, err := regexp.Compile("(?m)" + c.Match)
+	if err != nil {
+		return fmt.Errorf("the check's pattern: %w", err)
+	}
+	var printed strings.Builder
+	for _, e := range log {
+		switch e.Kind {
+		case build.StepBegins:
+			printed.Reset()
+		case build.Output:
+			if e.Text != "COMMIT" { // buildah's word after the last step
+				printed.WriteString(e.Text + "\n")
+			}
+		}
+	}
+	if !re.MatchString(printed.String()) {
+		return fmt.Errorf("the check printed %q, which does not match %s", strings.TrimSpace(printed.String()), c.Match)
+	}
+	return nil
+}
+
+func (t *partTest) buildText(ctx context.Context, text string) (_ []build.Event, err error) {
+	dir, err := os.MkdirTemp("", "berth-partial-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	file := filepath.Join(dir, "Containerfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	context := filepath.Join(dir, "context")
+	if err := os.Mkdir(context, 0o700); err != nil {
+		return nil, err
+	}
+	return t.build(ctx, "-f", file, context)
+}
+
+// build runs the build command, and returns what happened in it.
+func (t *partTest) build(ctx context.Context, args ...string) ([]build.Event, error) {
+	cmd := newBuildCmd(t.engine)
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(t.talk)
+	cmd.SetArgs(append([]string{"--progress=json"}, args...))
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	err := cmd.ExecuteContext(ctx)
+	var log []build.Event
+	dec := json.NewDecoder(&out)
+	for {
+		var e build.Event
+		if dec.Decode(&e) != nil {
+			return log, err
+		}
+		log = append(log, e)
+	}
+}
