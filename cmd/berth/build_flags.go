@@ -24,6 +24,7 @@ type buildFlags struct {
 
 	squashAll bool
 	progress  string
+	compose   composeFlags
 }
 
 func (b *buildFlags) bind(f *pflag.FlagSet) {
@@ -35,6 +36,7 @@ func (b *buildFlags) bind(f *pflag.FlagSet) {
 	b.bindLimits(f)
 	b.bindOutput(f)
 	b.bindSBOM(f)
+	b.compose.bind(f)
 	f.SetNormalizeFunc(buildahcli.AliasFlags)
 }
 
