@@ -52,7 +52,7 @@ func OpenReader(opts ReadOptions) (*Reader, error) {
 	if opts.Follow {
 		r.watch = newWatcher(opts.Path)
 	}
-	files, err := openAll(opts.Path)
+	files, err := openAll(opts.Path, nil)
 	if err != nil && (!opts.Follow || !errors.Is(err, fs.ErrNotExist)) {
 		r.Close()
 		return nil, err
@@ -195,7 +195,7 @@ func (r *Reader) awaitFirst(ctx context.Context) error {
 		return io.EOF
 	}
 	for {
-		files, err := openAll(r.opts.Path)
+		files, err := openAll(r.opts.Path, nil)
 		if err == nil {
 			r.files = files
 			return nil
@@ -209,18 +209,23 @@ func (r *Reader) awaitFirst(ctx context.Context) error {
 	}
 }
 
-// openAll opens a log's files, oldest first. No rotation happened meanwhile if
-// the current file, opened first, is the current one still: else it opens them again.
-func openAll(path string) ([]*os.File, error) {
+// openAll opens a log's files, oldest first, or only those newer than cur if that is not nil. No rotation
+// happened meanwhile if the current file, opened first, is the current one still: else it opens them again.
+func openAll(path string, cur fs.FileInfo) ([]*os.File, error) {
 	for tries := 0; ; tries++ {
-		files, err := openOnce(path)
+		files, err := openOnce(path, cur)
 		if err != nil {
 			return nil, err
 		}
 		slices.Reverse(files)
 		now, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) || tries == 100 {
-			return files, nil
+		if tries == 1000 || len(files) == 0 {
+			return files, nil // removed by hand, perhaps
+		}
+		if errors.Is(err, fs.ErrNotExist) { // in the middle of a rotation
+			closeFiles(files)
+			time.Sleep(100 * time.Microsecond)
+			continue
 		}
 		if last, lerr := files[len(files)-1].Stat(); err == nil && lerr == nil && os.SameFile(now, last) {
 			return files, nil
@@ -229,38 +234,39 @@ func openAll(path string) ([]*os.File, error) {
 	}
 }
 
-// openOnce opens what there is, the current file first and the oldest last. A rotation renames the oldest
-// file first: where it meets us, the file just opened is found once more under its next name.
-func openOnce(path string) ([]*os.File, error) {
+// openOnce opens what there is, the current file first and the oldest last, and stops at cur. A rotation renames
+// the oldest file first: where it meets us, the file just opened is found once more under its next name.
+func openOnce(path string, cur fs.FileInfo) ([]*os.File, error) {
 	var files []*os.File
 	var newer fs.FileInfo
-	open := func(name string) error {
+	open := func(name string) (stop bool, err error) {
 		f, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return false, nil
 		}
 		if err != nil {
-			return err
+			return true, err
 		}
 		st, err := f.Stat()
-		if err != nil || newer != nil && os.SameFile(st, newer) {
+		met := err == nil && cur != nil && os.SameFile(st, cur)
+		if err != nil || met || newer != nil && os.SameFile(st, newer) {
 			f.Close()
-			return err
+			return err != nil || met, err
 		}
 		newer = st
 		files = append(files, f)
-		return nil
+		return false, nil
 	}
-	err := open(path)
+	stop, err := open(path)
 	oldest := 0
-	if err == nil {
+	if !stop {
 		oldest, err = oldestNumber(path)
 	}
 	// Each number up to the oldest, and one more: the one that a rotation has just emptied was not listed.
-	for n := 1; n <= oldest+1 && err == nil; n++ {
-		err = open(rotated(path, n))
+	for n := 1; n <= oldest+1 && err == nil && !stop; n++ {
+		stop, err = open(rotated(path, n))
 	}
-	if err == nil && len(files) == 0 {
+	if err == nil && len(files) == 0 && cur == nil {
 		err = &fs.PathError{Op: "open log", Path: path, Err: fs.ErrNotExist}
 	}
 	if err != nil {
@@ -299,17 +305,8 @@ func following(cur *os.File, path string) ([]*os.File, error) {
 	if now, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || (err == nil && os.SameFile(now, me)) {
 		return nil, nil // also in the middle of a rotation: the writer has not begun the new file
 	}
-	files, err := openAll(path)
-	if err != nil {
-		return nil, ignoreNotExist(err)
-	}
-	for i, f := range files {
-		if st, err := f.Stat(); err == nil && os.SameFile(st, me) {
-			closeFiles(files[:i+1])
-			return files[i+1:], nil
-		}
-	}
-	return files, nil // cur has been rotated away: all that is left is newer
+	files, err := openAll(path, me) // all that there are, if cur has been rotated away
+	return files, ignoreNotExist(err)
 }
 
 func closeFiles(files []*os.File) {
