@@ -314,3 +314,65 @@ COPY files/ /
     printf 'FROM localhost/debian:12\n#: use ./imported word="good day"\n' >Containerfile
     berth partial compose -o /dev/null
 }
+
+@test "A32 A33 rebase swaps the base under detached layers, and refuses what it cannot" {
+    part det 1.0.0 'layer: detached
+env: {PATH: {prepend: [/opt/det]}}' 'COPY --link --from=made /opt/ /opt/' 'FROM base AS made
+RUN mkdir -p /opt/det && echo det > /opt/det/file
+'
+    make_base debian 12.9
+    echo data >data
+    source_file 'FROM localhost/debian:12' '#: use std/det' 'COPY data /srv/data' 'USER app' 'ENV A=b' 'CMD ["cat", "/srv/data"]'
+    berth build -q --timestamp 0 -t "localhost/$name:1" .
+    berth partial rebase --onto localhost/debian:12.9 -t "localhost/$name:2" "localhost/$name:1"
+    berth run --rm --network none "localhost/$name:2" sh -c '. /etc/os-release; echo $VERSION_ID $A $PATH; cat /srv/data /opt/det/file'
+    assert_contains "$output" "12.9 b /opt/det:"
+    assert_contains "$output" $'data\ndet'
+    # As a clean rebuild on the new base.
+    sed -i 's/debian:12/debian:12.9/' Containerfile
+    rm Containerfile.lock
+    berth build -q --timestamp 0 -t "localhost/$name:3" .
+    berth image inspect --format '{{json .RootFS.Layers}} {{json .Config}}' "localhost/$name:3"
+    clean=$output
+    berth image inspect --format '{{json .RootFS.Layers}} {{json .Config}}' "localhost/$name:2"
+    assert_equal "$output" "$clean"
+    berth_split partial extract "localhost/$name:3"
+    want=$output
+    berth_split partial extract "localhost/$name:2"
+    assert_equal "$output" "$want"
+    berth 2 partial rebase --onto localhost/alpine:3.20.3 "localhost/$name:1"
+    assert_contains "$output" "is debian 12"
+    assert_contains "$output" "is alpine 3.20.3"
+    source_file 'FROM localhost/debian:12' '#: use std/det' '#: rebase safe' 'RUN echo safe > /safe' 'RUN echo may depend > /x'
+    berth build -q -t "localhost/$name:4" .
+    berth 2 partial rebase --onto localhost/debian:12.9 "localhost/$name:4"
+    assert_contains "$output" "P090: cannot rebase: RUN echo may depend > /x (line"
+    berth partial rebase --unsafe --onto localhost/debian:12.9 "localhost/$name:4"
+}
+
+@test "update --base moves the last stage to another base and shows what changes" {
+    make_base debian 12.8
+    source_file 'FROM localhost/debian:12' '#: use std/tz'
+    berth partial update
+    berth partial update --base localhost/debian:12.8 --dry-run
+    assert_contains "$output" "+ base localhost/debian:12.8"
+    assert_contains "$(cat Containerfile)" "FROM localhost/debian:12"
+    berth partial update --base localhost/debian:12.8
+    assert_contains "$(cat Containerfile)" "FROM localhost/debian:12.8"
+    berth partial compose --locked -o /dev/null
+    part tz 1.1.0 'env: {TZ: {set: UTC}}' 'RUN echo Etc/UTC > /etc/timezone'
+    berth partial outdated
+    assert_contains "$output" "std/tz"
+    berth partial update tz
+    assert_contains "$output" "~ part std/tz 1.0.0 -> 1.1.0"
+    part tz 1.0.0 'env: {TZ: {set: UTC}}' 'RUN echo UTC > /etc/timezone'
+}
+
+@test "A37 two projects share the layers of blocks" {
+    source_file 'FROM localhost/debian:12' '#: use std/tool' 'COPY file /file'
+    echo one >file
+    berth build -q -t "localhost/$name:1" .
+    mkdir other && cp Containerfile partials.conf other/ && echo two >other/file
+    berth build --progress=plain -t "localhost/$name:2" other
+    [[ $(grep -c "Using cache" <<<"$output") -ge 4 ]]
+}

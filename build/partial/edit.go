@@ -87,6 +87,26 @@ func RemoveUse(file, text, ref string) (string, error) {
 	return out.String(), nil
 }
 
+// SetBase returns the source with another image in the FROM line of its last stage.
+func SetBase(file, text, ref string) (string, error) {
+	if !isImage(ref) {
+		return "", Errorf("P033", "base %q is not an image reference", ref)
+	}
+	src, err := looseSource(file, text)
+	if err != nil {
+		return "", err
+	}
+	if len(src.stages) == 0 {
+		return "", Errorf("P002", "the file has no FROM").at(file, 0)
+	}
+	in := src.stages[len(src.stages)-1].from
+	if in.start != in.end || src.stage(in.args[0]) != nil {
+		return "", Errorf("P033", "the last stage is FROM %s, which is no image on a line of its own; edit it by hand", in.args[0]).at(file, in.start)
+	}
+	src.cf.lines[in.start-1] = strings.Replace(src.cf.lines[in.start-1], in.args[0], ref, 1)
+	return strings.Join(src.cf.lines, "\n") + "\n", nil
+}
+
 // looseSource parses a source whose FROM lines need not be known.
 func looseSource(file, text string) (*source, error) {
 	src := &source{file: file, text: unixText(text)}

@@ -21,7 +21,7 @@ func newPartialGroup(f *engineFlags) *cobra.Command {
 	g := group("partial", "Compose Containerfiles from parts, publish and check parts",
 		newPartialComposeCmd(f), newPartialEjectCmd(f), newPartialAddCmd(f), newPartialRemoveCmd(f), newPartialInitCmd(f), newPartialLintCmd(f),
 		newPartialUpdateCmd(f), newPartialOutdatedCmd(f), newPartialTreeCmd(f), newPartialWhyCmd(f), newPartialInspectCmd(f),
-		newPartialPackCmd(f), newPartialPushCmd(f), newPartialPullCmd(f), newPartialLsCmd(f), newPartialSearchCmd(f), newPartialYankCmd(f), newPartialExtractCmd(f), newPartialVerifyCmd(f), newPartialTestCmd(f), newPartialImportCmd(f))
+		newPartialPackCmd(f), newPartialPushCmd(f), newPartialPullCmd(f), newPartialLsCmd(f), newPartialSearchCmd(f), newPartialYankCmd(f), newPartialExtractCmd(f), newPartialVerifyCmd(f), newPartialTestCmd(f), newPartialImportCmd(f), newPartialRebaseCmd(f))
 	g.Long = "Composes Containerfiles from parts (partial container files), and manages parts: see docs/partials-format.md.\n\n" +
 		"Exit codes: 0 good, 1 wrong use or lint, 2 no solution, 3 something is not what it was, 4 network, 5 policy, 125 other."
 	return g

@@ -8,12 +8,14 @@ import (
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/build/partial/project"
+	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/spf13/cobra"
 )
 
 func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
 	var dryRun bool
+	var base string
 	cmd := &cobra.Command{
 		Use:   "update [options] [PART...]",
 		Short: "Take new versions of parts and bases into the lock",
@@ -27,17 +29,29 @@ func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 			}
 			o.Update, o.Only = true, args
 			return withProject(o, func(p *project.Project) error {
-				return partialUpdate(cmd.Context(), p, dryRun, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				text, err := p.Text(), error(nil)
+				if base != "" {
+					changed, err := partial.SetBase(o.File, string(text), base)
+					if err != nil {
+						return err
+					}
+					text = []byte(changed)
+				}
+				if err = partialUpdate(cmd.Context(), p, text, dryRun, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil || base == "" || dryRun {
+					return err
+				}
+				return atomicfile.Write(o.File, text, fileMode(o.File), false)
 			})
 		},
 	}
 	p.bindCompose(cmd.Flags())
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "write nothing")
+	cmd.Flags().StringVar(&base, "base", "", "`IMAGE` to write into the FROM line of the last stage")
 	return cmd
 }
 
-func partialUpdate(ctx context.Context, p *project.Project, dryRun bool, out, talk io.Writer) error {
-	r, err := p.Compose(ctx)
+func partialUpdate(ctx context.Context, p *project.Project, text []byte, dryRun bool, out, talk io.Writer) error {
+	r, err := p.ComposeText(ctx, text, p.Lock())
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,299 @@
+package partial
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// ImageConfig is the part of an image's configuration that instructions set.
+type ImageConfig struct {
+	Env        []string
+	User       string
+	WorkingDir string
+	Entrypoint []string
+	Cmd        []string
+	Exposed    []string
+	Volumes    []string
+	Labels     map[string]string
+	StopSignal string
+}
+
+// RebaseInput is what a rebase is decided on.
+type RebaseInput struct {
+	Text     string // the composed file of the image
+	Metas    map[string]*Meta
+	OldRef   string // what FROM of the last stage names, pinned
+	Old, New *Base
+	NewRef   string // name:tag of the new base
+	Config   ImageConfig
+	OldBase  ImageConfig // the old base's own
+	NewBase  ImageConfig
+	Unsafe   bool // take a RUN that may depend on the base along
+}
+
+// Rebased is the result: the new text and configuration. The layers above the base stay as they are.
+type Rebased struct {
+	Text   string
+	Config ImageConfig
+}
+
+// LastBase returns the image that the last stage of a composed file begins with.
+func LastBase(text string) (string, error) {
+	cf, err := parseContainerfile("", text, "P071")
+	if err != nil {
+		return "", err
+	}
+	ref := ""
+	names := map[string]bool{}
+	for i := range cf.instrs {
+		if in := &cf.instrs[i]; in.cmd == "FROM" {
+			var name string
+			if ref, name, _, err = in.from(); err != nil {
+				return "", Errorf("P071", "%v", err)
+			}
+			if names[strings.ToLower(ref)] {
+				ref = ""
+			}
+			names[name] = true
+		}
+	}
+	if ref == "" || ref == "scratch" {
+		return "", Errorf("P090", "cannot rebase: the last stage does not begin with an image; run: berth partial update, then berth build")
+	}
+	return ref, nil
+}
+
+// Rebase decides whether an image's own layers can be put on another base without running
+// anything, and computes the text and the configuration of the result. P090 says what stands in the way.
+func Rebase(in RebaseInput) (*Rebased, error) {
+	if e := sameSystem(in.Old, in.New, in.OldRef, in.NewRef); e != nil {
+		return nil, e
+	}
+	for _, name := range sortedKeys(in.Metas) {
+		if e := in.Metas[name].fits(in.NewRef, in.New, nil); e != nil {
+			return nil, Errorf("P090", "cannot rebase: %s; %s", e.Msg, rebuildHint(in.NewRef))
+		}
+	}
+	cf, err := parseContainerfile("", in.Text, "P071")
+	if err != nil {
+		return nil, err
+	}
+	if !in.Unsafe {
+		if e := blocking(cf, in); e != nil {
+			return nil, e
+		}
+	}
+	// What the instructions make of the old base must be what the image has; then what they make of the new one can be trusted.
+	was, err := replay(cf, in.OldBase, in.Old)
+	if err != nil {
+		return nil, err
+	}
+	if d := was.differs(in.Config); d != "" {
+		return nil, Errorf("P090", "cannot rebase: the image's %s is not what its container file sets; %s", d, rebuildHint(in.NewRef))
+	}
+	r := &Rebased{}
+	body := strings.ReplaceAll(BodyOf(in.Text), in.OldRef, pinned(in.NewRef, in.New.Digest))
+	embed := "none"
+	if _, ok := in.Config.Labels[labelText]; ok {
+		embed = "label"
+	}
+	r.Text = body + Trailer(body, embed)
+	if cf, err = parseContainerfile("", r.Text, "P071"); err != nil {
+		return nil, err
+	}
+	if r.Config, err = replay(cf, in.NewBase, in.New); err != nil {
+		return nil, err
+	}
+	for k, v := range in.Config.Labels { // labels of the builder itself
+		if _, ok := r.Config.Labels[k]; !ok && was.Labels[k] == "" {
+			r.Config.Labels[k] = v
+		}
+	}
+	return r, nil
+}
+
+func rebuildHint(ref string) string {
+	return fmt.Sprintf("run: berth partial update --base %s, then berth build", ref)
+}
+
+// sameSystem wants the same distribution, the same major version, the same libc.
+func sameSystem(old, now *Base, oldRef, newRef string) *Error {
+	if old.OS == nil || now.OS == nil {
+		return Errorf("P090", "cannot rebase: %s or %s has no os-release; %s", shortImage(oldRef), shortImage(newRef), rebuildHint(newRef))
+	}
+	major := func(v string) string { m, _, _ := strings.Cut(v, "."); return m }
+	if old.OS.ID != now.OS.ID || major(old.OS.Version) != major(now.OS.Version) || old.OS.Libc != now.OS.Libc {
+		return Errorf("P090", "cannot rebase: base %s is %s %s, %s is %s %s; %s", shortImage(oldRef), old.OS, old.OS.Libc, shortImage(newRef), now.OS, now.OS.Libc, rebuildHint(newRef))
+	}
+	return nil
+}
+
+// blocking finds the first instruction of the last stage whose layer may depend on the base.
+func blocking(cf *containerfile, in RebaseInput) *Error {
+	first := 0
+	for i := range cf.instrs {
+		if cf.instrs[i].cmd == "FROM" {
+			first = i
+		}
+	}
+	block := blocksByLine(cf.lines)
+	for i := first + 1; i < len(cf.instrs); i++ {
+		it := &cf.instrs[i]
+		name := block[it.start]
+		switch {
+		case it.cmd != "RUN" && it.cmd != "WORKDIR" && it.cmd != "COPY" && it.cmd != "ADD":
+			continue
+		case it.cmd == "WORKDIR", it.cmd == "COPY", it.cmd == "ADD":
+			// A directory of the base may be what a link leads to, but not what a plain path is.
+			continue
+		case name != "" && in.Metas[name] != nil && in.Metas[name].Layer == "detached":
+			continue
+		case name == "" && markedSafe(cf, it):
+			continue
+		}
+		words := oneLine(strings.Join(it.args, " "))
+		return Errorf("P090", "cannot rebase: RUN %s (line %d) may depend on the base; %s", words, it.start, rebuildHint(in.NewRef))
+	}
+	return nil
+}
+
+// blocksByLine tells which part each line of a composed file belongs to.
+func blocksByLine(lines []string) map[int]string {
+	out := map[int]string{}
+	name := ""
+	for i, l := range lines {
+		if rest, ok := strings.CutPrefix(l, "# >>> "); ok {
+			name, _, _ = strings.Cut(rest, " ")
+		}
+		if name != "" {
+			out[i+1] = name
+		}
+		if l == "# <<< "+name {
+			name = ""
+		}
+	}
+	return out
+}
+
+// markedSafe tells whether "#: rebase safe" stands above an instruction, with nothing but comments between.
+func markedSafe(cf *containerfile, in *instruction) bool {
+	for n := in.start - 1; n > 0 && (strings.HasPrefix(cf.lines[n-1], "#") || strings.TrimSpace(cf.lines[n-1]) == ""); n-- {
+		if strings.Join(strings.Fields(strings.TrimPrefix(cf.lines[n-1], "# :")), " ") == "rebase safe" {
+			return true
+		}
+	}
+	return false
+}
+
+// replay applies the configuration instructions of the last stage to a base's configuration.
+func replay(cf *containerfile, base ImageConfig, facts *Base) (ImageConfig, error) {
+	c := base
+	c.Labels = maps.Clone(base.Labels)
+	if c.Labels == nil {
+		c.Labels = map[string]string{}
+	}
+	st := newState(facts)
+	st.user, st.workdir = base.User, base.WorkingDir
+	first := 0
+	for i := range cf.instrs {
+		if cf.instrs[i].cmd == "FROM" {
+			first = i
+		}
+	}
+	var order []string // of variables
+	for _, e := range base.Env {
+		name, _, _ := strings.Cut(e, "=")
+		order = append(order, name)
+	}
+	cmdSet := false
+	for i := first + 1; i < len(cf.instrs); i++ {
+		in := &cf.instrs[i]
+		st.apply(in, nil, nil)
+		expand := func(s string) string { v, _ := st.expand(s); return v }
+		switch in.cmd {
+		case "ENV", "LABEL":
+			kv, err := in.keyValues()
+			if err != nil {
+				return c, Errorf("P071", "%v", err)
+			}
+			for _, e := range kv {
+				if in.cmd == "LABEL" {
+					c.Labels[expand(e[0])] = expand(e[1])
+				} else if !slices.Contains(order, e[0]) {
+					order = append(order, e[0])
+				}
+			}
+		case "CMD":
+			c.Cmd, cmdSet = commandOf(in, st), true
+		case "ENTRYPOINT":
+			c.Entrypoint = commandOf(in, st)
+			if !cmdSet {
+				c.Cmd = nil
+			}
+		case "EXPOSE":
+			for _, a := range in.args {
+				p := expand(a)
+				if !strings.Contains(p, "/") {
+					p += "/tcp"
+				}
+				c.Exposed = append(slices.Clone(c.Exposed), p)
+			}
+		case "VOLUME":
+			for _, a := range in.args {
+				c.Volumes = append(slices.Clone(c.Volumes), expand(a))
+			}
+		case "STOPSIGNAL":
+			c.StopSignal = expand(in.args[0])
+		}
+	}
+	c.User, c.WorkingDir = st.user, st.workdir
+	c.Env = nil
+	for _, name := range order {
+		c.Env = append(c.Env, name+"="+st.env[name])
+	}
+	for _, list := range []*[]string{&c.Exposed, &c.Volumes} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return c, nil
+}
+
+func commandOf(in *instruction, st *state) []string {
+	if in.json {
+		return slices.Clone(in.args)
+	}
+	return append(slices.Clone(st.shellWords()), strings.Join(in.args, " "))
+}
+
+// differs names what of a configuration is not as replay has it; "" if all is. Labels that only the image has are the builder's.
+func (c ImageConfig) differs(image ImageConfig) string {
+	sorted := func(s []string) []string { t := slices.Clone(s); slices.Sort(t); return slices.Compact(t) }
+	dir := func(s string) string {
+		if s == "" {
+			return "/"
+		}
+		return strings.TrimSuffix(s, "/") + "/"
+	}
+	switch {
+	case !slices.Equal(sorted(c.Env), sorted(image.Env)):
+		return "environment"
+	case c.User != image.User:
+		return "user"
+	case strings.TrimSuffix(dir(c.WorkingDir), "/") != strings.TrimSuffix(dir(image.WorkingDir), "/"):
+		return "working directory"
+	case !slices.Equal(c.Cmd, image.Cmd) || !slices.Equal(c.Entrypoint, image.Entrypoint):
+		return "command"
+	case !slices.Equal(sorted(c.Exposed), sorted(image.Exposed)) || !slices.Equal(sorted(c.Volumes), sorted(image.Volumes)):
+		return "ports or volumes"
+	case c.StopSignal != image.StopSignal:
+		return "stop signal"
+	}
+	for k, v := range c.Labels {
+		if image.Labels[k] != v {
+			return "labels"
+		}
+	}
+	return ""
+}
