@@ -126,6 +126,13 @@ func TestSlirpArgs(t *testing.T) {
 		_, _, _, err := slirpPlan{prog: prog, host: host, options: []string{word}}.args()
 		wantError(t, word, err, want)
 	}
+	host.addrs = []netip.Addr{netip.MustParseAddr("10.0.2.15")} // as in QEMU
+	for word, want := range map[string]string{"mtu=1500": "10.0.3.100", "cidr=10.0.2.0/24": "10.0.2.100"} {
+		_, _, l, err := slirpPlan{prog: prog, host: host, options: []string{word}}.args()
+		if err != nil || l.ip4 != want {
+			t.Errorf("on a host with 10.0.2.15, with %s: address %s, %v; want %s", word, l.ip4, err, want)
+		}
+	}
 	_, _, _, err := slirpPlan{prog: prog, host: host, ports: mappings(t, "[::1]:8080:80")}.args()
 	wantError(t, "publish on ::1", err, "IPv4 addresses only")
 }

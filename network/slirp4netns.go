@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ type slirpOptions struct {
 //
 // There is no --exit-fd: the container outlives its monitor, and so must its network.
 func (p slirpPlan) args() (args []string, fwd []json.RawMessage, l link, err error) {
-	o, err := parseSlirpOptions(p.options, p.host.ipv6)
+	o, err := parseSlirpOptions(p.options, p.host)
 	if err != nil {
 		return nil, nil, l, err
 	}
@@ -109,8 +110,24 @@ func hostFwd(m record.PortMapping, guest netip.Addr) (json.RawMessage, error) {
 
 const slirpHint = "the options are allow_host_loopback=true|false, cidr=10.0.2.0/24, enable_ipv6=true|false, mtu=65520, outbound_addr=IP|INTERFACE, outbound_addr6=IP|INTERFACE, port_handler=slirp4netns"
 
-func parseSlirpOptions(words []string, ipv6 bool) (slirpOptions, error) {
-	o := slirpOptions{enableIPv6: ipv6, mtu: 65520, cidr: netip.MustParsePrefix("10.0.2.0/24")}
+// slirpNetworks are tried in turn: slirp4netns takes everything in its network for itself, and 10.0.2.0/24
+// is also where the machines of QEMU and VirtualBox have their addresses.
+var slirpNetworks = []netip.Prefix{
+	netip.MustParsePrefix("10.0.2.0/24"), netip.MustParsePrefix("10.0.3.0/24"), netip.MustParsePrefix("10.213.87.0/24"),
+}
+
+// slirpNetwork is the first of them in which the host has no address.
+func slirpNetwork(host hostInfo) netip.Prefix {
+	for _, p := range slirpNetworks {
+		if !slices.ContainsFunc(host.addrs, p.Contains) {
+			return p
+		}
+	}
+	return slirpNetworks[0]
+}
+
+func parseSlirpOptions(words []string, host hostInfo) (slirpOptions, error) {
+	o := slirpOptions{enableIPv6: host.ipv6, mtu: 65520, cidr: slirpNetwork(host)}
 	for _, w := range words {
 		key, value, ok := strings.Cut(w, "=")
 		if !ok {
