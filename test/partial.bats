@@ -167,6 +167,30 @@ source_file() { printf '%s\n' "$@" >Containerfile; }
     cmp one three
 }
 
+@test "A22 with a lock and warm storage nothing is asked of the network" {
+    start_registry # one of its own, to be ended
+    berth partial push "$FILE_DIR/parts/tz" "$REGISTRY/parts/tz"
+    berth partial push "$FILE_DIR/parts/tool" "$REGISTRY/parts/tool"
+    printf '[aliases]\nstd = "%s/parts"\n' "$REGISTRY" >partials.conf
+    source_file 'FROM localhost/debian:12' '#: use std/tool'
+    berth build -q -t "localhost/$name:1" .
+    stop_registry
+    berth build -q --locked -t "localhost/$name:2" .
+    berth partial compose -o /dev/null
+    berth 4 partial verify
+}
+
+@test "an edited part in a folder is locked anew, but not with --locked" {
+    part edited 1.0.0 '' 'RUN echo one > /edited'
+    source_file 'FROM localhost/debian:12' '#: use std/edited'
+    berth partial compose -o /dev/null
+    part edited 1.0.0 '' 'RUN echo two > /edited'
+    berth 1 partial compose --locked
+    assert_contains "$output" "out of date (std/edited, line 2 changed)"
+    berth partial compose
+    assert_contains "$output" "RUN echo two"
+}
+
 @test "A24 A25 a tag that was overwritten is noticed, and push does not overwrite" {
     part mine 1.0.0 '' 'RUN echo one > /mine'
     berth partial push "$FILE_DIR/parts/mine" "$REGISTRY/parts/mine"

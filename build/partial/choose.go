@@ -61,7 +61,7 @@ func (c *catalog) identify(ctx context.Context, u *Use) (string, error) {
 	return m.Name, nil
 }
 
-// Newest returns the highest release. It prefers what is not yanked and no prerelease.
+// Newest returns the highest release; what is yanked, and prereleases, only where there is nothing else.
 func Newest(all []Release) Release {
 	rank := func(r Release) (int, *semver.Version) {
 		v, err := semver.StrictNewVersion(r.Version)
@@ -317,6 +317,8 @@ func (m *maker) choose(ctx context.Context) error {
 			m.solution = res
 			return nil
 		case errors.Is(err, errNotLocked):
+		case errors.As(err, &catalogue) && catalogue.Code == "P051" && m.edited(ctx):
+			// A part in a folder is under work: it is locked anew.
 		case errors.As(err, &catalogue) && (catalogue.Code == "P051" || catalogue.Code == "P052" || catalogue.Code[:3] == "P06" || catalogue.Code[:3] == "P00"):
 			return err
 		}
@@ -324,6 +326,24 @@ func (m *maker) choose(ctx context.Context) error {
 	res, err := m.solve(ctx, newCatalog(m.opts.Library, nil))
 	m.solution = res
 	return err
+}
+
+// edited tells whether all parts that differ from the lock are in folders.
+func (m *maker) edited(ctx context.Context) bool {
+	local, ok := m.opts.Library.(interface{ IsLocal(ref Ref) bool })
+	if !ok {
+		return false
+	}
+	for _, p := range m.opts.Lock.Parts {
+		ref, _, err := ParseRef(p.From)
+		if err != nil {
+			return false
+		}
+		if _, err := m.opts.Library.Part(ctx, ref, Release{Version: p.Version, Digest: p.Digest}); err != nil && !local.IsLocal(ref) {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *maker) solve(ctx context.Context, c *catalog) (*solve.Result, error) {

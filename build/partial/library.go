@@ -3,7 +3,8 @@ package partial
 import "context"
 
 // Library is where parts come from: folders, registries, git. Its errors are of the catalogue
-// (P022, P052, P060 to P063), and it verifies every digest.
+// (P022, P052, P060 to P063), and it verifies every digest. One that also has a method
+// IsLocal(Ref) bool tells which parts lie in folders, where a change is no tampering.
 type Library interface {
 	// Releases lists the versions of the part that ref leads to, in any order.
 	Releases(ctx context.Context, ref Ref) ([]Release, error)

@@ -53,7 +53,9 @@ func ReadConf(dir string) (*Conf, error) {
 				return nil, fmt.Errorf("read %s: alias %q: an alias is one word without dots and slashes", path, name)
 			}
 			if strings.HasPrefix(prefix, "./") || strings.HasPrefix(prefix, "../") {
-				prefix = filepath.Join(filepath.Dir(path), prefix)
+				if prefix, err = filepath.Abs(filepath.Join(filepath.Dir(path), prefix)); err != nil {
+					return nil, err
+				}
 			}
 			c.Aliases[name] = prefix
 		}

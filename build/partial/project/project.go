@@ -122,7 +122,7 @@ func (p *Project) Compose(ctx context.Context) (*partial.Result, error) {
 // ComposeText composes another text, with another lock, in the place of the source.
 func (p *Project) ComposeText(ctx context.Context, text []byte, lock *partial.Lock) (*partial.Result, error) {
 	o := &p.opts
-	r, err := partial.Compose(ctx, partial.Options{File: o.File, Source: text, Library: p.Parts, Bases: p.Bases, Lock: lock, Locked: o.Locked, Update: o.Update,
+	r, err := partial.Compose(ctx, partial.Options{File: o.File, Source: text, Library: library{p.Parts, p.Conf}, Bases: p.Bases, Lock: lock, Locked: o.Locked, Update: o.Update,
 		Only: o.Only, Profile: o.Profile, BuildArgs: o.BuildArgs, Params: o.Params, Platforms: o.Platforms, Target: o.Target, NoLink: o.NoLink})
 	return r, Hinted(err, o.File)
 }
@@ -256,7 +256,7 @@ func (p *Project) Latest(ctx context.Context, l *partial.Lock) (map[string]strin
 func (p *Project) Verify(ctx context.Context) (partial.Findings, error) {
 	now := *p.Bases
 	now.Newest = true
-	f, err := partial.VerifySource(ctx, partial.Options{File: p.opts.File, Source: p.text, Library: p.Parts, Bases: p.Bases, Lock: p.lock,
+	f, err := partial.VerifySource(ctx, partial.Options{File: p.opts.File, Source: p.text, Library: library{p.Parts, p.Conf}, Bases: p.Bases, Lock: p.lock,
 		Profile: p.opts.Profile, BuildArgs: p.opts.BuildArgs, Params: p.opts.Params}, p.Parts, &now)
 	return f, Hinted(err, p.opts.File)
 }
@@ -278,4 +278,16 @@ func (p *Project) Metas(ctx context.Context, img *partial.ImageFacts) map[string
 		}
 	}
 	return metas
+}
+
+// library adds to the registry's library what partials.conf knows: which aliases are folders.
+type library struct {
+	*registry.Library
+	conf *Conf
+}
+
+// IsLocal tells whether a part lies in a folder.
+func (l library) IsLocal(ref partial.Ref) bool {
+	first, _, _ := strings.Cut(ref.Text, "/")
+	return ref.Kind == "folder" || ref.Kind == "alias" && filepath.IsAbs(l.conf.Aliases[first])
 }
