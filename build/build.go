@@ -17,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/imagebuildah"
+	"go.podman.io/buildah/pkg/parse"
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,10 @@ type Options struct {
 	define.BuildOptions
 	Files    []string // Containerfiles, in order; paths, URLs or /dev/stdin
 	Progress Progress // never nil
+
+	// Flags are the flags that the user gave, by name, with their values as text. They are part of what an equal build
+	// is known by (memo.go); nil never takes the result of an equal build.
+	Flags map[string]string
 }
 
 // Build builds, and returns the ID of the image or, with Manifest, of the index; empty if the only result is
@@ -37,6 +42,20 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	b := &o.BuildOptions
+	if len(b.Excludes) == 0 {
+		if b.Excludes, b.IgnoreFile, err = parse.ContainerIgnoreFile(b.ContextDirectory, b.IgnoreFile, o.Files); err != nil {
+			return "", fmt.Errorf("read the ignore file: %w", err)
+		}
+	}
+	memos, err := newMemoKeeper(s.engine, store, &o)
+	if err != nil {
+		return "", fmt.Errorf("look for an equal build: %w", err)
+	}
+	if memos != nil {
+		if m := memos.find(); m != nil {
+			return m.Image, memos.recall(m)
+		}
+	}
 	b.ContainerSuffix = s.suffix()
 	sys, err := s.systemContext()
 	if err != nil {
@@ -56,7 +75,12 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	b.NetworkInterface = net
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // for stages that are still at work when another has failed
-	t := newTracker(o.Progress.Show)
+	t := newTracker(func(e Event) {
+		if memos != nil {
+			memos.note(e)
+		}
+		o.Progress.Show(e)
+	})
 	b.Out, b.Err = t, t
 	if b.ReportWriter != io.Discard {
 		b.ReportWriter = t
@@ -64,6 +88,9 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, store, o.BuildOptions, o.Files...)
 	s.failed = s.failed || err != nil
 	t.finish(err)
+	if err == nil && memos != nil {
+		err = memos.keep(id)
+	}
 	return id, errors.Join(err, net.close())
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -117,6 +118,27 @@ func (s *Session) systemContext() (*types.SystemContext, error) {
 		}
 	}
 	return s.images.SystemContext(), nil
+}
+
+// KeepStdin puts a file in place of each /dev/stdin, with what can be read from it, so that more than one reader
+// can have it.
+func (s *Session) KeepStdin(files []string) ([]string, error) {
+	kept := slices.Clone(files)
+	for i, f := range files {
+		if f != "/dev/stdin" {
+			continue
+		}
+		text, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			return nil, fmt.Errorf("read the Containerfile from standard input: %w", err)
+		}
+		kept[i] = filepath.Join(s.tmp, "Containerfile.stdin")
+		if err := os.WriteFile(kept[i], text, 0o600); err != nil {
+			return nil, err
+		}
+		break // there is nothing more to read
+	}
+	return kept, nil
 }
 
 // dropContainers removes the working containers that a build which failed has left. Where stages were built at

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,8 +13,10 @@ import (
 	"github.com/berth-containers/berth/build"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.podman.io/buildah/define"
 	buildahcli "go.podman.io/buildah/pkg/cli"
+	"go.podman.io/buildah/pkg/parse"
 	"golang.org/x/term"
 )
 
@@ -66,14 +69,27 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if err != nil {
 		return err
 	}
+	if files, err = s.KeepStdin(files); err != nil {
+		return err
+	}
+	if opts.Excludes, opts.IgnoreFile, err = parse.ContainerIgnoreFile(opts.ContextDirectory, opts.IgnoreFile, files); err != nil {
+		return fmt.Errorf("read the ignore file: %w", err)
+	}
 	files, printed, err := flags.compose.compose(ctx, e, &opts, files, out, cmd.ErrOrStderr())
 	if err != nil || printed {
 		return err
 	}
 	progress := flags.shown(&opts, out)
 	defer progress.Close()
-	_, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress})
+	_, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags())})
 	return buildError(ctx, err)
+}
+
+// given are the flags that the user gave.
+func given(f *pflag.FlagSet) map[string]string {
+	flags := map[string]string{}
+	f.Visit(func(f *pflag.Flag) { flags[f.Name] = f.Value.String() })
+	return flags
 }
 
 // shown chooses how the build is shown. A terminal gets moving lines on standard error; anything else lines on
