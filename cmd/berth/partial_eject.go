@@ -13,8 +13,9 @@ import (
 func newPartialEjectCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
 	cmd := &cobra.Command{
-		Use:   "eject [options]",
-		Short: "Replace a source by its composed file",
+		Use:     "eject [options]",
+		Short:   "Replace a source by its composed file",
+		Example: "berth partial eject --file Containerfile",
 		Long: "Replaces the source by the plain Containerfile that it stands for. From then on it is an ordinary Containerfile,\n" +
 			"which builds the same image. The lock stays as a record. A requirement file stays; Containerfile is written next to it.",
 		Args: cobra.NoArgs,

@@ -13,6 +13,7 @@ func newPartialLsCmd(f *engineFlags) *cobra.Command {
 		Use:     "ls [options]",
 		Aliases: []string{"list"},
 		Short:   "List the parts in the local store",
+		Example: "berth partial ls",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := p.options(cmd, f)

@@ -13,10 +13,11 @@ import (
 func newPartialOutdatedCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
 	cmd := &cobra.Command{
-		Use:   "outdated [options]",
-		Short: "Show which parts and bases of the lock have newer versions",
-		Long:  "Lists what update would change (wanted), and for parts the newest version there is. Nothing is written.",
-		Args:  cobra.NoArgs,
+		Use:     "outdated [options]",
+		Short:   "Show which parts and bases of the lock have newer versions",
+		Example: "berth partial outdated",
+		Long:    "Lists what update would change (wanted), and for parts the newest version there is. Nothing is written.",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := p.source(cmd, f)
 			if err != nil {

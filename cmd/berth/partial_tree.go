@@ -13,9 +13,10 @@ import (
 func newPartialTreeCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
 	cmd := &cobra.Command{
-		Use:   "tree [options]",
-		Short: "Show the parts of a source and what they require",
-		Args:  cobra.NoArgs,
+		Use:     "tree [options]",
+		Short:   "Show the parts of a source and what they require",
+		Example: "berth partial tree",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := p.source(cmd, f)
 			if err != nil {

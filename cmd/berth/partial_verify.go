@@ -14,8 +14,9 @@ import (
 func newPartialVerifyCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
 	cmd := &cobra.Command{
-		Use:   "verify [options] [IMAGE]",
-		Short: "Check a source against its lock and its sources, or an image against its container file",
+		Use:     "verify [options] [IMAGE]",
+		Short:   "Check a source against its lock and its sources, or an image against its container file",
+		Example: "berth partial verify\n  berth partial verify registry.example.org/shop/web:7",
 		Long: "Without IMAGE: the source's digest, the composed text, and each part's digest where it is published, against the lock; yanked\n" +
 			"versions and newer bases are noted. With IMAGE: its label, history, base layers and os-release. Exit code 3 says that something is not what it was.",
 		Args: cobra.MaximumNArgs(1),
