@@ -400,3 +400,28 @@ RUN mkdir -p /opt/det && echo det > /opt/det/file
     berth build --progress=plain -t "localhost/$name:2" other
     [[ $(grep -c "Using cache" <<<"$output") -ge 4 ]]
 }
+
+@test "A29 A31 push attaches the record, and extract gives source and lock back" {
+    source_file 'ARG COMPOSED=${USES_PARTIALS_COMPOSE_OR_EJECT_FIRST:?}' 'FROM localhost/debian:12' '#: use std/tool@^2' '#: use std/app-user uid=5' 'CMD ["tool"]'
+    berth build -q -t "$REGISTRY/app:$name" .
+    berth push -q "$REGISTRY/app:$name"
+    berth build --print .
+    printed=$output
+    cp Containerfile source && cp Containerfile.lock lock
+    berth_split partial extract --uncompose -o back "$REGISTRY/app:$name"
+    assert_contains "$stderr" "exact, from the image's label"
+    cmp back source
+    cmp back.lock lock
+    mkdir again && cp back again/Containerfile && cp lock again/Containerfile.lock && cp partials.conf again/
+    berth partial compose --locked -f again/Containerfile
+    assert_equal "$output" "$printed"
+    # Without the text in the label, the record has it.
+    sed -i '1i #: option embed=none' Containerfile
+    berth build -q -t "$REGISTRY/app:$name-none" .
+    berth push -q "$REGISTRY/app:$name-none"
+    berth build --print .
+    printed=$output
+    berth_split partial extract "$REGISTRY/app:$name-none"
+    assert_contains "$stderr" "exact, from the image's record"
+    assert_equal "$output" "$printed"
+}

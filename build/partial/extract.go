@@ -115,6 +115,9 @@ func BodyOf(text string) string {
 	return body
 }
 
+// DigestOf is a text's digest, as labels and locks have it.
+func DigestOf(text string) string { return digestOf([]byte(text)) }
+
 // IsComposed tells whether a Containerfile was written by the maker.
 func IsComposed(text string) bool {
 	return strings.HasPrefix(text, "# composed from ") || strings.Contains(text, "\n# composed from ")

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/berth-containers/berth/build/partial/project"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/spf13/pflag"
 	"go.podman.io/buildah/define"
+	"go.podman.io/image/v5/transports/alltransports"
 )
 
 // composeFlags are the flags of build that concern a source with parts.
@@ -59,6 +63,9 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 			printed = true
 			continue
 		}
+		if err := project.KeepRecord(e, r, file); err != nil {
+			return nil, false, err
+		}
 		if files[i], err = composedFile(r.Text); err != nil {
 			return nil, false, err
 		}
@@ -79,4 +86,27 @@ func composedFile(text string) (string, error) {
 		return "", fmt.Errorf("write the composed file: %w", err)
 	}
 	return filepath.Clean(f.Name()), nil
+}
+
+// attachRecord sends the record of a composed image after the image, to a registry. That it cannot be sent does not undo
+// the push.
+func attachRecord(ctx context.Context, e *libctr.Engine, name, destination string, o image.RegistryOptions) {
+	img, err := e.ImageView().Lookup(name, image.LookupOptions{})
+	if err != nil {
+		return // an index, or a name with a transport
+	}
+	c, err := img.Config()
+	if err != nil || c.Config.Labels["dev.partials.digest"] == "" {
+		return
+	}
+	if destination == "" {
+		destination = img.Resolved
+	}
+	destination = strings.TrimPrefix(destination, "docker://")
+	if destination == "" || strings.Contains(destination, "://") || alltransports.TransportFromImageName(destination) != nil {
+		return
+	}
+	if _, err := project.AttachRecord(ctx, project.Options{Engine: e, Registry: o}, destination, c.Config.Labels["dev.partials.digest"]); err != nil {
+		slog.Warn("the image was pushed, but not the record of its composition", "image", destination, "error", err)
+	}
 }

@@ -84,12 +84,19 @@ func imageFacts(ctx context.Context, p *project.Project, name string) (*partial.
 		return nil, nil, hint.Add(err, "see the local images with: berth images")
 	}
 	facts, err := p.Bases.Extraction(img)
-	if err != nil || facts.Labels["dev.partials.text"] != "" {
+	if err != nil || facts.Labels["dev.partials.digest"] == "" {
 		return facts, img, err
 	}
 	// A registry that does not answer, or has nothing, is no reason to stop: there is the history.
-	if records, err := p.Parts.Records(ctx, name); err == nil && len(records) > 0 {
-		facts.Record = &partial.Records{Composed: records[0].Composed, Lock: records[0].Lock, Source: records[0].Source}
+	records, err := p.Parts.Records(ctx, name)
+	if err != nil {
+		return facts, img, nil
+	}
+	for _, r := range records { // anybody who may write there can attach one: the label says which is the build's
+		if partial.DigestOf(partial.BodyOf(string(r.Composed))) == facts.Labels["dev.partials.digest"] {
+			facts.Record = &partial.Records{Composed: r.Composed, Lock: r.Lock, Source: r.Source}
+			break
+		}
 	}
 	return facts, img, nil
 }

@@ -41,8 +41,12 @@ func newPushCmd(f *engineFlags) *cobra.Command {
 			if err := o.complete(cmd, &retry); err != nil {
 				return err
 			}
-			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *image.Runtime) error {
-				return push(cmd.Context(), r, args, o)
+			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *image.Runtime) error {
+				if err := push(cmd.Context(), r, args, o); err != nil {
+					return err
+				}
+				attachRecord(cmd.Context(), e, args[0], append(args, "")[1], o.RegistryOptions)
+				return nil
 			})
 		},
 	}
