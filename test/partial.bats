@@ -425,3 +425,28 @@ RUN mkdir -p /opt/det && echo det > /opt/det/file
     assert_contains "$stderr" "exact, from the image's record"
     assert_equal "$output" "$printed"
 }
+
+@test "A34 rebase --part replaces the layers of one detached part" {
+    helper='FROM base AS made
+RUN mkdir -p /opt/swap && echo VERSION > /opt/swap/file
+'
+    detached='layer: detached
+env: {PATH: {prepend: [/opt/swap]}}'
+    part swap 1.0.0 "$detached" 'COPY --link --from=made /opt/ /opt/' "${helper/VERSION/one}"
+    echo data >data
+    source_file 'FROM localhost/debian:12' '#: use std/tz' '#: use std/swap' 'RUN echo mine > /mine' 'COPY data /srv/data' 'CMD ["sh"]'
+    berth build -q -t "localhost/$name:1" .
+    part swap 1.1.0 "$detached" 'COPY --link --from=made /opt/ /opt/' "${helper/VERSION/two}"
+    berth 2 partial rebase --part std/swap@9.9.9 "localhost/$name:1"
+    berth partial rebase --part std/swap@1.1.0 -t "localhost/$name:2" "localhost/$name:1"
+    berth run --rm --network none "localhost/$name:2" cat /opt/swap/file /mine /srv/data
+    assert_equal "$output" $'two\nmine\ndata'
+    berth image inspect --format '{{range .RootFS.Layers}}{{println .}}{{end}}' "localhost/$name:1"
+    one=$output
+    berth image inspect --format '{{range .RootFS.Layers}}{{println .}}{{end}}' "localhost/$name:2"
+    [[ $(diff <(echo "$one") <(echo "$output") | grep -c '^>') -eq 1 ]]
+    berth_split partial extract "localhost/$name:2"
+    assert_contains "$output" "# >>> std/swap 1.1.0"
+    berth 2 partial rebase --part std/tz "localhost/$name:1"
+    assert_contains "$output" "std/tz: it is not detached"
+}

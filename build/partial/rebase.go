@@ -30,7 +30,8 @@ type RebaseInput struct {
 	Config   ImageConfig
 	OldBase  ImageConfig // the old base's own
 	NewBase  ImageConfig
-	Unsafe   bool // take a RUN that may depend on the base along
+	Unsafe   bool   // take a RUN that may depend on the base along
+	NewText  string // with New the same as Old: the text with another version of a detached part
 }
 
 // Rebased is the result: the new text and configuration. The layers above the base stay as they are.
@@ -80,7 +81,7 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !in.Unsafe {
+	if !in.Unsafe && in.NewText == "" {
 		if e := blocking(cf, in); e != nil {
 			return nil, e
 		}
@@ -100,6 +101,9 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 		embed = "label"
 	}
 	r.Text = body + Trailer(body, embed)
+	if in.NewText != "" {
+		r.Text = in.NewText
+	}
 	if cf, err = parseContainerfile("", r.Text, "P071"); err != nil {
 		return nil, err
 	}
@@ -132,12 +136,7 @@ func sameSystem(old, now *Base, oldRef, newRef string) *Error {
 
 // blocking finds the first instruction of the last stage whose layer may depend on the base.
 func blocking(cf *containerfile, in RebaseInput) *Error {
-	first := 0
-	for i := range cf.instrs {
-		if cf.instrs[i].cmd == "FROM" {
-			first = i
-		}
-	}
+	first := lastFrom(cf)
 	block := blocksByLine(cf.lines)
 	for i := first + 1; i < len(cf.instrs); i++ {
 		it := &cf.instrs[i]
@@ -196,12 +195,7 @@ func replay(cf *containerfile, base ImageConfig, facts *Base) (ImageConfig, erro
 	}
 	st := newState(facts)
 	st.user, st.workdir = base.User, base.WorkingDir
-	first := 0
-	for i := range cf.instrs {
-		if cf.instrs[i].cmd == "FROM" {
-			first = i
-		}
-	}
+	first := lastFrom(cf)
 	var order []string // of variables
 	for _, e := range base.Env {
 		name, _, _ := strings.Cut(e, "=")
@@ -296,4 +290,65 @@ func (c ImageConfig) differs(image ImageConfig) string {
 		}
 	}
 	return ""
+}
+
+// PartLayers finds the layers that a detached part has made in an image of this text: their numbers among the layers
+// above the base, of which there are total. P090 where that cannot be told.
+func PartLayers(text, name string, total int) ([]int, error) {
+	cf, err := parseContainerfile("", text, "P071")
+	if err != nil {
+		return nil, err
+	}
+	first := lastFrom(cf)
+	block := blocksByLine(cf.lines)
+	var found []int
+	n := 0
+	for i := first + 1; i < len(cf.instrs); i++ {
+		in := &cf.instrs[i]
+		if in.cmd != "RUN" && in.cmd != "COPY" && in.cmd != "ADD" {
+			continue
+		}
+		if block[in.start] == name {
+			if in.cmd != "COPY" {
+				return nil, Errorf("P090", "cannot replace %s: it has a %s (line %d), so it is not detached", name, in.cmd, in.start)
+			}
+			found = append(found, n)
+		}
+		n++
+	}
+	if n != total {
+		return nil, Errorf("P090", "cannot replace %s: the image has %d layers above its base, its container file makes %d", name, total, n)
+	}
+	if len(found) == 0 {
+		return nil, Errorf("P090", "cannot replace %s: it has no layer in the last stage", name)
+	}
+	return found, nil
+}
+
+// PartAlone is a Containerfile whose image has the layers of a detached part and nothing else.
+func PartAlone(text, name string) (string, error) {
+	cf, err := parseContainerfile("", text, "P071")
+	if err != nil {
+		return "", err
+	}
+	first := lastFrom(cf)
+	block := blocksByLine(cf.lines)
+	lines := slices.Clone(cf.lines[:cf.instrs[first].start-1])
+	lines = append(lines, "FROM scratch")
+	for i := first + 1; i < len(cf.instrs); i++ {
+		if in := &cf.instrs[i]; block[in.start] == name && in.cmd == "COPY" {
+			lines = append(lines, cf.text(in))
+		}
+	}
+	return strings.Join(lines, "\n") + "\n", nil
+}
+
+func lastFrom(cf *containerfile) int {
+	first := 0
+	for i := range cf.instrs {
+		if cf.instrs[i].cmd == "FROM" {
+			first = i
+		}
+	}
+	return first
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/build/partial/base"
@@ -13,13 +15,14 @@ import (
 
 func newPartialRebaseCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
-	var onto, tag string
+	var onto, tag, part string
 	var unsafe bool
 	cmd := &cobra.Command{
-		Use:   "rebase [options] --onto BASE IMAGE",
-		Short: "Put a composed image on a newer base, without building",
+		Use:   "rebase [options] (--onto BASE | --part NAME@VERSION) IMAGE",
+		Short: "Put a composed image on a newer base, or a newer part into it, without building the rest",
 		Long: "Puts the image's own layers on another base of the same distribution, major version and libc, and computes the configuration anew. Nothing is\n" +
-			"run. It is refused if a layer may depend on the base: allowed are detached parts, COPY and ADD, and each RUN below \"#: rebase safe\".",
+			"run. It is refused if a layer may depend on the base: allowed are detached parts, COPY and ADD, and each RUN below \"#: rebase safe\".\n" +
+			"With --part the layers of one detached part are replaced, after building only its helper stages.",
 		Example: "berth partial rebase --onto docker.io/library/debian:12.9-slim -t shop/web:8 shop/web:7",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,6 +33,17 @@ func newPartialRebaseCmd(f *engineFlags) *cobra.Command {
 			if tag == "" {
 				tag = args[0]
 			}
+			if (onto == "") == (part == "") {
+				return errors.New("give one of --onto BASE and --part NAME@VERSION")
+			}
+			if part != "" {
+				name, version, _ := strings.Cut(part, "@")
+				o.File, o.Update, o.Only = "Containerfile", true, []string{name}
+				return withLibrary(o, "", func(pr *project.Project) error {
+					t := &partReplacement{project: pr, engine: f, name: name, version: version, talk: cmd.ErrOrStderr()}
+					return t.replace(cmd.Context(), args[0], tag, cmd.OutOrStdout())
+				})
+			}
 			return withLibrary(o, "", func(pr *project.Project) error {
 				return partialRebase(cmd.Context(), pr, args[0], onto, tag, unsafe, cmd.OutOrStdout())
 			})
@@ -39,9 +53,7 @@ func newPartialRebaseCmd(f *engineFlags) *cobra.Command {
 	cmd.Flags().StringVar(&onto, "onto", "", "`IMAGE` to put it on")
 	cmd.Flags().StringVarP(&tag, "tag", "t", "", "`NAME` of the result (default: IMAGE)")
 	cmd.Flags().BoolVar(&unsafe, "unsafe", false, "take layers along that may depend on the old base")
-	if err := cmd.MarkFlagRequired("onto"); err != nil {
-		panic(err) // the flag was made above
-	}
+	cmd.Flags().StringVar(&part, "part", "", "`NAME[@VERSION]` of a detached part to replace")
 	return cmd
 }
 

@@ -37,7 +37,21 @@ func Config(img *image.Image) (partial.ImageConfig, error) {
 
 // Rebase makes an image of the layers of now and those of img above its first oldLayers, with the
 // configuration of r, and gives it a name. Nothing is run. It returns the image's ID.
-func (b *Images) Rebase(ctx context.Context, img, now *image.Image, oldLayers int, r *partial.Rebased, name string) (id string, err error) {
+func (b *Images) Rebase(ctx context.Context, img, now *image.Image, oldLayers int, r *partial.Rebased, name string) (string, error) {
+	return b.assemble(ctx, img, now, name, func(app, base *layout) error {
+		return app.rebase(base, oldLayers, r)
+	})
+}
+
+// ReplaceLayers makes an image of img's layers, those with the numbers at taken from the image with, in their order.
+func (b *Images) ReplaceLayers(ctx context.Context, img, with *image.Image, at []int, r *partial.Rebased, name string) (string, error) {
+	return b.assemble(ctx, img, with, name, func(app, part *layout) error {
+		return app.replace(part, at, r)
+	})
+}
+
+// assemble writes two images as layouts, has work change the first, and takes it into the store.
+func (b *Images) assemble(ctx context.Context, img, other *image.Image, name string, work func(app, other *layout) error) (id string, err error) {
 	store, err := b.Engine.Store()
 	if err != nil {
 		return "", err
@@ -53,7 +67,7 @@ func (b *Images) Rebase(ctx context.Context, img, now *image.Image, oldLayers in
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
 	var layouts []*layout
-	for i, x := range []*image.Image{img, now} {
+	for i, x := range []*image.Image{img, other} {
 		dir := filepath.Join(tmp, fmt.Sprint(i))
 		if err := rt.Save(ctx, []string{x.ID}, dir, image.SaveOptions{Format: "oci-dir", Uncompressed: true}); err != nil {
 			return "", err
@@ -64,18 +78,17 @@ func (b *Images) Rebase(ctx context.Context, img, now *image.Image, oldLayers in
 		}
 		layouts = append(layouts, l)
 	}
-	app, base := layouts[0], layouts[1]
-	if err := app.rebase(base, oldLayers, r); err != nil {
+	if err := work(layouts[0], layouts[1]); err != nil {
 		return "", err
 	}
-	ids, err := rt.Load(ctx, app.dir, nil)
+	ids, err := rt.Load(ctx, layouts[0].dir, nil)
 	if err != nil {
 		return "", err
 	}
 	if len(ids) != 1 {
-		return "", fmt.Errorf("load the rebased image: it gave %d images", len(ids))
+		return "", fmt.Errorf("load the new image: it gave %d images", len(ids))
 	}
-	id = app.config.String()
+	id = layouts[0].config.String()
 	return id, rt.Tag(strings.TrimPrefix(id, "sha256:"), name)
 }
 
@@ -128,7 +141,27 @@ func (l *layout) rebase(base *layout, old int, r *partial.Rebased) error {
 	c := &l.image
 	c.RootFS.DiffIDs = append(slices.Clone(base.image.RootFS.DiffIDs), c.RootFS.DiffIDs[old:]...)
 	c.History = append(slices.Clone(base.image.History), c.History[stepsOf(c.History, old):]...)
-	o := &c.Config
+	return l.configure(r)
+}
+
+// replace takes the layers with the numbers at from part, which has no others.
+func (l *layout) replace(part *layout, at []int, r *partial.Rebased) error {
+	if len(part.manifest.Layers) != len(at) {
+		return fmt.Errorf("replace layers: the part has %d, the image %d of it", len(part.manifest.Layers), len(at))
+	}
+	for i, n := range at {
+		d := part.manifest.Layers[i]
+		if err := os.Rename(part.blob(d.Digest), l.blob(d.Digest)); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		l.manifest.Layers[n], l.image.RootFS.DiffIDs[n] = d, part.image.RootFS.DiffIDs[i]
+	}
+	return l.configure(r)
+}
+
+// configure writes the configuration of r, and the layout anew.
+func (l *layout) configure(r *partial.Rebased) error {
+	o := &l.image.Config
 	o.Env, o.User, o.WorkingDir, o.Entrypoint, o.Cmd, o.Labels, o.StopSignal = r.Config.Env, r.Config.User, r.Config.WorkingDir, r.Config.Entrypoint, r.Config.Cmd, r.Config.Labels, r.Config.StopSignal
 	o.ExposedPorts, o.Volumes = set(r.Config.Exposed), set(r.Config.Volumes)
 	return l.write()

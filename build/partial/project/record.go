@@ -30,11 +30,45 @@ func recordFile(e *libctr.Engine, digest string) string {
 
 // KeepRecord keeps a composition for the push of the image that is built of it.
 func KeepRecord(e *libctr.Engine, r *partial.Result, file string) error {
-	lock, err := r.Lock.Marshal()
+	source, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	source, err := os.ReadFile(file)
+	return keepRecord(e, r, filepath.Base(file), source)
+}
+
+// KeepRecord keeps a composition of the given source.
+func (p *Project) KeepRecord(r *partial.Result, source []byte) error {
+	return keepRecord(p.opts.Engine, r, filepath.Base(p.opts.File), source)
+}
+
+// KeptRecord returns what was kept of a build; nil if nothing was.
+func (p *Project) KeptRecord(digest string) (*partial.Records, error) {
+	k, err := readKept(p.opts.Engine, digest)
+	if k == nil || err != nil {
+		return nil, err
+	}
+	return &partial.Records{Composed: k.Composed, Lock: k.Lock, Source: k.Source}, nil
+}
+
+// readKept returns nil for a build of which nothing was kept.
+func readKept(e *libctr.Engine, digest string) (*kept, error) {
+	data, err := os.ReadFile(recordFile(e, digest))
+	if errors.Is(err, fs.ErrNotExist) || digest == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var k kept
+	if err := json.Unmarshal(data, &k); err != nil {
+		return nil, fmt.Errorf("read the build's record: %w", err)
+	}
+	return &k, nil
+}
+
+func keepRecord(e *libctr.Engine, r *partial.Result, name string, source []byte) error {
+	lock, err := r.Lock.Marshal()
 	if err != nil {
 		return err
 	}
@@ -42,7 +76,7 @@ func KeepRecord(e *libctr.Engine, r *partial.Result, file string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("keep the build's record: %w", err)
 	}
-	data, err := json.Marshal(kept{Version: 1, Composed: []byte(r.Text), Lock: lock, Source: source, SourceName: filepath.Base(file)})
+	data, err := json.Marshal(kept{Version: 1, Composed: []byte(r.Text), Lock: lock, Source: source, SourceName: name})
 	if err != nil {
 		return err
 	}
@@ -55,16 +89,9 @@ func KeepRecord(e *libctr.Engine, r *partial.Result, file string) error {
 // AttachRecord sends what was kept of an image's build next to the image in its registry, as a referrer. digest is the one
 // in the image's label. It tells whether there was something to send.
 func AttachRecord(ctx context.Context, o Options, image, digest string) (sent bool, err error) {
-	data, err := os.ReadFile(recordFile(o.Engine, digest))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
+	k, err := readKept(o.Engine, digest)
+	if k == nil || err != nil {
 		return false, err
-	}
-	var k kept
-	if err := json.Unmarshal(data, &k); err != nil {
-		return false, fmt.Errorf("read the build's record: %w", err)
 	}
 	p, err := OpenDir(o, ".")
 	if err != nil {
