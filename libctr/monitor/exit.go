@@ -57,7 +57,7 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := m.state
-	st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL))
+	st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "")
 	st.Status, st.ExitCode, st.FinishedAt = record.Exited, p.code, now()
 	st.Pid, st.PidStart = 0, 0
 	if p.err != nil {

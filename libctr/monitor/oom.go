@@ -56,29 +56,34 @@ func parseCgroup(text string, v2 bool) (path, mount string) {
 
 // oomKilled tells whether the kernel has killed a process in the cgroup for want
 // of memory: "oom_kill 1" in memory.events (v2) or memory.oom_control (v1).
-func oomKilled(dir string) bool {
+func oomKilled(dir string) bool { return memoryEvents(dir)["oom_kill"] > 0 }
+
+// memoryEvents reads the cgroup's counters; it is empty where there are none.
+func memoryEvents(dir string) map[string]int {
 	if dir == "" {
-		return false
+		return nil
 	}
 	for _, name := range []string{"memory.events", "memory.oom_control"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			continue
 		}
+		events := map[string]int{}
 		for line := range strings.Lines(string(data)) {
-			if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
-				return strings.TrimSpace(n) != "0"
-			}
+			word, count, _ := strings.Cut(strings.TrimSpace(line), " ")
+			events[word], _ = strconv.Atoi(count)
 		}
+		return events
 	}
-	return false
+	return nil
 }
 
 // oomWatch notices OOM kills when they happen: systemd removes a scope, and with it its
 // memory.events, as soon as the last process has ended. It sleeps until the kernel changes the file.
 type oomWatch struct {
-	f    *os.File // inotify
-	seen atomic.Bool
+	f     *os.File    // inotify
+	seen  atomic.Bool // an OOM kill
+	limit atomic.Bool // the container has met its limit
 }
 
 // watchOOM watches the memory cgroup dir; nil where there is nothing to watch (cgroups v1, whose directory stays).
@@ -102,8 +107,12 @@ func watchOOM(dir string) *oomWatch {
 			if _, err := w.f.Read(buf); err != nil {
 				return
 			}
-			if oomKilled(dir) {
+			e := memoryEvents(dir)
+			if e["oom_kill"] > 0 {
 				w.seen.Store(true)
+			}
+			if e["max"] > 0 || e["oom"] > 0 {
+				w.limit.Store(true)
 			}
 		}
 	}()
@@ -111,20 +120,26 @@ func watchOOM(dir string) *oomWatch {
 }
 
 // killed tells whether there was an OOM kill, after the container has ended, and ends the watch. sigkill says that
-// init ended by SIGKILL, as it does when it is the one.
+// init ended by a SIGKILL that nobody asked the monitor for.
 func (w *oomWatch) killed(dir string, sigkill bool) bool {
 	if w == nil {
 		return oomKilled(dir)
 	}
 	defer w.f.Close()
-	for range 20 {
-		if w.seen.Load() || oomKilled(dir) {
+	if w.seen.Load() || oomKilled(dir) {
+		return true
+	}
+	if _, err := os.Stat(filepath.Join(dir, "memory.events")); !sigkill || !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	// systemd was faster than we, and the kernel tells of changes of memory.events at most every 10 ms: the last
+	// one, the kill, may have come with nobody left to tell. A container that has met its limit and then was
+	// killed by nobody was killed by the kernel.
+	for range 10 {
+		if w.seen.Load() || w.limit.Load() {
 			return true
 		}
-		if _, err := os.Stat(filepath.Join(dir, "memory.events")); !sigkill || !errors.Is(err, fs.ErrNotExist) {
-			return false
-		}
-		time.Sleep(5 * time.Millisecond) // the file is gone: what it said may be on its way to the watch
+		time.Sleep(5 * time.Millisecond)
 	}
 	return false
 }
