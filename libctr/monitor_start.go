@@ -88,9 +88,14 @@ func (e *Engine) moveToUserManager(pid int, id string) {
 	if err != nil || strings.Contains(own, fmt.Sprintf("/user@%d.service/", rootless.UID())) {
 		return
 	}
-	if err := systemd.RunUnderSystemdScope(pid, "user.slice", "berth-monitor-"+id+".scope"); err != nil {
-		e.log.Warn("the container's monitor stays in this login session: exec may be refused", "error", err)
+	err = systemd.RunUnderSystemdScope(pid, "user.slice", "berth-monitor-"+id+".scope")
+	// The user's systemd has the system's move the process; what it forks before that stays behind.
+	for end := time.Now().Add(5 * time.Second); err == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if moved, cerr := cgroupOf(pid); cerr != nil || strings.Contains(moved, "/berth-monitor-") {
+			return
+		}
 	}
+	e.log.Warn("the container's monitor stays in this login session: exec may be refused", "error", err)
 }
 
 // monitorEnv has the Go runtime of a monitor keep one processor's caches; the monitor does not pass it on. Root's does not

@@ -188,8 +188,11 @@ func ownCgroupWritable() bool {
 	return err == nil && unix.Access(filepath.Join("/sys/fs/cgroup", own), unix.W_OK) == nil
 }
 
-func ownCgroup() (string, error) {
-	data, err := os.ReadFile("/proc/self/cgroup")
+func ownCgroup() (string, error) { return cgroupOf(os.Getpid()) }
+
+// cgroupOf is a process's place in the unified hierarchy.
+func cgroupOf(pid int) (string, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
 		return "", err
 	}
