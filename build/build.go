@@ -74,7 +74,8 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	}
 	b.NetworkInterface = net
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // for stages that are still at work when another has failed
+	defer cancel()  // for stages that are still at work when another has failed
+	b.Quiet = false // the memo wants the steps; who is not to see them does not
 	t := newTracker(func(e Event) {
 		if memos != nil {
 			memos.note(e)

@@ -71,18 +71,43 @@ func (j *jsonLines) Show(e Event) { _ = j.enc.Encode(e) } // who reads no more d
 
 func (*jsonLines) Close() {}
 
-// Quiet writes the ID of the result to out and nothing else.
-func Quiet(out io.Writer) Progress { return quiet{out} }
+// Quiet writes the ID of the result to out, and to errOut what a step that fails has printed.
+func Quiet(out, errOut io.Writer) Progress {
+	return &quiet{out: out, errOut: errOut, printed: map[Event][]string{}}
+}
 
-type quiet struct{ out io.Writer }
+type quiet struct {
+	out, errOut io.Writer
+	printed     map[Event][]string // by step
+}
 
-func (q quiet) Show(e Event) {
-	if e.Kind == Built {
+// step is what tells an event's step from others.
+func (e Event) step() Event { return Event{Platform: e.Platform, Stage: e.Stage, Step: e.Step} }
+
+func (q *quiet) Show(e Event) {
+	switch e.Kind {
+	case Built:
 		fmt.Fprintln(q.out, e.Image)
+	case Output:
+		q.printed[e.step()] = tail(q.printed[e.step()], e.Text)
+	case StepDone:
+		delete(q.printed, e.step())
+	case Failed:
+		for _, line := range q.printed[e.step()] {
+			fmt.Fprintln(q.errOut, line)
+		}
 	}
 }
 
-func (quiet) Close() {}
+func (*quiet) Close() {}
+
+// tail adds a line to those that are kept.
+func tail(lines []string, line string) []string {
+	if len(lines) == tailLines {
+		lines = lines[1:]
+	}
+	return append(lines, line)
+}
 
 // Terminal writes steps with their times to screen, a terminal of width columns: those that are done stay, those at work
 // move below them with the last line they printed. A step that fails shows all it printed. The ID of the result goes to out.
@@ -148,10 +173,7 @@ func (t *terminal) Show(e Event) {
 			t.draw(e.Text + "\n")
 			return
 		}
-		s.output = append(s.output, e.Text)
-		if len(s.output) > tailLines {
-			s.output = s.output[1:]
-		}
+		s.output = tail(s.output, e.Text)
 	case StepCached:
 	case StepDone:
 		t.drop(s)
@@ -176,7 +198,7 @@ func (t *terminal) Show(e Event) {
 
 func (t *terminal) find(e Event) *liveStep {
 	for _, s := range t.steps {
-		if s.Platform == e.Platform && s.Stage == e.Stage && s.Step == e.Step {
+		if s.Event.step() == e.step() {
 			return s
 		}
 	}

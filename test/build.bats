@@ -33,7 +33,7 @@ teardown() { test_teardown; }
 	FROM $IMAGE
 	ENV GREETING="hello there" OTHER=\$PATH
 	WORKDIR /srv/app
-	RUN echo "\$GREETING" > greeting && mkdir -p /etc && echo joe:x:1000:1000::/:/bin/sh >> /etc/passwd
+	RUN echo "\$GREETING" > greeting && mkdir -p /etc && echo joe:x:1234:1234::/:/bin/sh >> /etc/passwd
 	USER joe
 	CMD cat greeting && pwd && id -un
 	X

@@ -100,7 +100,7 @@ func (b *buildFlags) shown(opts *define.BuildOptions, out io.Writer) build.Progr
 	}
 	switch {
 	case b.bud.Quiet:
-		return build.Quiet(out)
+		return build.Quiet(out, os.Stderr)
 	case b.progress == "json":
 		return build.JSON(out)
 	case b.progress == "tty", b.progress == "auto" && isTerminal(os.Stderr) && isTerminal(os.Stdout):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
@@ -68,7 +69,23 @@ func (r *Runtime) Prune(ctx context.Context, all bool, filters []string) ([]Remo
 }
 
 func (r *Runtime) removeImages(ctx context.Context, names []string, opts *libimage.RemoveImagesOptions) ([]Removed, []error) {
-	reports, errs := r.lib.RemoveImages(ctx, names, opts)
+	// The library takes an index for the image of this platform in it, unless told that it is one.
+	lists := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		_, err := r.lib.LookupManifestList(n)
+		return err != nil
+	})
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(lists, n) })
+	var reports []*libimage.RemoveImageReport
+	var errs []error
+	if len(names) > 0 || len(lists) == 0 {
+		reports, errs = r.lib.RemoveImages(ctx, names, opts)
+	}
+	if len(lists) > 0 {
+		o := *opts
+		o.LookupManifest = true
+		more, moreErrs := r.lib.RemoveImages(ctx, lists, &o)
+		reports, errs = append(reports, more...), append(errs, moreErrs...)
+	}
 	removed := make([]Removed, 0, len(reports))
 	for _, rep := range reports {
 		removed = append(removed, Removed{ID: rep.ID, Untagged: rep.Untagged, Deleted: rep.Removed, Size: rep.Size})
