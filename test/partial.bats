@@ -322,6 +322,15 @@ COPY files/ /
     berth partial test "$FILE_DIR/parts/tool"
     assert_contains "$output" "ok  std/tool on localhost/debian:12, built alone"
     assert_contains "$output" "ok  std/tool on localhost/debian:12, composed, check passed"
+    # Any builder builds a part alone.
+    berth save -q -o base.tar localhost/debian:12
+    plain=(timeout 100 buildah --root "$DIR/bud" --runroot "$DIR/bud-run" --storage-driver vfs)
+    run "${plain[@]}" pull -q docker-archive:base.tar 3>&-
+    [[ $status -eq 0 ]] || { echo "$output"; false; }
+    run "${plain[@]}" bud --isolation chroot --target install -t bud "$FILE_DIR/parts/tool" 3>&-
+    echo "$output"
+    [[ $status -eq 0 ]]
+    discard "$DIR/bud"
     sed -i 's/tool works\$/tool fails$/' "$FILE_DIR/parts/tool/Containerfile"
     berth 1 partial test "$FILE_DIR/parts/tool"
     assert_contains "$output" 'the check printed "tool works", which does not match'
