@@ -33,11 +33,14 @@ func (m *Monitor) prepare() error {
 	if m.cfg.Network.NetNS != "new" {
 		return nil
 	}
-	if err := m.makeNetNS(); err != nil {
-		return err
-	}
+	return m.makeNetNS()
+}
+
+// connectNetNS starts the network helper of a namespace that prepare made. It waits for the start request: until
+// then the monitor may still be moved to another cgroup, which a child would not follow.
+func (m *Monitor) connectNetNS() error {
 	h := m.cfg.Network.Helper
-	if h == nil {
+	if m.cfg.Network.NetNS != "new" || h == nil {
 		return nil
 	}
 	helper, err := m.startNetHelper(h, m.cfg.NetNSPath(), 0)
@@ -53,6 +56,9 @@ func (m *Monitor) setHelper(h *netHelper) {
 
 // firstStart starts the container at the user's request.
 func (m *Monitor) firstStart(r startRequest) error {
+	if err := m.connectNetNS(); err != nil {
+		return err
+	}
 	if err := m.openLog(); err != nil {
 		return err
 	}
