@@ -27,6 +27,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	cfg, s := m.cfg, &m.opts.Spec
 	o := m.opts.Network
 	o.Rootless, o.UserNS, o.Name, o.RuntimeDir = e.Rootless(), s.UserNS.Nested(), cfg.Name, e.runtime
+	o.NetNSElsewhere = e.sharedNetNS(cfg.ID) == ""
 	conf, err := e.conf()
 	if err != nil {
 		return err

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
@@ -21,6 +24,10 @@ type Options struct {
 	// UserNS is set when the container gets a user namespace of its own; the OCI runtime must
 	// then make the network namespace.
 	UserNS bool
+
+	// NetNSElsewhere is set when the namespace will not be mounted in /run/user/UID/netns, where alone
+	// the AppArmor profile of pasta allows it to read one.
+	NetNSElsewhere bool
 
 	Hostname string // in the container; empty is none
 	Name     string // the container's name
@@ -156,7 +163,8 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 
 // chooseHelper finds the program for the mode. For the default mode that is pasta, or else slirp4netns; a
 // pasta from before rightSince is taken only for published ports, which slirp4netns does not have on IPv6
-// (docs/decisions/0003-default-network.md has what is wrong with it).
+// (docs/decisions/0003-default-network.md has what is wrong with it), and one that may not read the namespace
+// only where there is no slirp4netns.
 func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind, error) {
 	switch o.Mode.Kind {
 	case Pasta:
@@ -181,7 +189,7 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 		return nil, "", err
 	}
 	usable := err == nil && pastaCanRun(pasta, host)
-	if usable && (pasta.released() >= rightSince || len(o.Ports) > 0 && !serverSpeaksFirst(o.Ports)) {
+	if usable && !(o.NetNSElsewhere && confined(pasta.Path, "/")) && (pasta.released() >= rightSince || len(o.Ports) > 0 && !serverSpeaksFirst(o.Ports)) {
 		return pasta, Pasta, nil
 	}
 	slirp, slirpErr := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir)
@@ -199,6 +207,17 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 	}
 	return nil, "", hint.Add(fmt.Errorf("connect the container: neither pasta nor slirp4netns is installed"),
 		"Debian: sudo apt-get install passt; or run the container with --network host or --network none")
+}
+
+// confined tells whether the distribution's AppArmor profile is there for the program. Only root could ask
+// the kernel whether it is loaded. root is "/" but in tests.
+func confined(path, root string) bool {
+	on, err := os.ReadFile(filepath.Join(root, "sys/module/apparmor/parameters/enabled"))
+	if err != nil || !strings.HasPrefix(string(on), "Y") || filepath.Dir(path) != "/usr/bin" {
+		return false
+	}
+	profiles, err := filepath.Glob(filepath.Join(root, "etc/apparmor.d/usr.bin.pas*t*"))
+	return err == nil && len(profiles) > 0
 }
 
 // serverSpeaksFirst tells whether a published port belongs to a protocol in which the client waits for the

@@ -89,6 +89,32 @@ func TestPastaArgs(t *testing.T) {
 	wantError(t, "pasta:--nonsense=1", err, "has no option --nonsense")
 }
 
+func TestConfined(t *testing.T) {
+	root := t.TempDir()
+	put := func(name, text string) {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(path string, want bool, when string) {
+		if got := confined(path, root); got != want {
+			t.Errorf("%s %s: confined = %t", path, when, got)
+		}
+	}
+	const enabled = "sys/module/apparmor/parameters/enabled"
+	put("etc/apparmor.d/usr.bin.passt", "")
+	want("/usr/bin/pasta", false, "without AppArmor")
+	put(enabled, "Y\n")
+	want("/usr/bin/pasta", true, "with AppArmor")
+	want("/usr/local/bin/pasta", false, "with AppArmor")
+	put(enabled, "N\n")
+	want("/usr/bin/pasta", false, "with AppArmor off")
+}
+
 func TestSlirpArgs(t *testing.T) {
 	host := hostInfo{iface: "eth0", ip: netip.MustParseAddr("192.0.2.2"), ipv6: true}
 	prog := &program{Options: map[string]bool{"enable-sandbox": true, "enable-seccomp": true}}
