@@ -69,11 +69,16 @@ func newTracker(show func(Event)) *tracker {
 }
 
 var (
-	stepLine   = regexp.MustCompile(`^(?:\[([a-z][a-z0-9]*/[a-z0-9/]+)\] )?(?:\[(\d+)/(\d+)\] )?STEP (\d+)(?:/(\d+))?: (.*)$`)
-	imageLine  = regexp.MustCompile(`^--> ([0-9a-f]{12,64})$`)
-	commitLine = regexp.MustCompile(`^(?:\[[^\]]+\] )*(COMMIT(?: .*)?)$`)
-	idLine     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	stepLine   = lazy(`^(?:\[([a-z][a-z0-9]*/[a-z0-9/]+)\] )?(?:\[(\d+)/(\d+)\] )?STEP (\d+)(?:/(\d+))?: (.*)$`)
+	imageLine  = lazy(`^--> ([0-9a-f]{12,64})$`)
+	commitLine = lazy(`^(?:\[[^\]]+\] )*(COMMIT(?: .*)?)$`)
+	idLine     = lazy(`^[0-9a-f]{64}$`)
 )
+
+// lazy compiles an expression when it is used first: no other command pays for it.
+func lazy(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 const cacheWords = "--> Using cache "
 
@@ -121,7 +126,7 @@ func (t *tracker) line(self, parent, line string) {
 		return
 	}
 	s := t.stages[self]
-	if m := stepLine.FindStringSubmatch(line); m != nil {
+	if m := stepLine().FindStringSubmatch(line); m != nil {
 		t.begin(self, s, m)
 		return
 	}
@@ -131,11 +136,11 @@ func (t *tracker) line(self, parent, line string) {
 			t.emit(s.now, StepCached, "", id)
 			return
 		}
-		if m := imageLine.FindStringSubmatch(line); m != nil {
+		if m := imageLine().FindStringSubmatch(line); m != nil {
 			t.done(self, m[1])
 			return
 		}
-		if m := commitLine.FindStringSubmatch(line); m != nil {
+		if m := commitLine().FindStringSubmatch(line); m != nil {
 			line = m[1]
 		}
 		t.emit(s.now, Output, line, "")
@@ -144,7 +149,7 @@ func (t *tracker) line(self, parent, line string) {
 	switch name, tagged := strings.CutPrefix(line, "Successfully tagged "); {
 	case tagged:
 		t.emit(Event{}, Tagged, name, "")
-	case idLine.MatchString(line):
+	case idLine().MatchString(line):
 		t.emit(Event{}, Built, "", line)
 	default:
 		t.emit(Event{}, Output, line, "")

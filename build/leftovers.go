@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +31,7 @@ type Leftover struct {
 func (l Leftover) Remove(ctx context.Context) error { return l.remove(ctx) }
 
 // sessionName matches the end of a working container's name.
-var sessionName = regexp.MustCompile(suffixWord + `([0-9a-f]{12})(-[0-9]+)?$`)
+var sessionName = lazy(suffixWord + `([0-9a-f]{12})(-[0-9]+)?$`)
 
 // Leftovers looks for what dead builds left: processes, working containers with their layers, and temporary
 // files. It takes no lock that a build at work would wait for.
@@ -100,7 +99,7 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 // sessionOf is the ID of the session that made a working container; empty for all other containers.
 func sessionOf(c storage.Container) string {
 	for _, name := range c.Names {
-		if m := sessionName.FindStringSubmatch(name); m != nil {
+		if m := sessionName().FindStringSubmatch(name); m != nil {
 			return m[1]
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -52,7 +51,7 @@ const racy = 100 * time.Millisecond
 
 // memoFlags are the flags that a build with a memo may have: those whose effect is in the image, and is the same each
 // time, or that have none on it. With any other there is no memo.
-var memoFlags = strings.Fields(`
+const memoFlags = ` 
 	add-host annotation arch authfile build-arg build-arg-file cap-add cap-drop cert-dir compat-volumes cpu-period cpu-quota
 	cpu-shares cpuset-cpus cpuset-mems created-annotation creds device dns dns-option dns-search env file force-rm format group-add
 	http-proxy identity-label ignorefile iidfile iidfile-raw inherit-annotations inherit-labels isolation jobs label layers memory
@@ -60,10 +59,10 @@ var memoFlags = strings.Fields(`
 	security-opt shm-size skip-unused-stages source-date-epoch ssh tag target timestamp tls-verify ulimit unsetannotation unsetenv
 	unsetlabel userns variant
 	locked offline profile param
-	root runroot tmpdir storage-driver storage-opt runtime runtime-flag cgroup-manager events-backend module log-level noout`)
+	root runroot tmpdir storage-driver storage-opt runtime runtime-flag cgroup-manager events-backend module log-level noout`
 
 // resultFlags are those of them that do not change what is built.
-var resultFlags = strings.Fields("tag quiet progress iidfile iidfile-raw jobs retry retry-delay rm force-rm log-level noout events-backend authfile creds")
+const resultFlags = "tag quiet progress iidfile iidfile-raw jobs retry retry-delay rm force-rm log-level noout events-backend authfile creds"
 
 // memoKeeper looks for a build's memo, and writes it.
 type memoKeeper struct {
@@ -86,8 +85,9 @@ func newMemoKeeper(e *libctr.Engine, store storage.Store, o *Options) (*memoKeep
 	if o.Flags == nil || !o.Layers || o.NoCache || len(o.Platforms) > 1 || len(o.AdditionalBuildContexts) > 0 {
 		return nil, nil
 	}
+	allowed := strings.Fields(memoFlags)
 	for name, value := range o.Flags {
-		if !slices.Contains(memoFlags, name) || name == "pull" && value != "missing" && value != "never" {
+		if !slices.Contains(allowed, name) || name == "pull" && value != "missing" && value != "never" {
 			return nil, nil
 		}
 	}
@@ -116,9 +116,9 @@ func newMemoKeeper(e *libctr.Engine, store storage.Store, o *Options) (*memoKeep
 }
 
 var (
-	addWord    = regexp.MustCompile(`(?im)^\s*(ONBUILD\s+)?ADD\b`)
-	sourceWord = regexp.MustCompile(`(?im)(?:^\s*FROM(?:\s+--\S+)*\s+|--from=|\bfrom=)"?([^\s,"]+)`)
-	transport  = regexp.MustCompile(`^(oci|oci-archive|docker-archive|dir|docker|docker-daemon|ostree|sif|containers-storage|https?|git):`)
+	addWord    = lazy(`(?im)^\s*(ONBUILD\s+)?ADD\b`)
+	sourceWord = lazy(`(?im)(?:^\s*FROM(?:\s+--\S+)*\s+|--from=|\bfrom=)"?([^\s,"]+)`)
+	transport  = lazy(`^(oci|oci-archive|docker-archive|dir|docker|docker-daemon|ostree|sif|containers-storage|https?|git):`)
 )
 
 // texts returns the Containerfiles, or nil if one of them fetches something anew each time.
@@ -136,11 +136,11 @@ func (k *memoKeeper) texts() ([][]byte, error) {
 			return nil, nil // buildah says so
 		}
 		remote := slices.ContainsFunc([]string{"://", "git@", "github.com/", "$"}, func(s string) bool { return strings.Contains(string(text), s) })
-		if addWord.Match(text) && remote {
+		if addWord().Match(text) && remote {
 			return nil, nil
 		}
-		for _, m := range sourceWord.FindAllSubmatch(text, -1) {
-			if transport.Match(m[1]) {
+		for _, m := range sourceWord().FindAllSubmatch(text, -1) {
+			if transport().Match(m[1]) {
 				return nil, nil
 			}
 		}
@@ -151,7 +151,7 @@ func (k *memoKeeper) texts() ([][]byte, error) {
 
 func (k *memoKeeper) hashFixed(h hash.Hash, texts [][]byte, e *libctr.Engine) error {
 	flags := maps.Clone(k.opts.Flags)
-	for _, name := range resultFlags {
+	for _, name := range strings.Fields(resultFlags) {
 		delete(flags, name)
 	}
 	delete(flags, "file") // its text is hashed; its name may be a temporary one
@@ -386,7 +386,7 @@ func (k *memoKeeper) ownNames() []string {
 func (k *memoKeeper) readsOwn(own []string) bool {
 	texts, _ := k.texts() // read before
 	for _, text := range texts {
-		for _, m := range sourceWord.FindAllSubmatch(text, -1) {
+		for _, m := range sourceWord().FindAllSubmatch(text, -1) {
 			word := string(m[1])
 			if strings.Contains(word, "$") {
 				return true

@@ -47,7 +47,7 @@ static const char *const entering[] = {
 	"partial", "prune", "pull", "push", "restart", "rm", "rmi", "run", "save", "start", "tag", "umount", "unshare", "untag",
 	"update", NULL,
 };
-static const char *const groups[] = { "container", "image", "system", "buildx", "volume", NULL };
+static const char *const groups[] = { "container", "image", "system", "buildx", "builder", "volume", NULL };
 static const char *const bool_flags[] = { "--help", "--noout", "--version", "--syslog", "--transient-store", NULL };
 
 static bool listed(const char *const *list, const char *word)

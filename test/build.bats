@@ -233,7 +233,7 @@ teardown() { test_teardown; }
     assert_contains "$output" "/data"
     berth image inspect --format '{{.HealthCheck}}' "localhost/$name"
     assert_contains "$output" "7s"
-    in_image
+    berth_split run --rm --network none "localhost/$name"
     assert_equal "$output" "from entrypoint"
 }
 
@@ -308,9 +308,9 @@ teardown() { test_teardown; }
     assert_equal "$output" "$id"
     berth_split build -q --network none --no-cache -t "localhost/$name" "$CTX"
     [[ $output =~ ^[0-9a-f]{64}$ ]]
-    id=$output
     berth build -q --network none --iidfile "$FILE_DIR/iid-$name" "$CTX"
-    assert_equal "$(cat "$FILE_DIR/iid-$name")" "sha256:$id"
+    berth_split build -q --network none "$CTX"
+    assert_equal "$(cat "$FILE_DIR/iid-$name")" "sha256:$output"
 }
 
 @test "--output: a directory, a tar, and a tar on standard output" {
@@ -323,6 +323,7 @@ teardown() { test_teardown; }
     assert_equal "$(cat "$FILE_DIR/out-$name/dir/f")" out
     berth build --output "type=tar,dest=$FILE_DIR/out-$name.tar" "$CTX"
     assert_equal "$(tar -xOf "$FILE_DIR/out-$name.tar" dir/f)" out
+    is_berth || return 0 # podman 4.3 writes its talk into the tar
     assert_equal "$("$ENGINE" build -o - "$CTX" 2>/dev/null 3>&- | tar -xO dir/f)" out
 }
 
@@ -384,12 +385,11 @@ teardown() { test_teardown; }
 	LABEL arch=\$TARGETARCH
 	X
     berth build --platform linux/amd64,linux/arm64 --manifest "localhost/$name" "$CTX"
-    berth image inspect "localhost/$name"
-    berth push -q --tls-verify=false "localhost/$name" "dir:$FILE_DIR/dir-$name" || is_berth || return 0
-    if is_berth; then
-        assert_contains "$(cat "$FILE_DIR/dir-$name/manifest.json")" arm64
-        assert_contains "$(cat "$FILE_DIR/dir-$name/manifest.json")" amd64
-    fi
+    berth image exists "localhost/$name"
+    is_berth || return 0
+    berth push -q "localhost/$name" "dir:$FILE_DIR/dir-$name"
+    assert_contains "$(cat "$FILE_DIR/dir-$name/manifest.json")" arm64
+    assert_contains "$(cat "$FILE_DIR/dir-$name/manifest.json")" amd64
 }
 
 # --- the cache ----------------------------------------------------------------------------
@@ -528,6 +528,26 @@ teardown() { test_teardown; }
     build --jobs 2
     [[ $((SECONDS - start)) -lt 6 ]]
     assert_contains "$output" "[1/3] STEP 2/2: RUN sleep 3"
+}
+
+@test "builder prune removes steps and cache mounts, and no named image" {
+    is_berth || skip "podman has it in image prune"
+    context <<-X
+	FROM $IMAGE
+	RUN --mount=type=cache,id=$name,target=/cache echo line >> /cache/log && cp /cache/log /log
+	RUN echo second > /second
+	X
+    build
+    berth builder prune --force
+    assert_contains "$output" "Total reclaimed space"
+    build --no-cache
+    in_image sh -c 'wc -l < /log'
+    assert_equal "$output" 2
+    berth builder prune --all --force
+    build --no-cache
+    in_image sh -c 'wc -l < /log'
+    assert_equal "$output" 1
+    berth system check
 }
 
 # --- progress -------------------------------------------------------------------------------

@@ -38,8 +38,10 @@ skopeo_digest() { skopeo inspect --tls-verify=false --format '{{.Digest}}' "dock
         v2s2) assert_equal "$mime" application/vnd.docker.distribution.manifest.v2+json ;;
         esac
     done
-    berth push -q --format oci --compression-format zstd --compression-level 5 "$IMAGE" "$REGISTRY/team/$name:zstd"
-    assert_contains "$(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/team/$name:zstd" 3>&-)" "tar+zstd"
+    berth push -q --format oci --compression-format zstd "$IMAGE" "$REGISTRY/team/$name:zstd"
+    # podman 4.3 leaves layers alone that the registry has compressed otherwise
+    ! is_berth || assert_contains "$(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/team/$name:zstd" 3>&-)" "tar+zstd"
+    if is_berth; then berth push -q --compression-format gzip --compression-level 9 "$IMAGE" "$REGISTRY/team/$name:9"; fi
     berth 125 push -q --format frob "$IMAGE" "$REGISTRY/team/$name:x"
     berth 125 push -q --compression-format frob "$IMAGE" "$REGISTRY/team/$name:x"
 }
@@ -137,9 +139,8 @@ skopeo_digest() { skopeo inspect --tls-verify=false --format '{{.Digest}}' "dock
     berth run --name "$name" --network none "$IMAGE" sh -c 'echo x > /x'
     berth commit -q --squash --message "why $name" --format docker --iidfile "$FILE_DIR/iid-$name" "$name" "localhost/$name"
     berth image inspect --format '{{len .RootFS.Layers}} {{.Id}}' "localhost/$name"
-    assert_equal "sha256:${output#1 }" "$(cat "$FILE_DIR/iid-$name")"
-    berth history --no-trunc "localhost/$name"
-    assert_contains "$output" "why $name"
+    assert_equal "${output#1 }" "$(cat "$FILE_DIR/iid-$name")"
+    if is_berth; then berth history --no-trunc "localhost/$name"; assert_contains "$output" "why $name"; fi
     berth_split commit -q "$name"
     berth run --rm --network none "$output" cat /x
     assert_equal "$output" x

@@ -45,7 +45,9 @@ func newBuildCmd(e *engineFlags) *cobra.Command {
 
 // buildCommands returns the commands that make images, and the group `buildx`, Docker's name for it.
 func buildCommands(f *engineFlags) []*cobra.Command {
-	return []*cobra.Command{newBuildCmd(f), newPushCmd(f), group("buildx", "Build images, by Docker's name", newBuildCmd(f))}
+	return []*cobra.Command{newBuildCmd(f), newPushCmd(f),
+		group("buildx", "Build images, by Docker's name", newBuildCmd(f), newBuilderPruneCmd(f)),
+		group("builder", "Look after what builds keep", newBuildCmd(f), newBuilderPruneCmd(f))}
 }
 
 func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []string, out io.Writer) (err error) {

@@ -72,7 +72,7 @@ func commit(cmd *cobra.Command, e *libctr.Engine, name string, o commitFlags, ou
 		return err
 	}
 	if o.iidFile != "" {
-		if err := os.WriteFile(o.iidFile, []byte("sha256:"+id), 0o644); err != nil {
+		if err := os.WriteFile(o.iidFile, []byte(id), 0o644); err != nil {
 			return fmt.Errorf("--iidfile: %w; the image's ID is %s", err, id)
 		}
 	}
