@@ -50,6 +50,7 @@ type helper struct {
 }
 
 func newRunNetwork(ctx context.Context, dir string, opts network.Options) *runNetwork {
+	opts.NetNSElsewhere = true
 	return &runNetwork{ctx: ctx, opts: opts, dir: dir, helpers: map[string][]*helper{}}
 }
 
