@@ -24,11 +24,27 @@ import (
 type Leftover struct {
 	What string // a sentence: what, where
 
-	remove func(context.Context) error
+	roots   roots
+	session string
+	remove  func(context.Context) error
 }
 
-// Remove removes it.
-func (l Leftover) Remove(ctx context.Context) error { return l.remove(ctx) }
+// Remove removes it, unless another command does so now.
+func (l Leftover) Remove(ctx context.Context) error {
+	run := filepath.Join(l.roots.run, l.session)
+	lock, err := lockSession(run)
+	if err != nil || lock == nil {
+		return err
+	}
+	defer lock.Close()
+	if err := l.remove(ctx); err != nil {
+		return err
+	}
+	if left, err := os.ReadDir(run); err == nil && len(left) == 1 {
+		return removeSessionDir(run) // only the lock is left
+	}
+	return nil
+}
 
 // sessionName matches the end of a working container's name.
 var sessionName = lazy(suffixWord + `([0-9a-f]{12})(-[0-9]+)?$`)
@@ -41,6 +57,9 @@ func Leftovers(_ context.Context, e *libctr.Engine) ([]Leftover, error) {
 
 func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 	var found []Leftover
+	add := func(session string, remove func(context.Context) error, format string, args ...any) {
+		found = append(found, Leftover{fmt.Sprintf(format, args...), r, session, remove})
+	}
 	dead, err := r.dead()
 	if err != nil {
 		return nil, err
@@ -52,14 +71,14 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 			return nil, err
 		}
 		for _, name := range names {
-			found = append(found, Leftover{fmt.Sprintf("RUN of build %s, which was killed: %s", id, name), func(ctx context.Context) error { return r.endContainers(ctx, id) }})
+			add(id, func(ctx context.Context) error { return r.endContainers(ctx, id) }, "RUN of build %s, which was killed: %s", id, name)
 		}
 		pids, err := r.helpers(id)
 		if err != nil {
 			return nil, err
 		}
 		for _, pid := range pids {
-			found = append(found, Leftover{fmt.Sprintf("network helper of build %s, which was killed: process %d", id, pid), func(context.Context) error { return end(pid) }})
+			add(id, func(context.Context) error { return end(pid) }, "network helper of build %s, which was killed: process %d", id, pid)
 		}
 	}
 	store, err := e.Store()
@@ -78,19 +97,21 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 		if alive, err := r.alive(id); err != nil || alive {
 			continue
 		}
-		found = append(found, Leftover{fmt.Sprintf("working container %s of a build that was killed", c.Names[0]), func(context.Context) error {
+		add(id, func(context.Context) error {
 			err := store.DeleteContainer(c.ID)
 			if errors.Is(err, storage.ErrContainerUnknown) {
 				return nil // another command has done it
 			}
 			return err
-		}})
+		}, "working container %s of a build that was killed", c.Names[0])
 	}
 	for _, id := range dead {
-		for _, dir := range []string{filepath.Join(r.tmp, id), filepath.Join(r.run, id)} {
-			if _, err := os.Lstat(dir); err == nil {
-				found = append(found, Leftover{fmt.Sprintf("files of a build that was killed: %s", dir), func(context.Context) error { return removeTree(dir) }})
-			}
+		tmp, run := filepath.Join(r.tmp, id), filepath.Join(r.run, id)
+		if _, err := os.Lstat(tmp); err == nil {
+			add(id, func(context.Context) error { return removeTree(tmp) }, "files of a build that was killed: %s", tmp)
+		}
+		if _, err := os.Lstat(run); err == nil {
+			add(id, func(context.Context) error { return removeAllBut(run, lockPath(run)) }, "files of a build that was killed: %s", run)
 		}
 	}
 	return found, nil
@@ -212,6 +233,20 @@ func (r roots) helpers(id string) ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// removeAllBut removes what is in a directory, but for one path.
+func removeAllBut(dir, kept string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, d := range entries {
+		if path := filepath.Join(dir, d.Name()); path != kept {
+			err = errors.Join(err, unmountAt(path), removeTree(path))
+		}
+	}
+	return err
 }
 
 func end(pid int) error {

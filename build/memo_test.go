@@ -60,18 +60,18 @@ func TestHashContextSeesEveryChange(t *testing.T) {
 
 func TestTextsThatFetchSomethingHaveNoMemo(t *testing.T) {
 	for text, want := range map[string]bool{
-		"FROM a\nRUN curl https://example.org/x":   true,
-		"FROM a\nCOPY . /":                         true,
-		"FROM a AS b\nFROM b":                      true,
-		"FROM a\nADD x.tar /":                      true,
-		"FROM a\nADD https://example.org/x /":      false,
+		"FROM a\nRUN curl https://example.org/x":    true,
+		"FROM a\nCOPY . /":                          true,
+		"FROM a AS b\nFROM b":                       true,
+		"FROM a\nADD x.tar /":                       true,
+		"FROM a\nADD https://example.org/x /":       false,
 		"FROM a\nADD \\\n  https://example.org/x /": false,
-		"FROM a\nADD git@example.org:x.git /":      false,
-		"FROM a\nARG U\nADD $U /":                  false,
-		"FROM oci:dir":                             false,
-		"FROM --platform=linux/arm64 dir:x":        false,
-		"FROM a\nCOPY --from=docker-archive:x / /": false,
-		"from oci-archive:x":                       false,
+		"FROM a\nADD git@example.org:x.git /":       false,
+		"FROM a\nARG U\nADD $U /":                   false,
+		"FROM oci:dir":                              false,
+		"FROM --platform=linux/arm64 dir:x":         false,
+		"FROM a\nCOPY --from=docker-archive:x / /":  false,
+		"from oci-archive:x":                        false,
 	} {
 		file := filepath.Join(t.TempDir(), "Containerfile")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

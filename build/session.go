@@ -56,9 +56,8 @@ func CacheDir(e *libctr.Engine) string { return filepath.Join(e.DataDir(), "buil
 // put everything temporary there, so that nothing stays behind of a build that is killed.
 func Begin(ctx context.Context, e *libctr.Engine) (_ *Session, err error) {
 	r := newRoots(e)
-	if err := r.clean(ctx, e); err != nil {
-		return nil, fmt.Errorf("remove what a killed build left: %w", err)
-	}
+	// What cannot be removed does not keep this build from its work: system check tells of it.
+	_ = r.clean(ctx, e)
 	var b [6]byte
 	rand.Read(b[:]) // never fails: crypto/rand.Read
 	s := &Session{id: hex.EncodeToString(b[:]), engine: e}
@@ -102,7 +101,7 @@ func (s *Session) End() error {
 	if s.failed {
 		err = errors.Join(err, s.dropContainers())
 	}
-	err = errors.Join(err, removeTree(s.tmp), removeTree(s.run))
+	err = errors.Join(err, removeTree(s.tmp), removeSessionDir(s.run))
 	return errors.Join(err, s.lock.Close())
 }
 
@@ -183,6 +182,24 @@ func removeTree(dir string) error {
 	return os.RemoveAll(dir)
 }
 
+// removeSessionDir removes what is in a session's directory, and the lock last: while there is something to find,
+// others see that it is held. The caller holds it.
+func removeSessionDir(run string) error {
+	if err := removeAllBut(run, lockPath(run)); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(lockPath(run)), os.Remove(run))
+}
+
+// unmountAt unmounts what is mounted on a path, if anything is.
+func unmountAt(path string) error {
+	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
+		return nil // EINVAL: nothing is; EPERM: nor could it be
+	}
+	return fmt.Errorf("unmount %s: %w", path, err)
+}
+
 // mountsBelow lists the mount points in a directory, in the order they were made.
 func mountsBelow(dir string) ([]string, error) {
 	data, err := os.ReadFile("/proc/self/mountinfo")
@@ -205,33 +222,44 @@ func mountsBelow(dir string) ([]string, error) {
 // unescape undoes what proc_pid_mountinfo(5) says of blanks and backslashes.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
-// takeLock makes the session's directory and locks it. It does so again if another command, which looks for what dead
-// builds left, has come between.
+// takeLock makes the session's directory and locks it.
 func (s *Session) takeLock() error {
-	for {
-		if err := os.MkdirAll(s.run, 0o700); err != nil {
-			return fmt.Errorf("make the build's directory: %w", err)
+	for s.lock == nil {
+		var err error
+		if s.lock, err = lockSession(s.run); err != nil {
+			return err
 		}
-		f, err := os.OpenFile(lockPath(s.run), os.O_RDWR|os.O_CREATE, 0o600)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("lock the build: %w", err)
-		}
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-			return errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
-		}
-		held, err := f.Stat()
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-		if named, err := os.Stat(lockPath(s.run)); err == nil && os.SameFile(held, named) {
-			s.lock = f
-			return nil
-		}
-		f.Close()
 	}
+	return nil
+}
+
+// lockSession makes a session's directory and takes the lock in it; it returns nil if somebody else holds that, or
+// has removed it this moment.
+func lockSession(run string) (*os.File, error) {
+	if err := os.MkdirAll(run, 0o700); err != nil {
+		return nil, fmt.Errorf("make the build's directory: %w", err)
+	}
+	f, err := os.OpenFile(lockPath(run), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the build: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, f.Close()
+		}
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+	}
+	held, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if named, err := os.Stat(lockPath(run)); err != nil || !os.SameFile(held, named) {
+		return nil, f.Close()
+	}
+	return f, nil
 }
 
 func lockPath(run string) string { return filepath.Join(run, "lock") }
