@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -501,8 +500,18 @@ func (e *Engine) syncContainer(m *making) error {
 		return nil
 	}
 	layer := filepath.Join(m.cfg.Rootfs.Workdir, m.cfg.Rootfs.Layer)
-	for _, p := range []string{filepath.Join(layer, "link"), filepath.Join(layer, "lower"), layer, filepath.Join(m.cfg.Rootfs.Workdir, "l"), m.cfg.Rootfs.Workdir} {
-		if err := atomicfile.SyncDir(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	entries, err := os.ReadDir(layer)
+	if err != nil {
+		return err
+	}
+	paths := []string{layer, filepath.Join(m.cfg.Rootfs.Workdir, "l"), m.cfg.Rootfs.Workdir}
+	for _, d := range entries {
+		if d.Type().IsRegular() { // link, lower, lower-layers
+			paths = append(paths, filepath.Join(layer, d.Name()))
+		}
+	}
+	for _, p := range paths {
+		if err := atomicfile.SyncDir(p); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,8 @@ func main() {
 	// Most commands end before they have made garbage worth collecting; 100 would cost `run` a collection.
 	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A second signal ends the program at once: it may wait for something that knows no context, like a lock of the store.
+	context.AfterFunc(ctx, stop)
 	err := newRootCmd(os.Args).ExecuteContext(ctx)
 	stop()
 	if err != nil {
