@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
@@ -199,6 +198,3 @@ func (e *Engine) Refresh(c *Container) error {
 	}
 	return err
 }
-
-// Uptime is how long a running container has run.
-func (c *Container) Uptime() time.Duration { return time.Since(c.State.StartedAt) }

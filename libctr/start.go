@@ -111,10 +111,9 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	own.given()
 	if err != nil {
 		err = fmt.Errorf("start container %q: %w", cfg.Name, err)
-		// the monitor is about to end, and with it its hold on the lock
 		var failed *StartError
-		if errors.As(err, &failed) && cfg.Terminal && len(cfg.Command) > 0 && failed.Code == 127 {
-			err = hint.Add(err, "see what the image has with: berth run --rm --entrypoint ls IMAGE")
+		if errors.As(err, &failed) && failed.Code == 127 {
+			err = hint.Add(err, "see what the image runs with: berth image inspect --format '{{.Config.Entrypoint}} {{.Config.Cmd}}' %s", cfg.ImageName)
 		}
 		return nil, err
 	}

@@ -37,10 +37,6 @@ func exitCode(err error) int {
 		return exit.Code
 	case errors.As(err, &failed):
 		return failed.Code
-	case errors.Is(err, libctr.ErrCommandNotExecutable):
-		return 126
-	case errors.Is(err, libctr.ErrCommandNotFound):
-		return 127
 	default:
 		return 125
 	}
