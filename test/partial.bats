@@ -401,6 +401,16 @@ RUN mkdir -p /opt/det && echo det > /opt/det/file
     part tz 1.0.0 'env: {TZ: {set: UTC}}' 'RUN echo UTC > /etc/timezone'
 }
 
+@test "with CI=true in the environment a build wants the lock as it is, unless told otherwise" {
+    source_file 'FROM localhost/debian:12' '#: use std/tz'
+    export CI=true
+    berth 1 build -q -t "localhost/$name:1" .
+    assert_contains "$output" "P050"
+    assert_contains "$output" "berth partial update"
+    berth build -q --locked=false -t "localhost/$name:1" .
+    berth build -q -t "localhost/$name:2" .
+}
+
 @test "A37 two projects share the layers of blocks" {
     source_file 'FROM localhost/debian:12' '#: use std/tool' 'COPY file /file'
     echo one >file
