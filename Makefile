@@ -18,13 +18,15 @@ export GOFLAGS =
 .DELETE_ON_ERROR:
 
 .PHONY: all
-all: bin/berth bin/berth-monitor ## build bin/berth and bin/berth-monitor
+all: bin/berth bin/berth-full bin/berth-monitor ## build bin/berth, bin/berth-full and bin/berth-monitor
 
 # Go knows best what is out of date, so it is always asked.
 .PHONY: FORCE
 FORCE:
 
-bin/berth: FORCE
+# berth has the frequent commands and starts fast; for all others it becomes berth-full.
+bin/berth: TAGS += lean
+bin/berth bin/berth-full: FORCE
 	CGO_ENABLED=1 $(GOBUILD) -o $@ ./cmd/berth
 
 bin/berth-monitor: FORCE
@@ -93,9 +95,9 @@ lint: deps-build deps-test ## gofmt, go vet, staticcheck and shellcheck
 	shellcheck -x -P SCRIPTDIR -s bats $(BATS)
 
 .PHONY: install
-install: $(if $(wildcard bin/berth bin/berth-monitor),,all) ## install to PREFIX (/usr/local), below DESTDIR if given
+install: $(if $(wildcard bin/berth bin/berth-full bin/berth-monitor),,all) ## install to PREFIX (/usr/local), below DESTDIR if given
 	install -D -m 755 bin/berth $(BINDIR)/berth
-	install -D -m 755 bin/berth-monitor $(LIBEXEC)/berth-monitor
+	install -D -m 755 -t $(LIBEXEC) bin/berth-full bin/berth-monitor
 	install -d $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d
 	bin/berth completion bash >$(DATADIR)/bash-completion/completions/berth
 	bin/berth completion zsh >$(DATADIR)/zsh/site-functions/_berth

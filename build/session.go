@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
@@ -38,7 +38,7 @@ type Session struct {
 	tmpdir string // TMPDIR as it was
 	hadTmp bool
 	failed bool // Build or Commit did
-	images *image.Runtime
+	images *library.Runtime
 }
 
 // roots are where sessions are.
@@ -112,7 +112,7 @@ func (s *Session) systemContext() (*types.SystemContext, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.images, err = image.NewRuntime(store, s.engine.SystemContext()); err != nil {
+		if s.images, err = library.NewRuntime(store, s.engine.SystemContext()); err != nil {
 			return nil, err
 		}
 	}

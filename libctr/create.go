@@ -175,18 +175,12 @@ func (e *Engine) resolveImage(ctx context.Context, opts CreateOptions) (*image.I
 			return nil, hint.Add(err, "pull it first with: berth pull %s", name)
 		}
 	}
-	store, err := e.Store()
-	if err != nil {
-		return nil, err
+	if e.opts.Pull == nil {
+		return nil, hint.Add(fmt.Errorf("look up image %q: %w, and this program pulls none", name, image.ErrNotFound), "pull it first with: berth pull %s", name)
 	}
-	r, err := image.NewRuntime(store, e.SystemContext())
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
 	pull := opts.Pull
 	pull.Progress = opts.Progress
-	ids, err := r.Pull(ctx, name, pull)
+	ids, err := e.opts.Pull(ctx, e, name, pull)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/common/pkg/config"
 	imagetypes "go.podman.io/image/v5/types"
@@ -31,8 +32,14 @@ type Options struct {
 	EventsBackend string   // file or none; empty is file
 	Modules       []string // containers.conf modules
 	Command       []string // the program's argv, with which a monitor calls back
+	Pull          Puller   // fetches an image that a new container needs; nil: it must be in the store
 	Log           *slog.Logger
 }
+
+// Puller makes sure that the image called name is in the store, as opts.Policy says, and returns the
+// IDs of the images it has found or fetched. Package libctr/image/library has what it takes; libctr itself
+// does not link it (docs/decisions/0005).
+type Puller func(ctx context.Context, e *Engine, name string, opts image.PullOptions) ([]string, error)
 
 // Engine works on one store. It holds no locks and no connections between calls.
 type Engine struct {

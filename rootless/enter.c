@@ -476,7 +476,10 @@ __attribute__((constructor)) static void enter(int argc, char **argv)
 	if (strncmp(base, "storage-", 8) == 0 || strncmp(base, "buildah-", 8) == 0 || strcmp(base, "untar") == 0)
 		return;
 	if (geteuid() == 0) {
-		if (!getenv("_CONTAINERS_USERNS_CONFIGURED") && private_mounts() != 0)
+		char map[1024];
+		if (getenv("_CONTAINERS_USERNS_CONFIGURED")) // this process has entered already, and executed this program
+			berth_entry.single = read_map("self", map, sizeof map) > 0 && strchr(map, '\n') == strrchr(map, '\n') && strstr(map, " 1\n");
+		else if (private_mounts() != 0)
 			berth_entry.error[0] = 0; // a root without CAP_SYS_ADMIN: what needs mounts says so later
 		return;
 	}

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -45,7 +47,7 @@ func newBuildCmd(e *engineFlags) *cobra.Command {
 
 // buildCommands returns the commands that make images, and the group `buildx`, Docker's name for it.
 func buildCommands(f *engineFlags) []*cobra.Command {
-	return []*cobra.Command{newBuildCmd(f), newPushCmd(f),
+	return []*cobra.Command{newBuildCmd(f), newPushCmd(f), newCommitCmd(f),
 		group("buildx", "Build images, by Docker's name", newBuildCmd(f), newBuilderPruneCmd(f)),
 		group("builder", "Look after what builds keep", newBuildCmd(f), newBuilderPruneCmd(f))}
 }

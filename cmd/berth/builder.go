@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -6,7 +8,7 @@ import (
 
 	"github.com/berth-containers/berth/build"
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 )
@@ -24,7 +26,7 @@ func newBuilderPruneCmd(f *engineFlags) *cobra.Command {
 			if !force && !confirm(cmd, "This removes what builds keep to be faster the next time.") {
 				return nil
 			}
-			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *library.Runtime) error {
 				removed, errs := r.Prune(cmd.Context(), false, nil)
 				var freed int64
 				for _, img := range removed {

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -23,7 +25,7 @@ func newCommitCmd(e *engineFlags) *cobra.Command {
 	var o commitFlags
 	cmd := &cobra.Command{
 		Use:   "commit [options] CONTAINER [IMAGE]",
-		Short: "Make an image of what a container has changed",
+		Short: commitShort,
 		Long: "Makes an image of a container's files and settings, running or not, and prints its ID. Volumes are not part of it. A\n" +
 			"container that writes meanwhile may leave half-written files in the image, unless it is paused.",
 		Example: "berth commit web app:2\n  berth commit --change 'CMD [\"nginx\"]' --message 'add pages' web app:2",

@@ -1,12 +1,13 @@
+//go:build !lean
+
 package main
 
 import (
 	"context"
 	"strings"
 
-	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 )
 
@@ -30,16 +31,21 @@ func named(cmd *cobra.Command, name string, aliases ...string) *cobra.Command {
 }
 
 // changeImages opens the store to be changed, lets work do it, and cleans up.
-func changeImages(ctx context.Context, f *engineFlags, work func(*libctr.Engine, *image.Runtime) error) (err error) {
+func changeImages(ctx context.Context, f *engineFlags, work func(*libctr.Engine, *library.Runtime) error) (err error) {
 	e, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
+	return withImages(e, func(r *library.Runtime) error { return work(e, r) })
+}
+
+// withImages lets work change the engine's images, and cleans up.
+func withImages(e *libctr.Engine, work func(*library.Runtime) error) (err error) {
 	store, err := e.Store()
 	if err != nil {
 		return err
 	}
-	r, err := image.NewRuntime(store, e.SystemContext())
+	r, err := library.NewRuntime(store, e.SystemContext())
 	if err != nil {
 		return err
 	}
@@ -48,14 +54,5 @@ func changeImages(ctx context.Context, f *engineFlags, work func(*libctr.Engine,
 			err = cerr
 		}
 	}()
-	return work(e, r)
-}
-
-// lookupImage finds a local image; where there is none the hint says how to see those there are.
-func lookupImage(v *image.View, name string) (*image.Image, error) {
-	img, err := v.Lookup(name, image.LookupOptions{})
-	if err != nil {
-		return nil, hint.Add(err, "see the local images with: berth images")
-	}
-	return img, nil
+	return work(r)
 }

@@ -1,14 +1,14 @@
+//go:build !lean
+
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"regexp"
 
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/spf13/cobra"
-	"go.podman.io/common/libimage"
 	formats "go.podman.io/common/pkg/report"
 )
 
@@ -35,7 +35,7 @@ func newImageInspectCmd(f *engineFlags) *cobra.Command {
 // inspectImages prints what is known of the images; those that are not found come as the error,
 // after the others.
 func inspectImages(v *image.View, names []string, format string, out io.Writer) error {
-	found := []*libimage.ImageData{}
+	found := []*image.Data{}
 	var errs []error
 	for _, name := range names {
 		img, err := lookupImage(v, name)
@@ -56,7 +56,7 @@ func inspectImages(v *image.View, names []string, format string, out io.Writer) 
 	return errors.Join(errs...)
 }
 
-func printInspected(found []*libimage.ImageData, format string, out io.Writer) error {
+func printInspected(found []*image.Data, format string, out io.Writer) error {
 	if formats.IsJSON(format) || format == "" {
 		return printJSON(out, found)
 	}
@@ -68,12 +68,4 @@ func printInspected(found []*libimage.ImageData, format string, out io.Writer) e
 	}
 	defer r.Flush()
 	return r.Execute(found)
-}
-
-// printJSON prints v, indented, without HTML's escapes.
-func printJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "    ")
-	return enc.Encode(v)
 }

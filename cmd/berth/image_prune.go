@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -5,7 +7,7 @@ import (
 	"fmt"
 
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 )
 
@@ -22,7 +24,7 @@ func newImagePruneCmd(f *engineFlags) *cobra.Command {
 			if !force && !confirm(cmd, pruneWarning(all)) {
 				return nil
 			}
-			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *library.Runtime) error {
 				removed, errs := r.Prune(cmd.Context(), all, filters)
 				for _, img := range removed {
 					fmt.Fprintln(cmd.OutOrStdout(), img.ID)

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -7,13 +9,13 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
 func newImportCmd(f *engineFlags) *cobra.Command {
-	var opts image.ImportOptions
+	var opts library.ImportOptions
 	var platform platformFlags
 	var quiet bool
 	cmd := &cobra.Command{
@@ -34,7 +36,7 @@ func newImportCmd(f *engineFlags) *cobra.Command {
 				return hint.Add(errors.New("import: standard input is a terminal"), "give the archive as PATH, or redirect: berth import - < FILE")
 			}
 			opts.Progress = progress(quiet)
-			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *library.Runtime) error {
 				id, err := importImage(cmd, r, args[0], opts)
 				if err == nil {
 					fmt.Fprintln(cmd.OutOrStdout(), id)
@@ -51,7 +53,7 @@ func newImportCmd(f *engineFlags) *cobra.Command {
 	return cmd
 }
 
-func importImage(cmd *cobra.Command, r *image.Runtime, source string, opts image.ImportOptions) (string, error) {
+func importImage(cmd *cobra.Command, r *library.Runtime, source string, opts library.ImportOptions) (string, error) {
 	if source == "-" || source == "/dev/stdin" {
 		return r.ImportFrom(cmd.Context(), cmd.InOrStdin(), opts)
 	}

@@ -24,9 +24,11 @@ func containerCommands() []containerCommand {
 	return []containerCommand{
 		{"create", newCreateCmd}, {"run", newRunCmd}, {"start", newStartCmd}, {"stop", newStopCmd}, {"kill", newKillCmd}, {"rm", newRemoveCmd}, {"ps", newPsCmd},
 		{"logs", newLogsCmd}, {"exec", newExecCmd}, {"attach", newAttachCmd}, {"wait", newWaitCmd}, {"pause", newPauseCmd}, {"unpause", newUnpauseCmd},
-		{"restart", newRestartCmd}, {"rename", newRenameCmd}, {"port", newPortCmd}, {"top", newTopCmd}, {"commit", newCommitCmd},
+		{"restart", newRestartCmd}, {"rename", newRenameCmd}, {"port", newPortCmd}, {"top", newTopCmd},
 	}
 }
+
+const commitShort = "Make an image of what a container has changed"
 
 func newContainerGroup(e *engineFlags) *cobra.Command {
 	g := group("container", "Work on containers")
@@ -37,7 +39,7 @@ func newContainerGroup(e *engineFlags) *cobra.Command {
 		}
 		g.AddCommand(cmd)
 	}
-	g.AddCommand(newContainerInspectCmd(e), newContainerExistsCmd(e), newContainerPruneCmd(e))
+	g.AddCommand(newContainerInspectCmd(e), newContainerExistsCmd(e), newContainerPruneCmd(e), newCommitCmd(e))
 	return g
 }
 

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -7,7 +9,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -26,7 +28,7 @@ func newLoadCmd(f *engineFlags) *cobra.Command {
 			if input == "" && term.IsTerminal(int(os.Stdin.Fd())) {
 				return hint.Add(errors.New("load images: standard input is a terminal"), "give the archive with --input FILE, or redirect: berth load < FILE")
 			}
-			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *library.Runtime) error {
 				names, err := load(cmd, r, input, quiet)
 				for _, name := range names {
 					fmt.Fprintln(cmd.OutOrStdout(), "Loaded image: "+name)
@@ -40,7 +42,7 @@ func newLoadCmd(f *engineFlags) *cobra.Command {
 	return cmd
 }
 
-func load(cmd *cobra.Command, r *image.Runtime, input string, quiet bool) ([]string, error) {
+func load(cmd *cobra.Command, r *library.Runtime, input string, quiet bool) ([]string, error) {
 	if input == "" || input == "-" || input == "/dev/stdin" {
 		return r.LoadFrom(cmd.Context(), cmd.InOrStdin(), progress(quiet))
 	}

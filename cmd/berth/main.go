@@ -25,7 +25,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// A second signal ends the program at once: it may wait for something that knows no context, like a lock of the store.
 	context.AfterFunc(ctx, stop)
-	err := newRootCmd(os.Args).ExecuteContext(ctx)
+	root, err := newRootCmd(os.Args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	stop()
 	if err != nil {
 		reportError(err)

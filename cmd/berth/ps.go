@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/internal/label"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/network"
@@ -217,10 +217,12 @@ func ps(ctx context.Context, e *libctr.Engine, f psFlags, out io.Writer) error {
 	}
 	switch {
 	case f.quiet:
+		var b strings.Builder
 		for _, p := range entries {
-			fmt.Fprintln(out, p.ID())
+			b.WriteString(p.ID() + "\n")
 		}
-		return nil
+		_, err := io.WriteString(out, b.String())
+		return err
 	case report.IsJSON(f.format):
 		all := make([]psJSON, len(entries))
 		for i, p := range entries {
@@ -360,19 +362,7 @@ func oneFilter(ctx context.Context, e *libctr.Engine, key, value string) (func(*
 		}
 		return func(c *libctr.Container) bool { return c.State.Status == want }, nil
 	case "label", "label!":
-		k, v, hasValue := strings.Cut(value, "=")
-		return func(c *libctr.Container) bool {
-			got, has := c.State.Labels[k]
-			ok := has && (!hasValue || got == v)
-			if strings.HasSuffix(k, "*") {
-				ok = false
-				for l := range c.State.Labels {
-					m, _ := path.Match(k, l)
-					ok = ok || m
-				}
-			}
-			return ok == (key == "label")
-		}, nil
+		return func(c *libctr.Container) bool { return label.Match(c.State.Labels, value) == (key == "label") }, nil
 	case "ancestor":
 		id := ""
 		if img, err := e.ImageView().Lookup(value, defaultLookup); err == nil {

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -7,6 +9,7 @@ import (
 
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 )
 
@@ -38,7 +41,7 @@ func newPullCmd(f *engineFlags) *cobra.Command {
 				return err
 			}
 			opts.Progress = progress(quiet)
-			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *library.Runtime) error {
 				return pull(cmd.Context(), r, args, opts, cmd.OutOrStdout())
 			})
 		},
@@ -55,7 +58,7 @@ func newPullCmd(f *engineFlags) *cobra.Command {
 	return cmd
 }
 
-func pull(ctx context.Context, r *image.Runtime, names []string, opts image.PullOptions, out io.Writer) error {
+func pull(ctx context.Context, r *library.Runtime, names []string, opts image.PullOptions, out io.Writer) error {
 	for _, name := range names {
 		ids, err := r.Pull(ctx, name, opts)
 		if err != nil {

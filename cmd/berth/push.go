@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -10,12 +12,13 @@ import (
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 )
 
 // pushFlags are push's own flags.
 type pushFlags struct {
-	image.PushOptions
+	library.PushOptions
 	digestFile       string
 	level            int
 	forceCompression bool
@@ -41,7 +44,7 @@ func newPushCmd(f *engineFlags) *cobra.Command {
 			if err := o.complete(cmd, &retry); err != nil {
 				return err
 			}
-			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *library.Runtime) error {
 				if err := push(cmd.Context(), r, args, o); err != nil {
 					return err
 				}
@@ -91,7 +94,7 @@ func (o *pushFlags) complete(cmd *cobra.Command, retry *retryFlags) error {
 	return nil
 }
 
-func push(ctx context.Context, r *image.Runtime, args []string, o pushFlags) error {
+func push(ctx context.Context, r *library.Runtime, args []string, o pushFlags) error {
 	destination := ""
 	if len(args) == 2 {
 		destination = args[1]

@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -8,12 +10,13 @@ import (
 
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 )
 
 // rmiOptions are rmi's flags.
 type rmiOptions struct {
-	image.RemoveOptions
+	library.RemoveOptions
 	all bool
 }
 
@@ -33,7 +36,7 @@ func newRmiCmd(f *engineFlags) *cobra.Command {
 				return errors.New("remove images: name one, or use --all")
 			}
 			o.Ignore = o.Ignore || o.Force // as in podman
-			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *library.Runtime) error {
 				o.RemoveContainers = func(imageID string) error { return removeContainersOf(cmd.Context(), e, imageID) }
 				return rmi(cmd.Context(), r, args, o, cmd.OutOrStdout())
 			})
@@ -47,8 +50,8 @@ func newRmiCmd(f *engineFlags) *cobra.Command {
 	return cmd
 }
 
-func rmi(ctx context.Context, r *image.Runtime, names []string, o rmiOptions, out io.Writer) error {
-	var removed []image.Removed
+func rmi(ctx context.Context, r *library.Runtime, names []string, o rmiOptions, out io.Writer) error {
+	var removed []library.Removed
 	var errs []error
 	if o.all {
 		removed, errs = r.RemoveAll(ctx, o.RemoveOptions)

@@ -28,6 +28,7 @@ type engineFlags struct {
 func (f *engineFlags) open(ctx context.Context) (*libctr.Engine, error) {
 	f.opts.Command = f.argv
 	f.opts.Log = slog.Default()
+	f.opts.Pull = pullImage
 	e, err := libctr.Open(ctx, f.opts)
 	if err != nil {
 		return nil, err
@@ -138,8 +139,8 @@ func commandWord(root *cobra.Command, argv []string) string {
 }
 
 // newRootCmd returns the command tree for the program started as argv: of a frequent command only its own branch, else
-// the whole.
-func newRootCmd(argv []string) *cobra.Command {
+// the whole; for the latter the program berth becomes berth-full (program_lean.go).
+func newRootCmd(argv []string) (*cobra.Command, error) {
 	f := &engineFlags{argv: argv}
 	root := &cobra.Command{
 		Use:               "berth",
@@ -162,21 +163,23 @@ func newRootCmd(argv []string) *cobra.Command {
 	root.Version = version()
 	root.SetVersionTemplate("berth version {{.Version}}\n")
 	word := commandWord(root, argv)
-	for _, c := range containerCommands() {
+	for _, c := range frequentCommands() {
 		if c.name == word {
 			// The others are not made: the whole tree takes 2 ms, as long as the rest of `ps`.
 			root.CompletionOptions.DisableDefaultCmd = true
 			root.AddCommand(c.make(f))
-			return root
+			return root, nil
 		}
 	}
-	for _, c := range containerCommands() {
+	others, err := otherCommands(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range frequentCommands() {
 		root.AddCommand(c.make(f))
 	}
-	root.AddCommand(imageCommands(f)...)
-	root.AddCommand(buildCommands(f)...)
-	root.AddCommand(newContainerGroup(f), newVolumeGroup(f), newSystemGroup(f), newInfoCmd(f), newVersionCmd(f), newUnshareCmd(f), newInspectCmd(f), newEventsCmd(f), newCleanupCmd(f), newPartialGroup(f))
-	return root
+	root.AddCommand(others...)
+	return root, nil
 }
 
 func unknownCommand(cmd *cobra.Command, word string) error {
@@ -185,6 +188,13 @@ func unknownCommand(cmd *cobra.Command, word string) error {
 		return hint.Add(err, "did you mean: %s %s", cmd.CommandPath(), s[0])
 	}
 	return hint.Add(err, "see: %s --help", cmd.CommandPath())
+}
+
+// frequentCommands are those that start fast, since the program berth has them: see program_lean.go.
+func frequentCommands() []containerCommand {
+	return append(containerCommands(), containerCommand{"container", newContainerGroup}, containerCommand{"volume", newVolumeGroup}, containerCommand{"images", newImagesCmd},
+		containerCommand{"inspect", newInspectCmd}, containerCommand{"events", newEventsCmd}, containerCommand{"info", newInfoCmd}, containerCommand{"version", newVersionCmd},
+		containerCommand{"unshare", newUnshareCmd}, containerCommand{"cleanup", newCleanupCmd})
 }
 
 // group is a command that only holds others; an unknown one below it is an error.

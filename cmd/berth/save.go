@@ -1,3 +1,5 @@
+//go:build !lean
+
 package main
 
 import (
@@ -8,14 +10,14 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
 // saveOptions are save's flags.
 type saveOptions struct {
-	image.SaveOptions
+	library.SaveOptions
 	output string
 	multi  bool
 	quiet  bool
@@ -34,7 +36,7 @@ func newSaveCmd(f *engineFlags) *cobra.Command {
 			if err := o.check(); err != nil {
 				return fmt.Errorf("save images: %w", err)
 			}
-			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *library.Runtime) error {
 				if !cmd.Flags().Changed("multi-image-archive") {
 					c, err := e.Config()
 					if err != nil {
@@ -73,7 +75,7 @@ func (o *saveOptions) check() error {
 	return nil
 }
 
-func save(cmd *cobra.Command, r *image.Runtime, images []string, o saveOptions) error {
+func save(cmd *cobra.Command, r *library.Runtime, images []string, o saveOptions) error {
 	if !o.multi {
 		images, o.Tags = images[:1], images[1:]
 	}

@@ -1,8 +1,10 @@
+//go:build !lean
+
 package main
 
 import (
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 )
 
@@ -14,7 +16,7 @@ func newTagCmd(f *engineFlags) *cobra.Command {
 		Example: "berth tag app registry.example.org/team/app:1",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *image.Runtime) error {
+			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *library.Runtime) error {
 				return r.Tag(args[0], args[1:]...)
 			})
 		},

@@ -1,11 +1,8 @@
-// Package image is what Berth knows of images: which there are, and how they come and go.
-//
-// It has two halves:
-//
-//	View     reads the files of a containers/storage store: no lock, no driver, no user
-//	         namespace. images, image inspect and the resolution of a name for run use it.
-//	Runtime  changes a store, through libimage: pull, load, save, import, tag, remove.
-//	         An unprivileged user's store can only be changed inside the user namespace.
+// Package image is what Berth knows of the images in a store: a View reads the files of
+// containers/storage with no lock, no driver and no user namespace. images, image inspect and the
+// resolution of a name for run use it. Package library below it changes a store: pull, load, save,
+// import, tag, remove. They are two packages because a program that links the image library starts
+// 10 ms later (docs/decisions/0005).
 //
 // The words are the image specification's. An image's ID is the digest of its config.
 // A name is a full reference, docker.io/library/nginx:latest; a short name lacks the

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"go.podman.io/common/pkg/filters"
+	"github.com/berth-containers/berth/internal/label"
 	"go.podman.io/common/pkg/timetype"
 	"go.podman.io/image/v5/docker/reference"
 )
@@ -203,7 +203,7 @@ func matchLabel(value string) match {
 		if err != nil {
 			return false, err
 		}
-		return filters.MatchLabelFilters([]string{value}, c.Image.Config.Labels), nil
+		return label.Match(c.Image.Config.Labels, value), nil
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ociv1 "github.com/opencontainers/image-spec/specs-go/v1"
-	"go.podman.io/common/libimage"
 	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/manifest"
 )
 
 // Tags returns the image's names that have a tag.
@@ -49,8 +49,47 @@ func (img *Image) RepoDigests() []string {
 	return all
 }
 
+// Data is what `image inspect` shows, in podman's words.
+type Data struct {
+	ID           string                        `json:"Id"`
+	Digest       digest.Digest                 `json:"Digest"`
+	RepoTags     []string                      `json:"RepoTags"`
+	RepoDigests  []string                      `json:"RepoDigests"`
+	Parent       string                        `json:"Parent"` // ID of the image it was built on, if that is here
+	Comment      string                        `json:"Comment"`
+	Created      *time.Time                    `json:"Created"`
+	Config       *ociv1.ImageConfig            `json:"Config"`
+	Version      string                        `json:"Version"` // of Docker, where it made the image
+	Author       string                        `json:"Author"`
+	Architecture string                        `json:"Architecture"`
+	Os           string                        `json:"Os"`
+	Size         int64                         `json:"Size"`        // bytes of all layers
+	VirtualSize  int64                         `json:"VirtualSize"` // the same
+	GraphDriver  *DriverData                   `json:"GraphDriver"`
+	RootFS       *RootFS                       `json:"RootFS"`
+	Labels       map[string]string             `json:"Labels"`
+	Annotations  map[string]string             `json:"Annotations"`
+	ManifestType string                        `json:"ManifestType"`
+	User         string                        `json:"User"`
+	History      []ociv1.History               `json:"History"`
+	NamesHistory []string                      `json:"NamesHistory"`
+	HealthCheck  *manifest.Schema2HealthConfig `json:"Healthcheck,omitempty"`
+}
+
+// DriverData says where the storage driver keeps the image's layers.
+type DriverData struct {
+	Name string            `json:"Name"`
+	Data map[string]string `json:"Data"`
+}
+
+// RootFS are the layers, the lowest first.
+type RootFS struct {
+	Type   string          `json:"Type"`
+	Layers []digest.Digest `json:"Layers"`
+}
+
 // Inspect returns what `image inspect` shows, in podman's words.
-func (img *Image) Inspect() (*libimage.ImageData, error) {
+func (img *Image) Inspect() (*Data, error) {
 	c, err := img.Config()
 	if err != nil {
 		return nil, fmt.Errorf("inspect image %s: %w", img.shortID(), err)
@@ -67,14 +106,14 @@ func (img *Image) Inspect() (*libimage.ImageData, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := &libimage.ImageData{
+	data := &Data{
 		ID: img.ID, Digest: img.Digest, RepoTags: img.Tags(), RepoDigests: img.RepoDigests(),
 		NamesHistory: img.NamesHistory,
 		Created:      c.Created, Author: c.Author, Comment: c.Comment, Version: c.Version,
 		Architecture: c.Architecture, Os: c.OS, Config: &c.Image.Config, User: c.Image.Config.User,
 		Size: size, VirtualSize: size,
 		Labels: c.Image.Config.Labels, Annotations: map[string]string{},
-		RootFS:       &libimage.RootFS{Type: c.RootFS.Type, Layers: c.RootFS.DiffIDs},
+		RootFS:       &RootFS{Type: c.RootFS.Type, Layers: c.RootFS.DiffIDs},
 		GraphDriver:  img.graphDriver(),
 		ManifestType: mime, History: c.History, HealthCheck: c.Healthcheck,
 	}
@@ -94,8 +133,8 @@ func (img *Image) Inspect() (*libimage.ImageData, error) {
 }
 
 // graphDriver says where the image's layers are, in the words of the drivers.
-func (img *Image) graphDriver() *libimage.DriverData {
-	d := &libimage.DriverData{Name: img.view.driver, Data: map[string]string{}}
+func (img *Image) graphDriver() *DriverData {
+	d := &DriverData{Name: img.view.driver, Data: map[string]string{}}
 	chain, err := img.layerChain()
 	if err != nil || len(chain) == 0 || img.view.driver != "overlay" {
 		return d

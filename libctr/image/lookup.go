@@ -51,7 +51,7 @@ func (v *View) lookup(name string, opts LookupOptions) (*Image, error) {
 	if byDigest || reference.IsFullIdentifier(name) {
 		return v.byID(hex, opts)
 	}
-	named, err := parseName(name)
+	named, err := ParseName(name)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +86,9 @@ func localName(name string) (string, error) {
 	return strings.TrimPrefix(rest, "@"), nil
 }
 
-// parseName parses a name that may lack its registry. A tag beside a digest is
+// ParseName parses a name that may lack its registry. A tag beside a digest is
 // dropped, as Docker does: the digest alone decides.
-func parseName(name string) (reference.Named, error) {
+func ParseName(name string) (reference.Named, error) {
 	ref, err := reference.Parse(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadReference, err)
@@ -105,8 +105,8 @@ func parseName(name string) (reference.Named, error) {
 	return named, nil
 }
 
-// isShort tells whether named lacks a registry.
-func isShort(named reference.Named) bool {
+// IsShort tells whether named lacks a registry.
+func IsShort(named reference.Named) bool {
 	domain := reference.Domain(named)
 	return !strings.ContainsAny(domain, ".:") && domain != "localhost"
 }
@@ -230,7 +230,7 @@ func (s *imageStore) countPrefix(id string) int {
 
 // bySuffix finds the first image whose name ends in the short name, whatever its registry.
 func (v *View) bySuffix(named reference.Named, opts LookupOptions) (*Image, error) {
-	if !isShort(named) {
+	if !IsShort(named) {
 		return nil, ErrNotFound
 	}
 	named = reference.TagNameOnly(named)

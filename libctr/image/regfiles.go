@@ -1,10 +1,8 @@
 package image
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage/pkg/configfile"
@@ -12,8 +10,9 @@ import (
 	"go.podman.io/storage/pkg/unshare"
 )
 
-// searchPaths returns where registries.conf and its drop-in files are looked for.
-func searchPaths(sys *types.SystemContext) (configfile.SearchPaths, error) {
+// RegistriesSearchPaths returns where registries.conf and its drop-in files are looked for
+// (containers-registries.conf(5)). sys may be nil.
+func RegistriesSearchPaths(sys *types.SystemContext) (configfile.SearchPaths, error) {
 	file := &configfile.File{
 		Name:            "registries",
 		Extension:       "conf",
@@ -32,7 +31,7 @@ func searchPaths(sys *types.SystemContext) (configfile.SearchPaths, error) {
 // exist or not; at least those that containers/image reads, perhaps more.
 func (v *View) registriesFiles() []string {
 	var files []string
-	if paths, err := searchPaths(v.System); err == nil {
+	if paths, err := RegistriesSearchPaths(v.System); err == nil {
 		files = append(files, paths.MainFiles...)
 		for _, dir := range paths.DropInDirectories {
 			entries, _ := os.ReadDir(dir) // a missing directory has none
@@ -61,33 +60,3 @@ func (v *View) aliasesFile() string {
 	}
 	return filepath.Join(cache, name)
 }
-
-// anyExists tells whether one of the files exists.
-func anyExists(files []string) bool {
-	for _, f := range files {
-		if _, err := os.Stat(f); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// hasRegistriesConf tells whether the machine or the user configures registries at all.
-// Debian's shortnames.conf, which only defines aliases, does not count.
-func hasRegistriesConf(sys *types.SystemContext) bool {
-	paths, err := searchPaths(sys)
-	if err != nil || anyExists(paths.MainFiles) || paths.ExtraOverrideFile != "" {
-		return true
-	}
-	for _, dir := range paths.DropInDirectories {
-		entries, _ := os.ReadDir(dir)
-		for _, e := range entries {
-			if isConf(e) && !strings.Contains(e.Name(), "shortnames") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func isConf(e fs.DirEntry) bool { return !e.IsDir() && strings.HasSuffix(e.Name(), ".conf") }

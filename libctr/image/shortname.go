@@ -21,7 +21,7 @@ func isNotFound(err error) bool { return errors.Is(err, storage.ErrImageUnknown)
 // so it is left out where it cannot change the answer: where at most one local name
 // ends in the short name, and no alias of that name is in the files' text.
 func (v *View) candidates(named reference.Named) ([]reference.Named, error) {
-	if !isShort(named) {
+	if !IsShort(named) {
 		full, err := reference.ParseNormalizedNamed(named.String())
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrBadReference, err)

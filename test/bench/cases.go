@@ -176,7 +176,7 @@ func burst(ctx context.Context, e *engine, total, width int) (whole time.Duratio
 // idle measures count monitors that have nothing to do: their proportional set size, and
 // how often they woke up.
 func idle(ctx context.Context, es *engines, r *report, count int) error {
-	const settle, watch = 3 * time.Second, 10 * time.Second
+	const settle, watch = 15 * time.Second, 10 * time.Second // a monitor tidies its memory some seconds after its last client
 	programs := map[*engine]string{es.berth: "berth-monitor", es.podman: "conmon"}
 	pss, wakeUps := map[*engine]float64{}, map[*engine]int{}
 	for e, program := range programs {

@@ -13,6 +13,7 @@ import (
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/berth-containers/berth/libctr/spec"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
@@ -67,7 +68,7 @@ func (b *Images) pull(ctx context.Context, ref string) (_ *image.Image, err erro
 	if err != nil {
 		return nil, err
 	}
-	r, err := image.NewRuntime(store, b.Engine.SystemContext())
+	r, err := library.NewRuntime(store, b.Engine.SystemContext())
 	if err != nil {
 		return nil, err
 	}

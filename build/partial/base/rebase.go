@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/opencontainers/go-digest"
 	ociv1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -56,7 +57,7 @@ func (b *Images) assemble(ctx context.Context, img, other *image.Image, name str
 	if err != nil {
 		return "", err
 	}
-	rt, err := image.NewRuntime(store, b.Engine.SystemContext())
+	rt, err := library.NewRuntime(store, b.Engine.SystemContext())
 	if err != nil {
 		return "", err
 	}
@@ -69,7 +70,7 @@ func (b *Images) assemble(ctx context.Context, img, other *image.Image, name str
 	var layouts []*layout
 	for i, x := range []*image.Image{img, other} {
 		dir := filepath.Join(tmp, fmt.Sprint(i))
-		if err := rt.Save(ctx, []string{x.ID}, dir, image.SaveOptions{Format: "oci-dir", Uncompressed: true}); err != nil {
+		if err := rt.Save(ctx, []string{x.ID}, dir, library.SaveOptions{Format: "oci-dir", Uncompressed: true}); err != nil {
 			return "", err
 		}
 		l, err := openLayout(dir)

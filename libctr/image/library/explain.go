@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/docker/distribution/registry/api/errcode"
 	errcodev2 "github.com/docker/distribution/registry/api/v2"
 	"go.podman.io/image/v5/docker"
@@ -48,7 +49,7 @@ func (r *Runtime) explainPull(ctx context.Context, err error, name string) error
 	if ctx.Err() != nil {
 		return explain(ctx, err, r.store.GraphRoot())
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, image.ErrNotFound) {
 		return hint.Add(err, "fetch it with: berth pull %s", name)
 	}
 	if r.unresolvable(name) {
@@ -62,8 +63,8 @@ func (r *Runtime) explainPull(ctx context.Context, err error, name string) error
 
 // unresolvable tells whether name is a short name that no configuration completes.
 func (r *Runtime) unresolvable(name string) bool {
-	named, err := parseName(name)
-	if err != nil || !isShort(named) {
+	named, err := image.ParseName(name)
+	if err != nil || !image.IsShort(named) {
 		return false
 	}
 	registries, err := sysregistriesv2.UnqualifiedSearchRegistries(&r.sys)
@@ -76,11 +77,11 @@ func (r *Runtime) unresolvable(name string) bool {
 
 // registry returns the registry that name is looked for first, or the word REGISTRY.
 func (r *Runtime) registry(name string) string {
-	named, err := parseName(strings.TrimPrefix(name, "docker://"))
+	named, err := image.ParseName(strings.TrimPrefix(name, "docker://"))
 	if err != nil {
 		return "REGISTRY"
 	}
-	if !isShort(named) {
+	if !image.IsShort(named) {
 		return reference.Domain(named)
 	}
 	alias, _, err := sysregistriesv2.ResolveShortNameAlias(&r.sys, reference.TrimNamed(named).String())

@@ -1,10 +1,14 @@
-package image
+package library
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/image/v5/signature"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage/pkg/configfile"
@@ -33,4 +37,29 @@ func addDefaults(sys *types.SystemContext, dir string) error {
 		return os.WriteFile(sys.SystemRegistriesConfPath, []byte(defaultRegistries), 0o600)
 	}
 	return nil
+}
+
+// hasRegistriesConf tells whether the machine or the user configures registries at all.
+// Debian's shortnames.conf, which only defines aliases, does not count.
+func hasRegistriesConf(sys *types.SystemContext) bool {
+	paths, err := image.RegistriesSearchPaths(sys)
+	if err != nil || slices.ContainsFunc(paths.MainFiles, exists) || paths.ExtraOverrideFile != "" {
+		return true
+	}
+	for _, dir := range paths.DropInDirectories {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if isConf(e) && !strings.Contains(e.Name(), "shortnames") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isConf(e fs.DirEntry) bool { return !e.IsDir() && strings.HasSuffix(e.Name(), ".conf") }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	encconfig "github.com/containers/ocicrypt/config"
 	enchelpers "github.com/containers/ocicrypt/helpers"
 	"go.podman.io/common/libimage"
@@ -21,53 +22,6 @@ import (
 	"go.podman.io/storage"
 )
 
-// Policy says when a registry is asked for an image.
-type Policy string
-
-// The policies. The empty one is Missing.
-const (
-	Always  Policy = "always"  // always; an error if the registry has it not
-	Missing Policy = "missing" // if there is no local image of the name
-	Never   Policy = "never"   // never: ErrNotFound if there is no local image
-	Newer   Policy = "newer"   // and take a local image if the registry's is the same or cannot be had
-)
-
-// ParsePolicy reads --pull's value; true is Always and false is Missing, as in podman.
-func ParsePolicy(s string) (Policy, error) {
-	switch s {
-	case "", "missing", "ifmissing", "ifnotpresent", "false":
-		return Missing, nil
-	case "always", "true":
-		return Always, nil
-	case "never":
-		return Never, nil
-	case "newer", "ifnewer":
-		return Newer, nil
-	}
-	return "", fmt.Errorf("pull policy %q: must be always, missing, never or newer", s)
-}
-
-// RegistryOptions say how a registry is spoken to. The zero value leaves all to
-// registries.conf, certs.d and auth.json.
-type RegistryOptions struct {
-	TLSVerify *bool  // false also allows plain HTTP; nil leaves it to registries.conf
-	Creds     string // USERNAME:PASSWORD
-	AuthFile  string
-	CertDir   string
-}
-
-// PullOptions are those of Pull.
-type PullOptions struct {
-	RegistryOptions
-	Policy         Policy
-	Platform       Platform
-	AllTags        bool          // all tags of the repository
-	Retries        *uint         // after passing failures; nil is containers.conf's, but not if nobody listens
-	RetryDelay     time.Duration // before the first retry, doubled each time; 0 is containers.conf's
-	DecryptionKeys []string      // KEYFILE[:PASSPHRASE], for encrypted layers
-	Progress       io.Writer     // is told what happens, with moving bars if it is a terminal; nil is nobody
-}
-
 // Pull makes sure that the image called name is in the store, as the policy says, and
 // returns the IDs of the images it has found or fetched: one, but for AllTags. The name
 // may have a transport in front (docker://, oci:, docker-archive:, ...). `hello` is in
@@ -75,17 +29,17 @@ type PullOptions struct {
 //
 // If ctx ends, nothing of the image stays in the store. Errors that the user can mend
 // have a hint; the error wraps ErrNotFound or ErrBadReference where that is the reason.
-func (r *Runtime) Pull(ctx context.Context, name string, opts PullOptions) ([]string, error) {
+func (r *Runtime) Pull(ctx context.Context, name string, opts image.PullOptions) ([]string, error) {
 	if opts.Policy == "" {
-		opts.Policy = Missing
+		opts.Policy = image.Missing
 	}
-	if IsBuiltin(name) && opts.Policy != Never && !opts.AllTags && opts.Platform == (Platform{}) {
+	if image.IsBuiltin(name) && opts.Policy != image.Never && !opts.AllTags && opts.Platform == (image.Platform{}) {
 		return r.pullBuiltin(ctx, name, opts.Policy)
 	}
 	if err := checkName(name); err != nil {
 		return nil, hint.Add(fmt.Errorf("pull image %q: %w", name, err), "an image is called NAME, NAME:TAG or REGISTRY/NAME:TAG, in small letters")
 	}
-	lib, err := opts.lib()
+	lib, err := libPullOptions(&opts)
 	if err != nil {
 		return nil, fmt.Errorf("pull image %q: %w", name, err)
 	}
@@ -104,9 +58,9 @@ func (r *Runtime) Pull(ctx context.Context, name string, opts PullOptions) ([]st
 	return ids, nil
 }
 
-func (opts *PullOptions) lib() (*libimage.PullOptions, error) {
+func libPullOptions(opts *image.PullOptions) (*libimage.PullOptions, error) {
 	lib := &libimage.PullOptions{AllTags: opts.AllTags}
-	lib.CopyOptions = opts.RegistryOptions.copyOptions()
+	lib.CopyOptions = copyOptions(opts.RegistryOptions)
 	lib.Writer = opts.Progress
 	lib.OS, lib.Architecture, lib.Variant = opts.Platform.OS, opts.Platform.Architecture, opts.Platform.Variant
 	keys, err := decryptConfig(opts.DecryptionKeys)
@@ -116,7 +70,7 @@ func (opts *PullOptions) lib() (*libimage.PullOptions, error) {
 	return lib, err
 }
 
-func (o RegistryOptions) copyOptions() libimage.CopyOptions {
+func copyOptions(o image.RegistryOptions) libimage.CopyOptions {
 	c := libimage.CopyOptions{Credentials: o.Creds, AuthFilePath: o.AuthFile, CertDirPath: o.CertDir}
 	if o.TLSVerify != nil {
 		c.InsecureSkipTLSVerify = types.NewOptionalBool(!*o.TLSVerify)
@@ -136,7 +90,7 @@ func decryptConfig(keys []string) (*encconfig.DecryptConfig, error) {
 }
 
 // pullRetrying pulls, and again after a failure that may pass.
-func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, opts PullOptions) ([]*libimage.Image, error) {
+func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, opts image.PullOptions) ([]*libimage.Image, error) {
 	runtime, err := r.libFor(opts)
 	if err != nil {
 		return nil, err
@@ -197,8 +151,8 @@ func retryDefaults(asked *uint, wait time.Duration) (retries uint, delay time.Du
 }
 
 // pullBuiltin takes an image that the program carries, unless the store has it.
-func (r *Runtime) pullBuiltin(ctx context.Context, name string, policy Policy) ([]string, error) {
-	if policy != Always {
+func (r *Runtime) pullBuiltin(ctx context.Context, name string, policy image.Policy) ([]string, error) {
+	if policy != image.Always {
 		img, _, err := r.lib.LookupImage(name, nil)
 		if err == nil {
 			return []string{img.ID()}, nil
@@ -223,19 +177,19 @@ func checkName(name string) error {
 	if strings.HasPrefix(name, "sha256:") || reference.IsFullIdentifier(name) {
 		return nil
 	}
-	named, err := parseName(name)
+	named, err := image.ParseName(name)
 	if err == nil {
 		_, err = reference.ParseNormalizedNamed(named.String())
 	}
-	if err != nil && !errors.Is(err, ErrBadReference) {
-		err = fmt.Errorf("%w: %w", ErrBadReference, err)
+	if err != nil && !errors.Is(err, image.ErrBadReference) {
+		err = fmt.Errorf("%w: %w", image.ErrBadReference, err)
 	}
 	return err
 }
 
 // libFor returns the library's runtime for a pull. For all tags, the list of them is asked
 // for with the runtime's settings, not with those of the pull.
-func (r *Runtime) libFor(opts PullOptions) (*libimage.Runtime, error) {
+func (r *Runtime) libFor(opts image.PullOptions) (*libimage.Runtime, error) {
 	if !opts.AllTags {
 		return r.lib, nil
 	}

@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/common/libimage"
 )
 
@@ -84,7 +85,7 @@ func (r *Runtime) Save(ctx context.Context, names []string, path string, opts Sa
 }
 
 func (r *Runtime) explainSave(ctx context.Context, err error, path string) error {
-	if ctx.Err() == nil && errors.Is(err, ErrNotFound) {
+	if ctx.Err() == nil && errors.Is(err, image.ErrNotFound) {
 		return hint.Add(err, "see the local images with: berth images")
 	}
 	return explain(ctx, err, path)

@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"context"
@@ -7,16 +7,17 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/common/libimage"
 	"go.podman.io/common/pkg/download"
 )
 
 // ImportOptions are those of Import.
 type ImportOptions struct {
-	Changes  []string // Containerfile instructions that change the config: CMD, ENV, ...
-	Message  string   // comment in the image's history
-	Name     string   // for the image; empty leaves it without
-	Platform Platform // empty parts are the host's
+	Changes  []string       // Containerfile instructions that change the config: CMD, ENV, ...
+	Message  string         // comment in the image's history
+	Name     string         // for the image; empty leaves it without
+	Platform image.Platform // empty parts are the host's
 	Progress io.Writer
 }
 

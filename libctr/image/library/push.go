@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	encconfig "github.com/containers/ocicrypt/config"
 	enchelpers "github.com/containers/ocicrypt/helpers"
 	"github.com/opencontainers/go-digest"
@@ -21,7 +22,7 @@ import (
 
 // PushOptions are those of Push.
 type PushOptions struct {
-	RegistryOptions
+	image.RegistryOptions
 	Format           string // of the manifest: oci, v2s2 or v2s1; empty keeps the image's own
 	Compression      string // of layers: gzip, zstd or zstd:chunked; empty is containers.conf's
 	CompressionLevel *int   // nil is the format's own
@@ -79,7 +80,7 @@ func (r *Runtime) push(ctx context.Context, name, destination string, lib *libim
 
 func (opts *PushOptions) lib() (*libimage.PushOptions, error) {
 	lib := &libimage.PushOptions{}
-	lib.CopyOptions = opts.copyOptions()
+	lib.CopyOptions = copyOptions(opts.RegistryOptions)
 	lib.Writer, lib.RemoveSignatures, lib.DirForceCompress = opts.Progress, opts.RemoveSignatures, opts.DirCompress
 	lib.MaxRetries = new(uint) // retried by Push
 	switch opts.Format {
@@ -126,7 +127,7 @@ func (r *Runtime) explainPush(ctx context.Context, err error, destination string
 	if ctx.Err() != nil {
 		return errors.Join(errors.New("interrupted"), ctx.Err())
 	}
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, image.ErrNotFound) {
 		return hint.Add(err, "see the local images with: berth images")
 	}
 	if t := alltransports.TransportFromImageName(destination); t == nil || t.Name() == "docker" {

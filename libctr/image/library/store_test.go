@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/reexec"
@@ -79,8 +80,8 @@ func newTestStore(t *testing.T) *testStore {
 	return s
 }
 
-func (s *testStore) view() *View {
-	v := OpenView(s.root, "vfs", nil)
+func (s *testStore) view() *image.View {
+	v := image.OpenView(s.root, "vfs", nil)
 	v.System = s.sys
 	return v
 }

@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/common/libimage"
 	"go.podman.io/storage"
 )
@@ -99,7 +100,7 @@ func (r *Runtime) removeImages(ctx context.Context, names []string, opts *libima
 func explainRemove(ctx context.Context, err error, root string) error {
 	switch {
 	case errors.Is(err, storage.ErrImageUsedByContainer):
-		return hint.Add(fmt.Errorf("remove image: %w: %w", ErrInUse, err), "remove its containers first (berth ps -a shows them), or both with: berth rmi --force")
+		return hint.Add(fmt.Errorf("remove image: %w: %w", image.ErrInUse, err), "remove its containers first (berth ps -a shows them), or both with: berth rmi --force")
 	case errors.Is(err, storage.ErrImageUnknown):
 		return hint.Add(fmt.Errorf("remove image: %w", err), "see the local images with: berth images")
 	case strings.Contains(err.Error(), "please force removal"):

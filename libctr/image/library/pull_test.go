@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/test/badregistry"
 )
 
@@ -24,9 +25,9 @@ func startRegistry(t *testing.T) (string, *badregistry.Registry) {
 	return srv.Listener.Addr().String(), r
 }
 
-func plainHTTP() PullOptions {
+func plainHTTP() image.PullOptions {
 	no := false
-	return PullOptions{RegistryOptions: RegistryOptions{TLSVerify: &no}, Policy: Always, RetryDelay: time.Millisecond}
+	return image.PullOptions{RegistryOptions: image.RegistryOptions{TLSVerify: &no}, Policy: image.Always, RetryDelay: time.Millisecond}
 }
 
 func TestPull(t *testing.T) {
@@ -129,7 +130,7 @@ func storeFiles(t *testing.T, s *testStore) string {
 func TestPullPlainHTTPNeedsConsent(t *testing.T) {
 	s := newTestStore(t)
 	addr, _ := startRegistry(t)
-	_, err := s.rt.Pull(t.Context(), addr+"/ok", PullOptions{Policy: Always})
+	_, err := s.rt.Pull(t.Context(), addr+"/ok", image.PullOptions{Policy: image.Always})
 	var hinted *hint.Error
 	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "--tls-verify=false") {
 		t.Errorf("Pull over plain HTTP = %v, hint %+v", err, hinted)
@@ -156,11 +157,11 @@ func TestPullPolicies(t *testing.T) {
 	addr, _ := startRegistry(t)
 	name := addr + "/ok"
 	opts := plainHTTP()
-	opts.Policy = Never
-	if _, err := s.rt.Pull(t.Context(), name, opts); !errors.Is(err, ErrNotFound) {
+	opts.Policy = image.Never
+	if _, err := s.rt.Pull(t.Context(), name, opts); !errors.Is(err, image.ErrNotFound) {
 		t.Errorf("Pull never = %v, want ErrNotFound", err)
 	}
-	for _, p := range []Policy{Missing, Newer, Always, Never} {
+	for _, p := range []image.Policy{image.Missing, image.Newer, image.Always, image.Never} {
 		opts.Policy = p
 		if ids, err := s.rt.Pull(t.Context(), name, opts); err != nil || len(ids) != 1 {
 			t.Errorf("Pull %s = %v, %v", p, ids, err)
@@ -171,7 +172,7 @@ func TestPullPolicies(t *testing.T) {
 	if err := s.rt.Tag(name, local); err != nil {
 		t.Fatal(err)
 	}
-	for p, ok := range map[Policy]bool{Missing: true, Newer: true, Never: true, Always: false} {
+	for p, ok := range map[image.Policy]bool{image.Missing: true, image.Newer: true, image.Never: true, image.Always: false} {
 		opts.Policy = p
 		if _, err := s.rt.Pull(t.Context(), local, opts); (err == nil) != ok {
 			t.Errorf("Pull %s without registry: %v, want success %v", p, err, ok)
@@ -188,7 +189,7 @@ func TestShortNameWithoutRegistries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rt.Close()
-	_, err = rt.Pull(t.Context(), "shortname", PullOptions{})
+	_, err = rt.Pull(t.Context(), "shortname", image.PullOptions{})
 	var hinted *hint.Error
 	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "docker.io/library/shortname") {
 		t.Errorf("Pull of a short name = %v, hint %+v", err, hinted)
@@ -198,22 +199,22 @@ func TestShortNameWithoutRegistries(t *testing.T) {
 func TestBuiltin(t *testing.T) {
 	s := newTestStore(t)
 	for _, name := range []string{"hello", "localhost/hello:latest", "hello:latest"} {
-		ids, err := s.rt.Pull(t.Context(), name, PullOptions{})
+		ids, err := s.rt.Pull(t.Context(), name, image.PullOptions{})
 		if err != nil || len(ids) != 1 {
 			t.Fatalf("Pull(%s) = %v, %v", name, ids, err)
 		}
-		if img := lookup(t, s, name); img.ID != ids[0] || img.Resolved != builtinName {
+		if img := lookup(t, s, name); img.ID != ids[0] || img.Resolved != image.BuiltinName {
 			t.Errorf("Lookup(%s) = %s %q, want %s", name, img.ID, img.Resolved, ids[0])
 		}
 	}
-	if _, ok := Builtin("hello-world"); ok {
+	if _, ok := image.Builtin("hello-world"); ok {
 		t.Error("Builtin(hello-world) is there")
 	}
-	opts := PullOptions{Policy: Never}
+	opts := image.PullOptions{Policy: image.Never}
 	if _, errs := s.rt.Remove(t.Context(), []string{"hello"}, RemoveOptions{}); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	if _, err := s.rt.Pull(t.Context(), "hello", opts); !errors.Is(err, ErrNotFound) {
+	if _, err := s.rt.Pull(t.Context(), "hello", opts); !errors.Is(err, image.ErrNotFound) {
 		t.Errorf("Pull never of hello = %v, want ErrNotFound", err)
 	}
 }

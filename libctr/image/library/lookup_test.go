@@ -1,4 +1,4 @@
-package image
+package library
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/common/libimage"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
 )
@@ -40,13 +41,13 @@ func TestLookupAgreesWithLibimage(t *testing.T) {
 		sysregistriesv2.InvalidateCache()
 		for _, name := range names {
 			want, wantName, wantErr := s.rt.lib.LookupImage(name, nil)
-			got, err := s.view().Lookup(name, LookupOptions{})
+			got, err := s.view().Lookup(name, image.LookupOptions{})
 			switch {
 			case (err == nil) != (wantErr == nil):
 				t.Errorf("%s: Lookup(%q) error %v; libimage's %v", conf, name, err, wantErr)
 			case err != nil:
-				if !errors.Is(err, ErrNotFound) {
-					t.Errorf("%s: Lookup(%q) = %v, want ErrNotFound", conf, name, err)
+				if !errors.Is(err, image.ErrNotFound) {
+					t.Errorf("%s: Lookup(%q) = %v, want image.ErrNotFound", conf, name, err)
 				}
 			case got.ID != want.ID() || (got.Resolved != "" && wantName != "" && got.Resolved != wantName):
 				t.Errorf("%s: Lookup(%q) = %s %q; libimage's %s %q", conf, name, got.ID, got.Resolved, want.ID(), wantName)
@@ -57,7 +58,7 @@ func TestLookupAgreesWithLibimage(t *testing.T) {
 
 func lookupDigest(t *testing.T, s *testStore, name string) string {
 	t.Helper()
-	img, err := s.view().Lookup(name, LookupOptions{})
+	img, err := s.view().Lookup(name, image.LookupOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,15 +69,15 @@ func TestLookupErrors(t *testing.T) {
 	s := newTestStore(t)
 	s.add(t, "one", "one")
 	for name, want := range map[string]error{
-		"UPPER":             ErrBadReference,
-		"":                  ErrBadReference,
-		"a b":               ErrBadReference,
-		"sha256:12":         ErrBadReference,
-		"docker-archive:/x": ErrBadReference,
-		"none":              ErrNotFound,
-		"docker:latest":     ErrNotFound, // a name, not a transport
+		"UPPER":             image.ErrBadReference,
+		"":                  image.ErrBadReference,
+		"a b":               image.ErrBadReference,
+		"sha256:12":         image.ErrBadReference,
+		"docker-archive:/x": image.ErrBadReference,
+		"none":              image.ErrNotFound,
+		"docker:latest":     image.ErrNotFound, // a name, not a transport
 	} {
-		if _, err := s.view().Lookup(name, LookupOptions{}); !errors.Is(err, want) {
+		if _, err := s.view().Lookup(name, image.LookupOptions{}); !errors.Is(err, want) {
 			t.Errorf("Lookup(%q) = %v, want %v", name, err, want)
 		}
 	}
@@ -93,8 +94,8 @@ func TestLookupAmbiguousID(t *testing.T) {
 		}
 		first[id[0]] = true
 	}
-	if _, err := s.view().Lookup(prefix, LookupOptions{}); !errors.Is(err, ErrAmbiguous) {
-		t.Errorf("Lookup(%q) = %v, want ErrAmbiguous", prefix, err)
+	if _, err := s.view().Lookup(prefix, image.LookupOptions{}); !errors.Is(err, image.ErrAmbiguous) {
+		t.Errorf("Lookup(%q) = %v, want image.ErrAmbiguous", prefix, err)
 	}
 }
 
@@ -131,9 +132,9 @@ func TestInspectAgreesWithLibimage(t *testing.T) {
 	}
 }
 
-func lookup(t *testing.T, s *testStore, name string) *Image {
+func lookup(t *testing.T, s *testStore, name string) *image.Image {
 	t.Helper()
-	img, err := s.view().Lookup(name, LookupOptions{})
+	img, err := s.view().Lookup(name, image.LookupOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,14 +200,14 @@ func TestViewOfDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	img := lookup(t, s, "one")
-	if _, err := img.Config(); !errors.Is(err, ErrUnreadable) {
-		t.Errorf("Config of an image without data = %v, want ErrUnreadable", err)
+	if _, err := img.Config(); !errors.Is(err, image.ErrUnreadable) {
+		t.Errorf("Config of an image without data = %v, want image.ErrUnreadable", err)
 	}
 	if err := os.WriteFile(filepath.Join(s.root, "vfs-layers", "layers.json"), []byte("[]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.view().mustFirst(t).Size(); !errors.Is(err, ErrUnreadable) {
-		t.Errorf("Size of an image without layers = %v, want ErrUnreadable", err)
+	if _, err := mustFirst(t, s.view()).Size(); !errors.Is(err, image.ErrUnreadable) {
+		t.Errorf("Size of an image without layers = %v, want image.ErrUnreadable", err)
 	}
 	if err := os.WriteFile(filepath.Join(s.root, "vfs-images", "images.json"), []byte("[{"), 0o600); err != nil {
 		t.Fatal(err)
@@ -216,7 +217,7 @@ func TestViewOfDamagedStore(t *testing.T) {
 	}
 }
 
-func (v *View) mustFirst(t *testing.T) *Image {
+func mustFirst(t *testing.T, v *image.View) *image.Image {
 	t.Helper()
 	all, err := v.Images()
 	if err != nil || len(all) == 0 {
@@ -226,7 +227,7 @@ func (v *View) mustFirst(t *testing.T) *Image {
 }
 
 func TestViewOfNoStore(t *testing.T) {
-	all, err := OpenView(filepath.Join(t.TempDir(), "none"), "overlay", nil).Images()
+	all, err := image.OpenView(filepath.Join(t.TempDir(), "none"), "overlay", nil).Images()
 	if len(all) != 0 || err != nil {
 		t.Errorf("Images of a store that is not there = %v, %v", all, err)
 	}
@@ -236,9 +237,9 @@ func TestViewOfNoStore(t *testing.T) {
 func TestAdditionalStore(t *testing.T) {
 	s := newTestStore(t)
 	id := s.add(t, "one", "one")
-	v := OpenView(filepath.Join(t.TempDir(), "empty"), "vfs", []string{s.root})
+	v := image.OpenView(filepath.Join(t.TempDir(), "empty"), "vfs", []string{s.root})
 	v.System = s.sys
-	img, err := v.Lookup("one", LookupOptions{})
+	img, err := v.Lookup("one", image.LookupOptions{})
 	if err != nil || img.ID != id || !img.ReadOnly {
 		t.Errorf("Lookup = %+v, %v; want %s, read-only", img, err, id)
 	}

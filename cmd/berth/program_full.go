@@ -1,0 +1,26 @@
+//go:build !lean
+
+package main
+
+import (
+	"context"
+
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/image/library"
+	"github.com/spf13/cobra"
+)
+
+// otherCommands are those that only this program has.
+func otherCommands(f *engineFlags) ([]*cobra.Command, error) {
+	return append(append(imageCommands(f), buildCommands(f)...), newSystemGroup(f), newPartialGroup(f)), nil
+}
+
+// pullImage fetches the image of a new container.
+func pullImage(ctx context.Context, e *libctr.Engine, name string, opts image.PullOptions) (ids []string, err error) {
+	err = withImages(e, func(r *library.Runtime) error {
+		ids, err = r.Pull(ctx, name, opts)
+		return err
+	})
+	return ids, err
+}

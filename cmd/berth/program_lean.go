@@ -1,0 +1,49 @@
+//go:build lean
+
+// The program berth: the frequent commands, with nothing linked that only others need; for those it becomes
+// berth-full, the same sources with everything. docs/decisions/0005 has the measurements.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
+	"github.com/spf13/cobra"
+)
+
+func otherCommands(*engineFlags) ([]*cobra.Command, error) { return nil, becomeFull() }
+
+// newCommitCmd stands in the group `container` for the command that berth-full has.
+func newCommitCmd(*engineFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "commit [options] CONTAINER [IMAGE]", Short: commitShort, DisableFlagParsing: true,
+		RunE: func(*cobra.Command, []string) error { return becomeFull() },
+	}
+}
+
+// pullImage is asked before anything of the container is made, so the whole command begins again.
+func pullImage(context.Context, *libctr.Engine, string, image.PullOptions) ([]string, error) {
+	return nil, becomeFull()
+}
+
+// becomeFull runs the command line with berth-full in place of this program. It returns only errors.
+func becomeFull() error {
+	self, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(self)
+	for _, p := range []string{filepath.Join(dir, "berth-full"), filepath.Join(dir, "../libexec/berth/berth-full")} {
+		if err = syscall.Exec(p, os.Args, os.Environ()); err != syscall.ENOENT {
+			return fmt.Errorf("run %s: %w", p, err)
+		}
+	}
+	return hint.Add(fmt.Errorf("find berth-full: it is neither beside %s nor in ../libexec/berth", self), "build all programs with: make, or install them with: make install")
+}
