@@ -36,6 +36,17 @@ bin/berth-monitor: FORCE
 bin/badregistry: FORCE
 	CGO_ENABLED=0 $(GOBUILD) -o $@ ./test/tools/badregistry
 
+# A registry with the referrers API.
+bin/ociregistry: FORCE
+	CGO_ENABLED=0 $(GOBUILD) -o $@ ./test/tools/ociregistry
+
+# Buildah's library without Berth, to compare with.
+bin/plainbuild: FORCE
+	CGO_ENABLED=1 $(GOBUILD) -o $@ ./test/tools/plainbuild
+
+.PHONY: test-tools
+test-tools: bin/badregistry bin/ociregistry bin/plainbuild
+
 .PHONY: hello
 hello: ## build the image that bin/berth carries again, after a change of contrib/hello
 	$(GO) run -buildvcs=false -tags "$(TAGS)" ./contrib/hello -o libctr/image/hello_amd64.tar
@@ -56,7 +67,7 @@ demo: deps-build deps-run ## build Berth and run a first container
 
 .PHONY: test
 test: deps-build deps-run deps-test ## all tests but those in a guest, as root and as an ordinary user
-	@$(MAKE) --no-print-directory all bin/badregistry
+	@$(MAKE) --no-print-directory all test-tools
 	@test/run
 
 .PHONY: test-go test-bats test-faults test-compat
@@ -64,10 +75,10 @@ test-go: deps-build deps-run deps-test ## the Go tests only
 	@$(MAKE) --no-print-directory all
 	@test/run go
 test-bats: deps-build deps-run deps-test ## the bats tests only; FILES="test/run.bats" for some of them
-	@$(MAKE) --no-print-directory all bin/badregistry
+	@$(MAKE) --no-print-directory all test-tools
 	@test/run bats $(FILES)
 test-faults: deps-build deps-run deps-test ## the tests of what bad input and faults get
-	@$(MAKE) --no-print-directory all bin/badregistry
+	@$(MAKE) --no-print-directory all test-tools
 	@test/run faults
 test-compat: deps-run deps-test ## the shared bats tests with podman instead, against the list of differences
 	@test/run compat

@@ -121,3 +121,20 @@ func BenchmarkTwentyParts(b *testing.B) {
 		mustCompose(b, lib, src, func(o *Options) { o.Lock = lock })
 	}
 }
+
+func TestPinnedImages(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("a", 64)
+	for text, want := range map[string]string{
+		"FROM x:1" + digest + " AS a\nFROM a\nCOPY --from=y/z" + digest + " / /\nCOPY --from=A /b /b\nRUN --mount=type=bind,from=q" + digest + ",target=/x ls\n": "x:1" + digest + " y/z" + digest + " q" + digest + " true",
+		"FROM scratch\n":     " true",
+		"FROM x:1\n":         " false",
+		"ARG I\nFROM ${I}\n": " false",
+		"FROM x" + digest + "\nCOPY --from=y:1 / /\n":   "x" + digest + " false",
+		"FROM --platform=linux/arm64 x" + digest + "\n": " false",
+	} {
+		refs, all := PinnedImages(text)
+		if got := strings.Join(append(refs, fmt.Sprint(all)), " "); strings.TrimSpace(got) != strings.TrimSpace(want) {
+			t.Errorf("PinnedImages(%q) = %s, want %s", text, got, want)
+		}
+	}
+}

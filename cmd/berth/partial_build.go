@@ -65,6 +65,11 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 			printed = true
 			continue
 		}
+		if c.offline || len(files) == 1 && o.PullPolicy == define.PullIfMissing && len(o.Platforms) <= 1 && project.AllLocal(e, r) {
+			// For buildah a file of several stages asks for a platform, and then even an image that is named by its
+			// digest and is here is asked for in its registry (libimage, pull.go, "customPlatform").
+			o.PullPolicy = define.PullNever
+		}
 		if err := project.KeepRecord(e, r, file); err != nil {
 			return nil, false, err
 		}

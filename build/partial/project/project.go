@@ -164,6 +164,19 @@ func Compose(ctx context.Context, opts Options) (r *partial.Result, err error) {
 	return r, err
 }
 
+// AllLocal tells whether a build of the composed file needs nothing from registries: each image that it names has a
+// digest that the engine's store knows, and none is wanted for a certain platform.
+func AllLocal(e *libctr.Engine, r *partial.Result) bool {
+	images := &base.Images{Engine: e}
+	refs, all := partial.PinnedImages(r.Body)
+	for _, ref := range refs {
+		if _, err := images.Local(ref); err != nil {
+			return false
+		}
+	}
+	return all
+}
+
 // Hinted adds to an error of composition what to do about it, where its text does not say it.
 func Hinted(err error, file string) error {
 	var e *partial.Error
