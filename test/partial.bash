@@ -31,7 +31,7 @@ part() {
     mkdir -p "$dir"
     {
         printf '# /// partial\n# name: std/%s\n# version: %s\n# summary: for a test\n' "$1" "$2"
-        sed 's/^/# /' <<<"$3"
+        printf '# %s\n' "${3//$'\n'/$'\n# '}"
         printf '# ///\nARG BASE=localhost/debian:12\nFROM ${BASE} AS base\n%sFROM base AS install\n%s\n' "${5:-}" "$4"
     } >"$dir/Containerfile"
 }
@@ -40,7 +40,7 @@ setup() {
     test_setup
     DIR=$FILE_DIR/$name
     mkdir "$DIR"
-    cd "$DIR"
+    cd "$DIR" || return
     printf '[aliases]\nstd = "%s"\n' "$FILE_DIR/parts" >partials.conf
 }
 
@@ -91,9 +91,33 @@ debian_buildah() {
 # traced CALLS ARG...: berth under strace, its system calls CALLS in the file trace. An ordinary user's runs in a namespace that
 # is there: newuidmap has no rights under strace.
 traced() {
+    local out rc
     if is_rootless; then berth run -d --name "$name-keep" --network none "$IMAGE" sleep 100; fi
     run timeout 100 strace -f -qq -e signal=none -e "trace=$1" -o trace "$ENGINE" "${@:2}" 3>&-
-    echo "$ strace berth ${*:2}"; echo "$output"; echo "exit code $status"
+    out=$output rc=$status
+    echo "$ strace berth ${*:2}"; echo "$out"; echo "exit code $rc"
     if is_rootless; then berth rm -f -t 0 "$name-keep"; fi
-    [[ $status -eq 0 ]]
+    output=$out
+    [[ $rc -eq 0 ]]
+}
+
+# rewrite IMAGE FILTER: changes the config of an image by a jq filter, drops what the builder noted elsewhere, and names the
+# result IMAGE-rewritten.
+rewrite() {
+    local dir=rewritten-$RANDOM manifest config new
+    berth save -q --format oci-dir -o "$dir" "$1"
+    manifest=$(jq -r '.manifests[0].digest[7:]' "$dir/index.json")
+    config=$(jq -r '.config.digest[7:]' "$dir/blobs/sha256/$manifest")
+    jq -c "$2" "$dir/blobs/sha256/$config" >"$dir/config"
+    new=$(sha256sum <"$dir/config" | cut -d' ' -f1)
+    jq -c --arg d "sha256:$new" --argjson s "$(stat -c %s "$dir/config")" '.config.digest = $d | .config.size = $s | del(.annotations)' \
+        "$dir/blobs/sha256/$manifest" >"$dir/manifest"
+    mv "$dir/config" "$dir/blobs/sha256/$new"
+    manifest=$(sha256sum <"$dir/manifest" | cut -d' ' -f1)
+    jq -c --arg d "sha256:$manifest" --argjson s "$(stat -c %s "$dir/manifest")" --arg n "$1-rewritten" \
+        '.manifests[0] |= (.digest = $d | .size = $s | .annotations = {"org.opencontainers.image.ref.name": $n})' "$dir/index.json" >"$dir/index"
+    mv "$dir/manifest" "$dir/blobs/sha256/$manifest"
+    mv "$dir/index" "$dir/index.json"
+    berth load -q -i "$dir"
+    berth tag "$new" "$1-rewritten"
 }

@@ -23,6 +23,7 @@ type ImageFacts struct {
 	BaseRef    string   // the image it was built on, if that is known
 	BaseDigest string   // its digest, or ""
 	BaseLayers int      // how many layers are the base's
+	BaseSteps  int      // how many steps of the history are the base's; 0 if that is not known
 	Paths      Paths    // what a layer holds; nil reads "/"
 	Record     *Records // what push attached to it; nil without
 }

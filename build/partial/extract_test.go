@@ -95,6 +95,14 @@ func TestA30HistoriesBuildAgain(t *testing.T) {
 			{CreatedBy: "/bin/sh -c #(nop) USER web", Empty: true},
 			{CreatedBy: "/bin/sh -c echo hello"},
 		}, []string{"RUN echo hello"}},
+		"buildah without layers": {[]History{
+			{CreatedBy: "/bin/sh -c #(nop) ADD file:abc in /"},
+			{CreatedBy: "/bin/sh -c #(nop) CMD [\"bash\"]", Empty: true},
+			{CreatedBy: "/bin/sh -c echo before", Empty: true, Comment: "FROM docker.io/library/debian:12"},
+			{CreatedBy: "/bin/sh -c #(nop) COPY file:def in /srv/extra", Empty: true},
+			{CreatedBy: "/bin/sh -c #(nop) USER web", Empty: true},
+			{CreatedBy: "/bin/sh -c echo hello"},
+		}, []string{"RUN echo before", "# lost: COPY file:def in /srv/extra ; taken from the image itself", "COPY --from=" + image + " /layer1 /layer1", "USER web", "# in the same layer: /bin/sh -c echo hello"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x, err := Extract(&ImageFacts{Ref: image, History: tc.history, BaseRef: "docker.io/library/debian:12", BaseDigest: "sha256:" + strings.Repeat("c", 64), BaseLayers: 1,

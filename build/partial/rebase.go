@@ -201,6 +201,10 @@ func replay(cf *containerfile, base ImageConfig, facts *Base) (ImageConfig, erro
 		name, _, _ := strings.Cut(e, "=")
 		order = append(order, name)
 	}
+	if _, has := st.env["PATH"]; !has { // builders give it to an image whose base has none
+		st.env["PATH"] = defaultPath
+		order = append(order, "PATH")
+	}
 	cmdSet := false
 	for i := first + 1; i < len(cf.instrs); i++ {
 		in := &cf.instrs[i]

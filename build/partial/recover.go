@@ -60,8 +60,14 @@ func (r *recovery) afterBase() int {
 	if r.facts.BaseRef == "" {
 		return 0
 	}
+	if n := r.facts.BaseSteps; n > 0 && n <= len(r.facts.History) {
+		return n
+	}
 	layers := 0
 	for i, h := range r.facts.History {
+		if layers == r.facts.BaseLayers && strings.HasPrefix(h.Comment, "FROM ") {
+			return i // buildah's mark
+		}
 		if layers == r.facts.BaseLayers && !h.Empty {
 			return i
 		}
@@ -86,12 +92,17 @@ func (r *recovery) layerOf(step int) int {
 
 func (r *recovery) steps(first int) {
 	for i := first; i < len(r.facts.History); i++ {
+		if end := r.oneLayer(i); end > i {
+			r.fromOneLayer(i, end)
+			i = end
+			continue
+		}
 		h := r.facts.History[i]
 		in, ok := recoverStep(h.CreatedBy)
 		switch {
 		case strings.Contains(in, "dev.partials."):
-			fmt.Fprintf(&r.out, "# left out: the label of another composition\n")
-		case ok && (h.Empty || !isCopy(in)):
+			r.out.WriteString("# left out: the label of another composition\n")
+		case ok && !isCopy(in):
 			r.out.WriteString(in + "\n")
 		case h.Empty:
 			fmt.Fprintf(&r.out, "# lost: %s\n", oneLine(h.CreatedBy))
@@ -101,15 +112,53 @@ func (r *recovery) steps(first int) {
 	}
 }
 
+// oneLayer returns the step that made the layer with the files of the COPY at i, if a later step did: buildah without
+// --layers makes one layer of all steps. Otherwise it returns i.
+func (r *recovery) oneLayer(i int) int {
+	if in, _ := recoverStep(r.facts.History[i].CreatedBy); !isCopy(in) || !r.facts.History[i].Empty {
+		return i
+	}
+	for end := i; end < len(r.facts.History); end++ {
+		if !r.facts.History[end].Empty {
+			return end
+		}
+	}
+	return i
+}
+
+// fromOneLayer writes the steps from i to end, whose files are in one layer: it is copied, and what is run would
+// change it a second time.
+func (r *recovery) fromOneLayer(i, end int) {
+	copied := false
+	for ; i <= end; i++ {
+		h := r.facts.History[i]
+		in, ok := recoverStep(h.CreatedBy)
+		switch {
+		case isCopy(in) && !copied:
+			copied = true
+			r.copyLayer(r.layerOf(end), h)
+		case isCopy(in), strings.HasPrefix(in, "RUN "), strings.Contains(in, "\nRUN "):
+			fmt.Fprintf(&r.out, "# in the same layer: %s\n", oneLine(h.CreatedBy))
+		case ok:
+			r.out.WriteString(in + "\n")
+		default:
+			fmt.Fprintf(&r.out, "# lost: %s\n", oneLine(h.CreatedBy))
+		}
+	}
+}
+
 func isCopy(in string) bool { return strings.HasPrefix(in, "COPY ") || strings.HasPrefix(in, "ADD ") }
 
 // fromLayer copies what a step has added from the image itself.
-func (r *recovery) fromLayer(step int, h History) {
+func (r *recovery) fromLayer(step int, h History) { r.copyLayer(r.layerOf(step), h) }
+
+// copyLayer copies what a layer of the image has, in the place of the step h.
+func (r *recovery) copyLayer(layer int, h History) {
 	r.lost++
 	fmt.Fprintf(&r.out, "# lost: %s ; taken from the image itself\n", oneLine(strings.TrimPrefix(strings.TrimSuffix(h.CreatedBy, " # buildkit"), "/bin/sh -c #(nop) ")))
 	paths := []string{"/"}
 	if r.facts.Paths != nil {
-		if p, err := r.facts.Paths(r.layerOf(step)); err == nil && len(p) > 0 {
+		if p, err := r.facts.Paths(layer); err == nil && len(p) > 0 {
 			paths = p
 		}
 	}

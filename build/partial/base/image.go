@@ -85,7 +85,7 @@ func (b *Images) findBase(img *image.Image, f *partial.ImageFacts) error {
 		known, err := b.Local(f.BaseRef)
 		if err == nil {
 			if n := prefix(known, f.DiffIDs); n > 0 {
-				f.BaseLayers, f.BaseDigest = n, known.Digest.String()
+				f.BaseLayers, f.BaseDigest, f.BaseSteps = n, known.Digest.String(), steps(known, f.History)
 				return nil
 			}
 		} else if !errors.Is(err, image.ErrNotFound) && !errors.Is(err, image.ErrBadReference) {
@@ -120,6 +120,20 @@ func prefix(img *image.Image, diffIDs []string) int {
 	return len(c.RootFS.DiffIDs)
 }
 
+// steps is the number of steps of the image's history if they are the first of another's, else 0.
+func steps(img *image.Image, history []partial.History) int {
+	c, err := img.Config()
+	if err != nil || len(c.History) > len(history) {
+		return 0
+	}
+	for i, h := range c.History {
+		if h.CreatedBy != history[i].CreatedBy {
+			return 0
+		}
+	}
+	return len(c.History)
+}
+
 func (b *Images) longestPrefix(img *image.Image, f *partial.ImageFacts) error {
 	all, err := b.Engine.ImageView().Images()
 	if err != nil {
@@ -130,7 +144,7 @@ func (b *Images) longestPrefix(img *image.Image, f *partial.ImageFacts) error {
 			continue
 		}
 		if n := prefix(other, f.DiffIDs); n > f.BaseLayers {
-			f.BaseRef, f.BaseDigest, f.BaseLayers = other.Names[0], other.Digest.String(), n
+			f.BaseRef, f.BaseDigest, f.BaseLayers, f.BaseSteps = other.Names[0], other.Digest.String(), n, steps(other, f.History)
 		}
 	}
 	return nil
