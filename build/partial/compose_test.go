@@ -1,6 +1,11 @@
 package partial
 
 import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,6 +48,17 @@ func TestA4BuildKitDecodesComposedFiles(t *testing.T) {
 	lib := testParts(t)
 	decode(t, mustCompose(t, lib, nodeSource).Text)
 	decode(t, mustCompose(t, lib, "FROM docker.io/library/busybox:1\n#: use std/script\n").Text)
+	files, err := filepath.Glob("testdata/golden/*.containerfile")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("golden files are %v, %v", files, err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decode(t, string(text))
+	}
 }
 
 func TestA1FileWithoutDirectivesIsNotForTheMaker(t *testing.T) {
@@ -67,6 +83,18 @@ func TestA6DisjointRangesAreExplained(t *testing.T) {
 	wantError(t, err, "P020", "no set of parts satisfies Containerfile", "std/a 1.4.0 needs std/c ^3", "std/b 2.1.0 needs std/c ^1", "line 2", "line 3", "\ntry: ")
 	if got := ExitCode(err); got != 2 {
 		t.Errorf("ExitCode = %d, want 2", got)
+	}
+	// The hint is true: each line that it names, written so, makes the source compose.
+	hints := regexp.MustCompile(`line (\d+) with (\S+)`).FindAllStringSubmatch(err.Error()[strings.Index(err.Error(), "\ntry: "):], -1)
+	if len(hints) == 0 {
+		t.Fatalf("no hint in %v", err)
+	}
+	for _, h := range hints {
+		lines := strings.Split(src, "\n")
+		n, _ := strconv.Atoi(h[1])
+		name, _, _ := strings.Cut(lines[n-1], "@")
+		lines[n-1] = name + "@" + strings.Trim(h[2], ",;")
+		mustCompose(t, lib, strings.Join(lines, "\n"))
 	}
 }
 
@@ -96,8 +124,13 @@ func TestA8DiamondGivesOneBlockBeforeItsUsers(t *testing.T) {
 
 func TestA9SameBytesInAnyOrder(t *testing.T) {
 	want := ""
-	for range 100 {
-		r := mustCompose(t, testParts(t), nodeSource) // maps iterate in another order each time
+	lib := testParts(t).with(part(t, "std/ca-certs", "1.0.0", "", "RUN old"), part(t, "std/ca-certs", "1.0.2", "", "RUN older"),
+		part(t, "std/nodejs", "1.3.0", `requires: ["std/ca-certs@^1"]`, "RUN old"), part(t, "std/app-user", "1.0.0", "", "RUN old"))
+	for range 100 { // maps iterate in another order each time; registries may list in any
+		for _, parts := range lib {
+			rand.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		}
+		r := mustCompose(t, lib, nodeSource)
 		lock, err := r.Lock.Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -287,6 +320,10 @@ func TestA35FilesTravelByteExact(t *testing.T) {
 func TestA36DirectivesInsideInstructions(t *testing.T) {
 	_, err := composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n# x\n\nRUN a && \\\n#: use std/ca-certs\n  b\n")
 	wantError(t, err, "P002", "Containerfile:5:", `"#: use" stands inside the RUN that starts at line 4; move it above line 4`)
+	for _, end := range []string{"RUN a \\\n", "RUN a \\\n  \n# c\n"} {
+		_, err = composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/ca-certs\n"+end)
+		wantError(t, err, "P002", "Containerfile:3:", "the file ends in the middle of an instruction")
+	}
 	r := mustCompose(t, testParts(t), "FROM docker.io/library/debian:12\nCOPY <<EOF /x\n#: use std/nothing\nEOF\nRUN <<EOF\n#: also data\nEOF\n#: use std/ca-certs\n")
 	wantLines(t, r.Text, "#: use std/nothing", "#: also data", "# : use std/ca-certs")
 }

@@ -54,10 +54,25 @@ func parseContainerfile(file, text, code string) (*containerfile, error) {
 		c.instrs = append(c.instrs, newInstruction(n))
 	}
 	// What is written below such a file would become part of its last instruction.
-	if n := len(c.instrs); n > 0 && len(c.instrs[n-1].heredocs) == 0 && strings.HasSuffix(strings.TrimRight(c.lines[len(c.lines)-1], " \t"), string(c.escape)) {
-		return nil, Errorf(code, "the file ends in the middle of an instruction: its last line goes on with %c", c.escape).at(file, len(c.lines))
+	if n := c.openEnd(); n > 0 {
+		return nil, Errorf(code, "the file ends in the middle of an instruction: its last line goes on with %c", c.escape).at(file, n)
 	}
 	return c, nil
+}
+
+// openEnd returns the last line that is no comment and not blank, if it goes on with a backslash; else 0.
+func (c *containerfile) openEnd() int {
+	if n := len(c.instrs); n == 0 || len(c.instrs[n-1].heredocs) > 0 {
+		return 0
+	}
+	for n := len(c.lines); n > 0; n-- {
+		if l := strings.TrimSpace(c.lines[n-1]); strings.HasSuffix(l, string(c.escape)) && !strings.HasPrefix(l, "#") {
+			return n
+		} else if l != "" && !strings.HasPrefix(l, "#") {
+			break
+		}
+	}
+	return 0
 }
 
 func disagree(code string) *Error {

@@ -37,7 +37,7 @@ func FuzzA42Parameters(f *testing.F) {
 // FuzzA42Sources: whatever the source is, there is an error or a file that builders decode.
 func FuzzA42Sources(f *testing.F) {
 	for _, s := range []string{nodeSource, "FROM docker.io/library/debian:12\nRUN <<A <<B\nx\nA\ny\nB\n#: use std/any text=a\n", "FROM docker.io/library/debian:12\nRUN x \\\n# c\n\n  y\n#: use std/any\n",
-		"# syntax=x\n# escape=`\nFROM docker.io/library/debian:12\n#: use std/any\n", "FROM docker.io/library/debian:12\nSHELL [\"a\"]\nUSER $X\nWORKDIR a b\n#: use std/any\n", "from docker.io/library/debian:12 as A\n#: use std/any\nFROM a\nCOPY --from=A /x /y\n"} {
+		"# syntax=x\n# escape=`\nFROM docker.io/library/debian:12\n#: use std/any\n", "FROM docker.io/library/debian:12\nSHELL [\"a\"]\nUSER $X\nWORKDIR a b\n#: use std/any\n", "FROM docker.io/library/debian:12\n#: use std/any\nRUN x \\\n ", "from docker.io/library/debian:12 as A\n#: use std/any\nFROM a\nCOPY --from=A /x /y\n"} {
 		f.Add(s)
 	}
 	lib := anyText(f)
