@@ -101,9 +101,10 @@ lint: deps-build deps-test ## gofmt, go vet, staticcheck and shellcheck
 	@unformatted=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); \
 	  [ -z "$$unformatted" ] || { echo "gofmt would change:" $$unformatted; exit 1; }
 	$(GO) vet -tags "$(TAGS)" ./...
+	$(GO) vet -tags "$(TAGS) lean" ./cmd/berth
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags "$(TAGS)" ./...
-	shellcheck -x -P SCRIPTDIR $(SCRIPTS)
-	shellcheck -x -P SCRIPTDIR -s bats $(BATS)
+	shellcheck -S warning -x -P SCRIPTDIR $(SCRIPTS)
+	shellcheck -S warning -x -P SCRIPTDIR -s bats $(BATS)
 
 .PHONY: install
 install: $(if $(wildcard bin/berth bin/berth-full bin/berth-monitor),,all) ## install to PREFIX (/usr/local), below DESTDIR if given
