@@ -30,17 +30,13 @@ func newEventsCmd(e *engineFlags) *cobra.Command {
 		Short:   "Show what happens to containers",
 		Example: "berth events --since 10m --stream=false",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
 			path := engine.EventsLog()
 			if path == "" {
 				return hint.Add(errors.New("events: there is no log of them with --events-backend none"), "use --events-backend file")
 			}
 			return showEvents(cmd, path, f)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&f.stream, "stream", true, "go on with what comes")
 	cmd.Flags().StringVar(&f.since, "since", "", "from this time on, as in logs")

@@ -25,13 +25,9 @@ func newExecCmd(e *engineFlags) *cobra.Command {
 		Short:   "Run a command in a running container",
 		Example: "berth exec -it web sh",
 		Args:    cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			return execute(cmd, engine, args[0], args[1:], f)
-		},
+		}),
 	}
 	fs := cmd.Flags()
 	fs.SetInterspersed(false)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
@@ -29,11 +30,7 @@ func newHistoryCmd(f *engineFlags) *cobra.Command {
 		Long:    "Shows the steps that made a local image, the last one first.",
 		Example: "berth history --no-trunc app",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := f.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: f.withEngine(func(cmd *cobra.Command, e *libctr.Engine, args []string) error {
 			img, err := lookupImage(e.ImageView(), args[0])
 			if err != nil {
 				return err
@@ -43,7 +40,7 @@ func newHistoryCmd(f *engineFlags) *cobra.Command {
 				return err
 			}
 			return printHistory(steps, o, cmd.OutOrStdout())
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&o.format, "format", "", "`FORMAT`: json or a Go template")
 	cmd.Flags().BoolVarP(&o.human, "human", "H", true, "sizes and times as people read them")

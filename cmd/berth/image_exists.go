@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 
+	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/spf13/cobra"
 )
@@ -16,16 +17,12 @@ func newImageExistsCmd(f *engineFlags) *cobra.Command {
 		Long:    "Prints nothing. Exit status: 0 if the image exists, 1 if not, 125 for a failure.",
 		Example: "berth image exists app || berth pull app",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := f.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			_, err = e.ImageView().Lookup(args[0], image.LookupOptions{})
+		RunE: f.withEngine(func(cmd *cobra.Command, e *libctr.Engine, args []string) error {
+			_, err := e.ImageView().Lookup(args[0], image.LookupOptions{})
 			if errors.Is(err, image.ErrNotFound) {
 				return &exitError{Code: 1}
 			}
 			return err
-		},
+		}),
 	}
 }

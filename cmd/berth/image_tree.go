@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
@@ -19,17 +20,13 @@ func newImageTreeCmd(f *engineFlags) *cobra.Command {
 		Long:    "Shows the layers of a local image, the base first, and which images end in each.",
 		Example: "berth image tree app",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := f.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: f.withEngine(func(cmd *cobra.Command, e *libctr.Engine, args []string) error {
 			img, err := lookupImage(e.ImageView(), args[0])
 			if err != nil {
 				return err
 			}
 			return printTree(img, children, cmd.OutOrStdout())
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&children, "whatrequires", false, "show the layers that others put on this image instead")
 	return cmd

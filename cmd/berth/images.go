@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/spf13/cobra"
 	formats "go.podman.io/common/pkg/report"
@@ -28,16 +29,12 @@ func newImagesCmd(f *engineFlags) *cobra.Command {
 		Example: "berth images --filter dangling=true\n" +
 			"berth images --format '{{.Repository}}:{{.Tag}} {{.Size}}'",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := f.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: f.withEngine(func(cmd *cobra.Command, e *libctr.Engine, args []string) error {
 			if len(args) == 1 {
 				o.filters = append(o.filters, "reference="+args[0])
 			}
 			return listImages(e.ImageView(), o, cmd.OutOrStdout())
-		},
+		}),
 	}
 	fl := cmd.Flags()
 	fl.BoolVarP(&o.all, "all", "a", false, "list intermediate images too")

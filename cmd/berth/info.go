@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"encoding/json"
+
+	"github.com/berth-containers/berth/libctr"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/report"
 	"go.yaml.in/yaml/v3"
@@ -16,11 +18,7 @@ func newInfoCmd(e *engineFlags) *cobra.Command {
 		Short:   "Show what Berth works on and with",
 		Example: "berth info --format '{{.Host.OCIRuntime.Name}}'",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
 			info, err := engine.Info(cmd.Context())
 			if err != nil {
 				return err
@@ -49,7 +47,7 @@ func newInfoCmd(e *engineFlags) *cobra.Command {
 			enc := yaml.NewEncoder(out)
 			enc.SetIndent(2)
 			return enc.Encode(&tree)
-		},
+		}),
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template with podman's fields")
 	return cmd

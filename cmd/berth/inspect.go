@@ -23,11 +23,7 @@ func newInspectCmd(e *engineFlags) *cobra.Command {
 		Use:     "inspect [options] NAME [NAME...]",
 		Short:   "Show everything about containers or images",
 		Example: "berth inspect --format '{{.State.Status}}' web",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			switch typ {
 			case "all", "container", "image":
 			default:
@@ -44,7 +40,7 @@ func newInspectCmd(e *engineFlags) *cobra.Command {
 				return errors.New("inspect: give the name of a container or an image")
 			}
 			return inspect(cmd, engine, args, typ, format)
-		},
+		}),
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "json", "json, or a Go template")
 	cmd.Flags().StringVarP(&typ, "type", "t", "all", "all, container or image")
@@ -59,13 +55,9 @@ func newContainerInspectCmd(e *engineFlags) *cobra.Command {
 		Short:   "Show everything about containers",
 		Example: "berth container inspect --format '{{.State.Pid}}' web",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			return inspect(cmd, engine, args, "container", format)
-		},
+		}),
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "json", "json, or a Go template")
 	return cmd

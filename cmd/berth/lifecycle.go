@@ -50,11 +50,7 @@ func newStopCmd(e *engineFlags) *cobra.Command {
 		Use:     "stop [options] CONTAINER [CONTAINER...]",
 		Short:   "Stop running containers",
 		Example: "berth stop --time 2 web",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			var opts libctr.StopOptions
 			if cmd.Flags().Changed("time") {
 				opts.Timeout = duration(seconds)
@@ -65,7 +61,7 @@ func newStopCmd(e *engineFlags) *cobra.Command {
 				}
 				return wrapf(engine.Stop(ctx, c, opts), "stop container %q", c.State.Name)
 			})
-		},
+		}),
 	}
 	cmd.Flags().UintVarP(&seconds, "time", "t", 10, "seconds to wait before SIGKILL (default the container's own)")
 	bindSelection(cmd, &sel)
@@ -124,21 +120,17 @@ func newRemoveCmd(e *engineFlags) *cobra.Command {
 		Use:     "rm [options] CONTAINER [CONTAINER...]",
 		Short:   "Remove containers",
 		Example: "berth rm web\n  berth rm --force --all",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			if cmd.Flags().Changed("time") {
 				opts.Force = true
 				opts.Timeout = duration(uint(max(seconds, 0)))
 			}
 			sel.ignore = sel.ignore || opts.Force
-			err = eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
+			err := eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
 				return engine.Remove(ctx, c, opts)
 			})
 			return removeExit(err)
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&opts.Force, "force", "f", false, "stop it first if it runs; one that does not exist is no error")
 	cmd.Flags().IntVarP(&seconds, "time", "t", 10, "with --force, seconds before SIGKILL")
@@ -167,11 +159,7 @@ func newWaitCmd(e *engineFlags) *cobra.Command {
 		Use:     "wait [options] CONTAINER [CONTAINER...]",
 		Short:   "Wait until containers have ended, and print their exit codes",
 		Example: "berth wait web",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			pause, err := time.ParseDuration(interval)
 			if err != nil {
 				if pause, err = time.ParseDuration(interval + "ms"); err != nil {
@@ -186,7 +174,7 @@ func newWaitCmd(e *engineFlags) *cobra.Command {
 				}
 				return err
 			})
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&sel.latest, "latest", "l", false, "the container made last")
 	cmd.Flags().BoolVarP(&sel.ignore, "ignore", "i", false, "a container that does not exist is no error")
@@ -234,15 +222,11 @@ func newPauseCmd(e *engineFlags) *cobra.Command {
 		Use:     "pause [options] CONTAINER [CONTAINER...]",
 		Short:   "Freeze every process of containers",
 		Example: "berth pause web",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
 				return wrapf(engine.Pause(ctx, c), "pause container %q", c.State.Name)
 			})
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&sel.all, "all", "a", false, "every running container")
 	cmd.Flags().BoolVarP(&sel.latest, "latest", "l", false, "the container made last")
@@ -255,18 +239,14 @@ func newUnpauseCmd(e *engineFlags) *cobra.Command {
 		Use:     "unpause [options] CONTAINER [CONTAINER...]",
 		Short:   "Let frozen containers go on",
 		Example: "berth unpause web",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
 				if sel.all && c.State.Status != record.Paused {
 					return nil
 				}
 				return wrapf(engine.Unpause(ctx, c), "unpause container %q", c.State.Name)
 			})
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&sel.all, "all", "a", false, "every paused container")
 	cmd.Flags().BoolVarP(&sel.latest, "latest", "l", false, "the container made last")
@@ -281,11 +261,7 @@ func newRestartCmd(e *engineFlags) *cobra.Command {
 		Use:     "restart [options] CONTAINER [CONTAINER...]",
 		Short:   "Stop containers and start them again",
 		Example: "berth restart web",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			var opts libctr.StopOptions
 			if cmd.Flags().Changed("time") {
 				opts.Timeout = duration(seconds)
@@ -296,7 +272,7 @@ func newRestartCmd(e *engineFlags) *cobra.Command {
 			return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
 				return wrapf(engine.Restart(ctx, c, opts), "restart container %q", c.State.Name)
 			})
-		},
+		}),
 	}
 	cmd.Flags().UintVarP(&seconds, "time", "t", 10, "seconds to wait before SIGKILL (default the container's own)")
 	cmd.Flags().BoolVar(&running, "running", false, "every running container")
@@ -311,17 +287,13 @@ func newRenameCmd(e *engineFlags) *cobra.Command {
 		Short:   "Give a container another name",
 		Example: "berth rename web web-old",
 		Args:    cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			c, err := engine.Lookup(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			return engine.Rename(cmd.Context(), c, args[1])
-		},
+		}),
 	}
 }
 
@@ -331,17 +303,13 @@ func newContainerExistsCmd(e *engineFlags) *cobra.Command {
 		Short:   "Tell by the exit code (0 or 1) whether a container exists",
 		Example: "berth container exists web && echo yes",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			_, err = engine.Lookup(cmd.Context(), args[0])
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
+			_, err := engine.Lookup(cmd.Context(), args[0])
 			if errors.Is(err, libctr.ErrNoSuchContainer) {
 				return &exitError{Code: 1}
 			}
 			return err
-		},
+		}),
 	}
 }
 

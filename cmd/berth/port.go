@@ -16,11 +16,7 @@ func newPortCmd(e *engineFlags) *cobra.Command {
 		Short:   "Show the published ports of a container",
 		Example: "berth port web 80",
 		Args:    cobra.MaximumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			sel := selection{all: all, latest: latest}
 			want := ""
 			if !all && !latest && len(args) == 2 {
@@ -44,7 +40,7 @@ func newPortCmd(e *engineFlags) *cobra.Command {
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "every container")
 	cmd.Flags().BoolVarP(&latest, "latest", "l", false, "the container made last")

@@ -35,11 +35,7 @@ func newPsCmd(e *engineFlags) *cobra.Command {
 		Short:   "List containers",
 		Example: "berth ps -a\n  berth ps --format '{{.Names}} {{.Status}}'",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
 			for {
 				if err := ps(cmd.Context(), engine, f, cmd.OutOrStdout()); err != nil || f.watch == 0 {
 					return err
@@ -53,7 +49,7 @@ func newPsCmd(e *engineFlags) *cobra.Command {
 					fmt.Fprint(cmd.OutOrStdout(), "\033[H\033[2J")
 				}
 			}
-		},
+		}),
 	}
 	fs := cmd.Flags()
 	fs.BoolVarP(&f.all, "all", "a", false, "those that do not run too")

@@ -44,6 +44,17 @@ func (f *engineFlags) open(ctx context.Context) (*libctr.Engine, error) {
 	return e, nil
 }
 
+// withEngine makes a command's action out of one that works on an engine.
+func (f *engineFlags) withEngine(action func(cmd *cobra.Command, e *libctr.Engine, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		e, err := f.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return action(cmd, e, args)
+	}
+}
+
 // bind adds the global flags; they are podman's.
 func (f *engineFlags) bind(cmd *cobra.Command) {
 	p := cmd.PersistentFlags()

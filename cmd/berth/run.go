@@ -173,11 +173,7 @@ func newCreateCmd(e *engineFlags) *cobra.Command {
 		Short:   "Make a container without starting it",
 		Example: "berth create --name web -p 8080:80 nginx",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			create, err := flags.options(cmd, engine, args)
 			if err != nil {
 				return err
@@ -192,7 +188,7 @@ func newCreateCmd(e *engineFlags) *cobra.Command {
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), c.ID)
 			return nil
-		},
+		}),
 	}
 	flags.bind(cmd.Flags())
 	return cmd
@@ -209,11 +205,7 @@ func newStartCmd(e *engineFlags) *cobra.Command {
 		Use:     "start [options] CONTAINER [CONTAINER...]",
 		Short:   "Start created or stopped containers",
 		Example: "berth start web\n  berth start --attach --interactive shell",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			if f.attach || f.interactive {
 				if len(args) != 1 || f.all {
 					return errors.New("start --attach takes one container")
@@ -227,7 +219,7 @@ func newStartCmd(e *engineFlags) *cobra.Command {
 				}
 				return err
 			})
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&f.attach, "attach", "a", false, "attach to its output, and exit as it does")
 	cmd.Flags().BoolVarP(&f.interactive, "interactive", "i", false, "attach standard input too")

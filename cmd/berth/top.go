@@ -15,11 +15,7 @@ func newTopCmd(e *engineFlags) *cobra.Command {
 		Short:   "Show the processes of a container",
 		Long:    "Show the processes of a container. The columns are podman's: " + strings.Join(libctr.TopColumns(), " ") + ".",
 		Example: "berth top web\n  berth top web pid,user,args",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			names := args
 			var columns []string
 			if !latest {
@@ -42,7 +38,7 @@ func newTopCmd(e *engineFlags) *cobra.Command {
 				return wrapf(notRunningHint(err, list[0].State.Name), "top of container %q", list[0].State.Name)
 			}
 			return printColumns(cmd.OutOrStdout(), rows)
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&latest, "latest", "l", false, "the container made last")
 	cmd.Flags().SetInterspersed(false)

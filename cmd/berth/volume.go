@@ -20,11 +20,7 @@ func newVolumeCreateCmd(e *engineFlags) *cobra.Command {
 		Short:   "Make an empty volume",
 		Example: "berth volume create data",
 		Args:    cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			name := ""
 			if len(args) == 1 {
 				name = args[0]
@@ -38,7 +34,7 @@ func newVolumeCreateCmd(e *engineFlags) *cobra.Command {
 				fmt.Fprintln(cmd.OutOrStdout(), v.Name)
 			}
 			return err
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&ignore, "ignore", false, "one that exists is no error")
 	return cmd
@@ -53,11 +49,7 @@ func newVolumeListCmd(e *engineFlags) *cobra.Command {
 		Short:   "List volumes",
 		Example: "berth volume ls",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
 			list, err := engine.Volumes()
 			if err != nil {
 				return err
@@ -90,7 +82,7 @@ func newVolumeListCmd(e *engineFlags) *cobra.Command {
 				rows = append(rows, []string{v.Driver, v.Name})
 			}
 			return printColumns(out, rows)
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "names only")
 	cmd.Flags().BoolVar(&noHeading, "noheading", false, "no line with the columns' names")
@@ -105,11 +97,7 @@ func newVolumeInspectCmd(e *engineFlags) *cobra.Command {
 		Short:   "Show everything about volumes",
 		Example: "berth volume inspect --format '{{.Mountpoint}}' data",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			found := []any{}
 			var errs []error
 			for _, name := range args {
@@ -124,7 +112,7 @@ func newVolumeInspectCmd(e *engineFlags) *cobra.Command {
 				return err
 			}
 			return joinReported(errs)
-		},
+		}),
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "json", "json, or a Go template")
 	return cmd
@@ -136,16 +124,12 @@ func newVolumeExistsCmd(e *engineFlags) *cobra.Command {
 		Short:   "Tell by the exit code (0 or 1) whether a volume exists",
 		Example: "berth volume exists data && echo yes",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			if _, err := engine.Volume(args[0]); err != nil {
 				return &exitError{Code: 1}
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -156,11 +140,7 @@ func newVolumeRemoveCmd(e *engineFlags) *cobra.Command {
 		Aliases: []string{"remove"},
 		Short:   "Remove volumes",
 		Example: "berth volume rm data",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			engine, err := e.open(cmd.Context())
-			if err != nil {
-				return err
-			}
+		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			if all {
 				list, err := engine.Volumes()
 				if err != nil {
@@ -185,7 +165,7 @@ func newVolumeRemoveCmd(e *engineFlags) *cobra.Command {
 				fmt.Fprintln(cmd.OutOrStdout(), name)
 			}
 			return joinReported(errs)
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "remove the containers that use it too; one that does not exist is no error")
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "every volume")
