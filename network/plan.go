@@ -136,6 +136,9 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 		return r, err
 	}
 	helper := &record.NetHelper{Path: prog.Path}
+	if kind == Pasta && o.NetNSElsewhere && confined(prog.Path, "/") {
+		helper.Hint = "AppArmor's profile of pasta may keep it from the container's network namespace: use --network slirp4netns"
+	}
 	var l link
 	if kind == Pasta {
 		helper.Daemonizes = true

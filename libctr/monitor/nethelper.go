@@ -86,7 +86,11 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 	}
 	if err != nil {
 		n.end()
-		return nil, fmt.Errorf("network helper %s: %w: %s", run, err, out.tail())
+		err = fmt.Errorf("network helper %s: %w: %s", run, err, out.tail())
+		if h.Hint != "" {
+			err = hint.Add(err, "%s", h.Hint)
+		}
+		return nil, err
 	}
 	if len(h.UDPRelay) > 0 {
 		if n.relay, err = m.startRelay(netns, h.UDPRelay); err != nil {

@@ -185,6 +185,8 @@ type NetHelper struct {
 	// UDPRelay is what the monitor has relayed besides, because the helper cannot: the arguments of
 	// `berth-monitor --udp-relay NETNS`, see package network/udprelay. Empty is nothing.
 	UDPRelay []string `json:"udpRelay,omitempty"`
+	// Hint is what the user can do if the program fails; empty where nothing is known.
+	Hint string `json:"hint,omitempty"`
 }
 
 // PortMapping is one published port. Ranges are written out, one mapping a port.
