@@ -29,8 +29,9 @@ func newPartialTestCmd(f *engineFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [options] [DIR]",
 		Short: "Build a part on its bases, and run its check",
-		Long: "Lints the part, and on each base builds it alone, as any builder would, then composed; then its check is run in the result. The bases are\n" +
-			"those of --base, else of DIR/test/bases (one a line), else the default of ARG BASE.",
+		Long: "Lints the part, and on each base builds it alone, as any builder would, then composed; then its check is run in the result. A part with\n" +
+			"packages is not built alone: composition is what puts them in. The bases are those of --base, else of DIR/test/bases (one a line), else the\n" +
+			"default of ARG BASE.",
 		Example: "berth partial test parts/nodejs --base docker.io/library/debian:12-slim",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,7 +111,7 @@ func (t *partTest) on(ctx context.Context, base string) error {
 		return err
 	}
 	name := t.part.Meta.Name + " on " + base
-	if stage := t.part.StageFor("install", facts.OS); stage != "" {
+	if stage := t.part.StageFor("install", facts.OS); stage != "" && len(t.part.Meta.Packages) == 0 {
 		log, err := t.build(ctx, "--target", stage, "--build-arg", "BASE="+base, "-f", filepath.Join(t.dir, "Containerfile"), t.dir)
 		if err != nil {
 			return t.failed(name+", built alone", log, err)
