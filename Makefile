@@ -48,8 +48,9 @@ bin/plainbuild: FORCE
 test-tools: bin/badregistry bin/ociregistry bin/plainbuild
 
 .PHONY: hello
-hello: ## build the image that bin/berth carries again, after a change of contrib/hello
-	$(GO) run -buildvcs=false -tags "$(TAGS)" ./contrib/hello -o libctr/image/hello_amd64.tar
+hello: ## build the image that bin/berth carries again, after a change of contrib/hello (needs gcc-aarch64-linux-gnu)
+	$(GO) run -buildvcs=false ./contrib/hello -arch amd64 -cc gcc -o libctr/image/hello_amd64.tar
+	$(GO) run -buildvcs=false ./contrib/hello -arch arm64 -cc aarch64-linux-gnu-gcc -o libctr/image/hello_arm64.tar
 
 .PHONY: help
 help: ## show this list

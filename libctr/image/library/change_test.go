@@ -331,8 +331,15 @@ func TestHelloIsUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := digest.FromBytes(source).String(); c.Image.Config.Labels["berth.hello.source"] != want {
-		t.Errorf("the archive is of another hello.c: run go run ./contrib/hello -o libctr/image/hello_amd64.tar (make hello)")
+	want := digest.FromBytes(source).String()
+	if c.Image.Config.Labels["berth.hello.source"] != want {
+		t.Errorf("the archive is of another hello.c: run make hello")
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		data, err := os.ReadFile("../hello_" + arch + ".tar")
+		if err != nil || !bytes.Contains(data, []byte(want)) {
+			t.Errorf("the archive for %s is of another hello.c (%v): run make hello", arch, err)
+		}
 	}
 	archive, _ := image.Builtin("hello")
 	if size, err := archive.Seek(0, io.SeekEnd); err != nil || size > 40<<10 {
