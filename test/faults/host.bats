@@ -24,3 +24,23 @@ load ../helpers
     berth 125 --root "$FILE_DIR/a-file/store" run --rm "$IMAGE" true
     assert_contains "$output" "$FILE_DIR/a-file"
 }
+
+@test "without berth-full: what needs it says so, and the rest works" {
+    mkdir "$FILE_DIR/part"
+    cp "$(dirname "$ENGINE")"/berth{,-monitor} "$FILE_DIR/part/"
+    ENGINE=$FILE_DIR/part/berth
+    berth run --rm "$IMAGE" cat /etc/berth-image
+    assert_equal "$output" busybox
+    for args in "pull localhost/nothing" "build ." "run --rm localhost/not-here true" "no-such-command"; do
+        # shellcheck disable=SC2086
+        berth 125 $args
+        assert_contains "$output" "find berth-full"
+        assert_contains "$output" "Hint:"
+    done
+    berth ps -a --format '{{.Names}}'
+    assert_equal "$output" ""
+    ln -s "$HELPERS_DIR/../bin/berth" "$FILE_DIR/docker"
+    ENGINE=$FILE_DIR/docker
+    berth tag "$IMAGE" "localhost/$name:1"
+    berth rmi "localhost/$name:1"
+}
