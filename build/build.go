@@ -17,7 +17,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/imagebuildah"
-	"go.podman.io/buildah/pkg/parse"
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sys/unix"
 )
@@ -43,8 +42,8 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	}
 	b := &o.BuildOptions
 	if len(b.Excludes) == 0 {
-		if b.Excludes, b.IgnoreFile, err = parse.ContainerIgnoreFile(b.ContextDirectory, b.IgnoreFile, o.Files); err != nil {
-			return "", fmt.Errorf("read the ignore file: %w", err)
+		if err := ReadIgnoreFile(b, o.Files); err != nil {
+			return "", err
 		}
 	}
 	memos, err := newMemoKeeper(s.engine, store, &o)
@@ -68,6 +67,12 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	if err := s.limits(b); err != nil {
 		return "", err
 	}
+	s.survive(b)
+	if len(b.CommonBuildOpts.SSHSources) > 0 {
+		if err := s.shortenTmp(); err != nil {
+			return "", err
+		}
+	}
 	net, err := s.network(ctx, b)
 	if err != nil {
 		return "", err
@@ -86,13 +91,28 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	if b.ReportWriter != io.Discard {
 		b.ReportWriter = t
 	}
-	id, _, err := imagebuildah.BuildDockerfiles(ctx, store, o.BuildOptions, o.Files...)
+	g := &gate{Store: store}
+	id, _, err := imagebuildah.BuildDockerfiles(ctx, g, o.BuildOptions, o.Files...)
+	g.shut.Store(err != nil)
 	s.failed = s.failed || err != nil
 	t.finish(err)
 	if err == nil && memos != nil {
 		err = memos.keep(id)
 	}
 	return id, errors.Join(err, net.close())
+}
+
+// survive makes that a stage which fails does not crash those that are at work at the same time: buildah 1.44 does not wait
+// for them when it takes away what they work with (see gate). With layers it is told to take away nothing, and the session
+// removes the working containers in the end; without, only one stage is built at a time.
+func (s *Session) survive(b *define.BuildOptions) {
+	if !b.Layers {
+		one := 1
+		b.Jobs = &one
+		return
+	}
+	s.drop = s.drop || b.RemoveIntermediateCtrs
+	b.RemoveIntermediateCtrs, b.ForceRmIntermediateCtrs = false, false
 }
 
 // completeSystemContext takes from the engine's what the flags have not said.

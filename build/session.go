@@ -38,6 +38,7 @@ type Session struct {
 	tmpdir string // TMPDIR as it was
 	hadTmp bool
 	failed bool // Build or Commit did
+	drop   bool // the working containers are to be removed, as after a failure
 	images *library.Runtime
 }
 
@@ -87,6 +88,19 @@ func (s *Session) prepare() error {
 	return os.Setenv("TMPDIR", s.tmp)
 }
 
+// shortenTmp gives the temporary directory a second, shorter path, and has TMPDIR say that one: buildah makes the socket of
+// an SSH agent there, and the path of a socket has 107 bytes at most (unix(7)). It is mounted in this process's namespace only.
+func (s *Session) shortenTmp() error {
+	short := filepath.Join(s.run, "t")
+	if err := os.Mkdir(short, 0o700); err != nil {
+		return fmt.Errorf("make a directory for the SSH agent: %w", err)
+	}
+	if err := unix.Mount(s.tmp, short, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("make a directory for the SSH agent: mount %s on %s: %w", s.tmp, short, err)
+	}
+	return os.Setenv("TMPDIR", short)
+}
+
 // End removes what the session made, then gives up the lock.
 func (s *Session) End() error {
 	if s.hadTmp {
@@ -98,7 +112,7 @@ func (s *Session) End() error {
 	if s.images != nil {
 		err = errors.Join(err, s.images.Close())
 	}
-	if s.failed {
+	if s.failed || s.drop {
 		err = errors.Join(err, s.dropContainers())
 	}
 	err = errors.Join(err, removeTree(s.tmp), removeSessionDir(s.run))
@@ -140,8 +154,8 @@ func (s *Session) KeepStdin(files []string) ([]string, error) {
 	return kept, nil
 }
 
-// dropContainers removes the working containers that a build which failed has left. Where stages were built at
-// once, others than the one that failed are still at work: their RUN has been killed, and they notice it now.
+// dropContainers removes the working containers. Where stages were built at once and one has failed, others are still at
+// work: their RUN has been killed, and they notice it now.
 func (s *Session) dropContainers() error {
 	store, err := s.engine.Store()
 	if err != nil {
@@ -160,6 +174,9 @@ func (s *Session) dropContainers() error {
 				return fmt.Errorf("remove working container %s: %w", c.Names[0], err)
 			}
 			quiet = 0
+		}
+		if !s.failed {
+			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

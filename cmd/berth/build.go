@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -18,7 +17,6 @@ import (
 	"github.com/spf13/pflag"
 	"go.podman.io/buildah/define"
 	buildahcli "go.podman.io/buildah/pkg/cli"
-	"go.podman.io/buildah/pkg/parse"
 	"golang.org/x/term"
 )
 
@@ -76,8 +74,11 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if files, err = s.KeepStdin(files); err != nil {
 		return err
 	}
-	if opts.Excludes, opts.IgnoreFile, err = parse.ContainerIgnoreFile(opts.ContextDirectory, opts.IgnoreFile, files); err != nil {
-		return fmt.Errorf("read the ignore file: %w", err)
+	if files, err = s.Contain(opts.ContextDirectory, files); err != nil {
+		return err
+	}
+	if err := build.ReadIgnoreFile(&opts, files); err != nil {
+		return err
 	}
 	files, printed, err := flags.compose.compose(ctx, e, &opts, files, out, cmd.ErrOrStderr())
 	if err != nil || printed {

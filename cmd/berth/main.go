@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	if reexec.Init() { // the storage library runs this program again as its helpers
+	if help() || reexec.Init() { // the storage library runs this program again as its helpers
 		return
 	}
 	if err := rootless.Setup(); err != nil {

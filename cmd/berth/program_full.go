@@ -4,12 +4,17 @@ package main
 
 import (
 	"context"
+	"os"
 
+	"github.com/berth-containers/berth/build"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 )
+
+// help does what this program was started for as a helper of its own, if it was; the libraries' are reexec's.
+func help() bool { return build.ReadUserFile(os.Args) }
 
 // otherCommands are those that only this program has.
 func otherCommands(f *engineFlags) ([]*cobra.Command, error) {

@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
+func help() bool { return false }
+
 func otherCommands(*engineFlags) ([]*cobra.Command, error) { return nil, becomeFull() }
 
 // newCommitCmd stands in the group `container` for the command that berth-full has.
