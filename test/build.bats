@@ -530,6 +530,31 @@ teardown() { test_teardown; }
     assert_contains "$output" "[1/3] STEP 2/2: RUN sleep 3"
 }
 
+@test "a stage that fails while others are at work: its exit code, its error, no crash, nothing left" {
+    is_berth || skip "podman builds one after the other unless told"
+    context <<-X
+	FROM $IMAGE AS bad
+	RUN sleep 0.3; exit 7
+	FROM $IMAGE AS good
+	RUN sleep 0.1
+	COPY Containerfile /1
+	RUN --mount=type=bind,from=base,source=/bin,target=/m sleep 0.1
+	COPY Containerfile /2
+	RUN sleep 0.1
+	FROM $IMAGE
+	COPY --from=bad /etc/passwd /p
+	COPY --from=good /1 /2 /
+	X
+    sed -i "s/from=base/from=${IMAGE//\//\\/}/" "$CTX/Containerfile"
+    for flags in "" "" "" --layers=false --squash; do
+        # shellcheck disable=SC2086
+        build 7 --no-cache --jobs 4 $flags
+        [[ $output != *goroutine* ]]
+        assert_contains "$output" "exit status 7"
+    done
+    berth system check
+}
+
 @test "builder prune removes steps and cache mounts, and no named image" {
     is_berth || skip "podman has it in image prune"
     context <<-X
