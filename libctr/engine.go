@@ -2,6 +2,8 @@ package libctr
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,7 +25,7 @@ import (
 type Options struct {
 	GraphRoot     string   // images, container layers, and Berth's records below berth/
 	RunRoot       string   // what ends with the boot
-	TmpDir        string   // Berth's own runtime directory; empty is RUNROOT/berth
+	TmpDir        string   // Berth's own runtime directory; empty is RUNROOT/berth, or RUNROOT/berth-HASH for a GraphRoot without a RunRoot of its own
 	StorageDriver string   // overlay or vfs
 	StorageOpts   []string // driver options, as in storage.conf: overlay.mountopt=nodev
 	Runtime       string   // OCI runtime, name or path; empty is containers.conf's
@@ -67,6 +69,7 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, hint.Add(fmt.Errorf("read the storage configuration: %w", err), "see storage.conf(5); the file in use is named by CONTAINERS_STORAGE_CONF, or is in /etc/containers or ~/.config/containers")
 	}
+	configured := so.GraphRoot
 	if opts.GraphRoot != "" {
 		if so.GraphRoot, err = filepath.Abs(opts.GraphRoot); err != nil {
 			return nil, err
@@ -99,6 +102,11 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 	e.storeOpts = so
 	e.data = filepath.Join(so.GraphRoot, "berth")
 	e.runtime = filepath.Join(so.RunRoot, "berth")
+	if opts.RunRoot == "" && so.GraphRoot != configured {
+		// Another store, and no other RunRoot: what runs of the one must not look like remains of the other's.
+		sum := sha256.Sum256([]byte(so.GraphRoot))
+		e.runtime += "-" + hex.EncodeToString(sum[:6])
+	}
 	if opts.TmpDir != "" {
 		if e.runtime, err = filepath.Abs(opts.TmpDir); err != nil {
 			return nil, err

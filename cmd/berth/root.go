@@ -61,7 +61,7 @@ func (f *engineFlags) bind(cmd *cobra.Command) {
 	o := &f.opts
 	p.StringVar(&o.GraphRoot, "root", "", "directory of images, container layers and records")
 	p.StringVar(&o.RunRoot, "runroot", "", "directory of what ends with the boot")
-	p.StringVar(&o.TmpDir, "tmpdir", "", "directory of Berth's own runtime files (default RUNROOT/berth)")
+	p.StringVar(&o.TmpDir, "tmpdir", "", "directory of Berth's own runtime files (default below the runroot)")
 	p.StringVar(&o.StorageDriver, "storage-driver", "", "storage driver: overlay or vfs")
 	p.StringArrayVar(&o.StorageOpts, "storage-opt", nil, "storage driver option (repeatable)")
 	p.StringVar(&o.Runtime, "runtime", "", "OCI runtime, a name or a path (default from containers.conf: crun)")

@@ -25,6 +25,22 @@ load ../helpers
     assert_contains "$output" "$FILE_DIR/a-file"
 }
 
+@test "two stores with one runroot: neither sees or mends away the other's containers" {
+    berth run -d --rm --name "$name" "$IMAGE" sleep 100
+    berth create --name "$name-2" "$IMAGE" true
+    berth --root "$FILE_DIR/other" ps -a -q
+    assert_equal "$output" ""
+    berth --root "$FILE_DIR/other" load -q -i "$FIXTURES/busybox.tar"
+    berth --root "$FILE_DIR/other" run --name "$name" "$IMAGE" true
+    berth --root "$FILE_DIR/other" system check --repair
+    assert_equal "$output" ""
+    berth --root "$FILE_DIR/other" rm "$name"
+    berth exec "$name" true
+    berth system check
+    assert_equal "$output" ""
+    berth rm -f -t 0 "$name" "$name-2"
+}
+
 @test "without berth-full: what needs it says so, and the rest works" {
     mkdir "$FILE_DIR/part"
     cp "$(dirname "$ENGINE")"/berth{,-monitor} "$FILE_DIR/part/"
