@@ -51,6 +51,10 @@ in_container() { "$ENGINE" exec "$name" "$@" >/dev/null 2>&1 3>&-; }
     berth stop "$name"
     berth inspect --format '{{.State.ExitCode}} {{.Config.StopSignal}}' "$name"
     assert_equal "$output" "0 SIGQUIT"
+    # With its own defaults; the packages are those of above, from the cache.
+    berth partial test --base localhost/debian:12 "$PARTS/nginx"
+    assert_contains "$output" "built alone"
+    assert_contains "$output" "composed, check passed"
 }
 
 @test "redis answers" {

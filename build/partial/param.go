@@ -35,6 +35,9 @@ func argName(name, param string) string {
 	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(leaf(name) + "_" + param))
 }
 
+// ArgName is the name of the ARG that holds a parameter's value in the part's stages.
+func (p *Part) ArgName(param string) string { return argName(p.Meta.Name, param) }
+
 // define checks the definition itself, and that the default is a value.
 func (p *Param) define(part, name string) *Error {
 	bad := func(format string, args ...any) *Error {

@@ -60,7 +60,7 @@ func TestStarterSetComposesOnItsBases(t *testing.T) {
 				t.Errorf("%s: README.md does not tell of the parameter %s", name, param)
 			}
 		}
-		if p.Meta.Check == nil && name != "std/pip-install" && name != "std/apt-mirror" {
+		if p.Meta.Check == nil && name != "std/apt-mirror" {
 			t.Errorf("%s has no check", name)
 		}
 		list, err := os.ReadFile(filepath.Join(dir, "test", "bases"))

@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,9 +32,9 @@ func newPartialTestCmd(f *engineFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [options] [DIR]",
 		Short: "Build a part on its bases, and run its check",
-		Long: "Lints the part, and on each base builds it alone, as any builder would, then composed; then its check is run in the result. A part with\n" +
-			"packages is not built alone: composition is what puts them in. The bases are those of --base, else of DIR/test/bases (one a line), else the\n" +
-			"default of ARG BASE.",
+		Long: "Lints the part, and on each base builds it alone, as any builder would, then composed; then its check is run in the result. What the part\n" +
+			"requires, and its packages, are put on the base before it is built alone. The bases are those of --base, else of DIR/test/bases (one a line),\n" +
+			"else the default of ARG BASE.",
 		Example: "berth partial test parts/nodejs --base docker.io/library/debian:12-slim",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,7 +59,7 @@ func newPartialTestCmd(f *engineFlags) *cobra.Command {
 				if bases, err = testBases(part, dir, bases); err != nil {
 					return err
 				}
-				t := &partTest{project: pr, engine: f, part: part, dir: dir, out: cmd.OutOrStdout(), talk: cmd.ErrOrStderr()}
+				t := &partTest{project: pr, engine: f, part: part, dir: dir, params: o.Params, out: cmd.OutOrStdout(), talk: cmd.ErrOrStderr()}
 				for _, b := range bases {
 					if err := t.on(cmd.Context(), b); err != nil {
 						return err
@@ -102,6 +105,7 @@ type partTest struct {
 	engine    *engineFlags
 	part      *partial.Part
 	dir       string
+	params    map[string]string // by PART.NAME
 	out, talk io.Writer
 }
 
@@ -111,8 +115,20 @@ func (t *partTest) on(ctx context.Context, base string) error {
 		return err
 	}
 	name := t.part.Meta.Name + " on " + base
-	if stage := t.part.StageFor("install", facts.OS); stage != "" && len(t.part.Meta.Packages) == 0 {
-		log, err := t.build(ctx, "--target", stage, "--build-arg", "BASE="+base, "-f", filepath.Join(t.dir, "Containerfile"), t.dir)
+	if stage := t.part.StageFor("install", facts.OS); stage != "" {
+		ground, log, err := t.ground(ctx, base)
+		if err != nil {
+			return t.failed(name+", what it requires", log, err)
+		}
+		args := []string{"--target", stage, "--build-arg", "BASE=" + ground, "-f", filepath.Join(t.dir, "Containerfile")}
+		for _, param := range slices.Sorted(maps.Keys(t.part.Meta.Params)) {
+			for _, prefix := range []string{t.part.Meta.Name, path.Base(t.part.Meta.Name)} {
+				if value, ok := t.params[prefix+"."+param]; ok {
+					args = append(args, "--build-arg", t.part.ArgName(param)+"="+value)
+				}
+			}
+		}
+		log, err = t.build(ctx, append(args, t.dir)...)
 		if err != nil {
 			return t.failed(name+", built alone", log, err)
 		}
@@ -150,6 +166,43 @@ func (t *partTest) on(ctx context.Context, base string) error {
 	}
 	fmt.Fprintf(t.out, "ok  %s, composed (it has no check)\n", name)
 	return nil
+}
+
+// ground returns an image to build the part alone on: the base, with what the part requires and its packages. It is the
+// base itself where the part's layer does not depend on it, or there is nothing to add.
+func (t *partTest) ground(ctx context.Context, base string) (string, []build.Event, error) {
+	m := t.part.Meta
+	if m.Layer == "detached" || len(m.Requires)+len(m.Packages) == 0 {
+		return base, nil, nil
+	}
+	// JSON is YAML.
+	meta, err := json.Marshal(partial.Meta{Name: m.Name, Version: m.Version, Summary: m.Summary, Base: m.Base, Params: m.Params, Requires: m.Requires, Packages: m.Packages})
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp("", "berth-partial-")
+	if err != nil {
+		return "", nil, err
+	}
+	defer os.RemoveAll(dir)
+	text := fmt.Sprintf("# /// partial\n# %s\n# ///\nARG BASE=%s\nFROM ${BASE} AS base\n", meta, base)
+	if err := os.WriteFile(filepath.Join(dir, "Containerfile"), []byte(text), 0o600); err != nil {
+		return "", nil, err
+	}
+	r, err := t.project.ComposeText(ctx, fmt.Appendf(nil, "FROM %s\n#: use %s\n", base, partial.QuoteWord(dir)), nil)
+	if err != nil {
+		return "", nil, err
+	}
+	log, err := t.buildText(ctx, r.Body)
+	if err != nil {
+		return "", log, err
+	}
+	for _, e := range log {
+		if e.Kind == build.Built {
+			return e.Image, log, nil
+		}
+	}
+	return "", log, errors.New("the build named no image")
 }
 
 func (t *partTest) failed(what string, log []build.Event, err error) error {
