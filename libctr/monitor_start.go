@@ -121,11 +121,11 @@ func (e *Engine) monitorStderr(devNull *os.File) *os.File {
 // goes on, a new one is started that adopts it. The error wraps ErrNotRunning where neither runs.
 func (e *Engine) connect(ctx context.Context, c *Container) (*ctl.Conn, error) {
 	for end, pause := time.Now().Add(10*time.Second), time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		conn, err := ctl.Dial(c.RunDir)
+		conn, err := ctl.Dial(ctx, c.RunDir)
 		if err == nil {
 			return conn, nil
 		}
-		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ECONNREFUSED) {
+		if !errors.Is(err, ctl.ErrNoMonitor) {
 			return nil, fmt.Errorf("connect to the monitor of container %.12s: %w", c.ID, err)
 		}
 		// No monitor listens: it starts up or ends (and holds the lock), or there is none.

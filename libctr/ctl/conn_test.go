@@ -140,7 +140,7 @@ func TestListenAndDialBelowALongPath(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Dial(dir); !errors.Is(err, ErrNoMonitor) {
+	if _, err := Dial(t.Context(), dir); !errors.Is(err, ErrNoMonitor) {
 		t.Errorf("Dial without a socket = %v, want ErrNoMonitor", err)
 	}
 	for range 2 { // the second takes the place of a dead monitor's socket
@@ -160,7 +160,7 @@ func TestListenAndDialBelowALongPath(t *testing.T) {
 			}
 			l.f.Close() // as kill -9 would
 		}()
-		c, err := Dial(dir)
+		c, err := Dial(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,8 +170,21 @@ func TestListenAndDialBelowALongPath(t *testing.T) {
 		c.Close()
 		<-dead
 	}
-	if _, err := Dial(dir); !errors.Is(err, ErrNoMonitor) {
+	if _, err := Dial(t.Context(), dir); !errors.Is(err, ErrNoMonitor) {
 		t.Errorf("Dial of a dead monitor's socket = %v, want ErrNoMonitor", err)
+	}
+
+	// A monitor that is killed while the connection is in its queue.
+	l, err := Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		l.f.Close()
+	}()
+	if _, err := Dial(t.Context(), dir); !errors.Is(err, ErrNoMonitor) {
+		t.Errorf("Dial of a monitor that is killed before it accepts = %v, want ErrNoMonitor", err)
 	}
 }
 

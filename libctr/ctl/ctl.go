@@ -6,7 +6,7 @@
 // Stderr carries a piece of that stream, at most MaxData bytes, after its first byte.
 // A Stdin packet of one byte is end of file.
 //
-// A client sends one request and then, for attach, stream data and resize
+// The monitor greets each connection that it accepts with the event hello. A client sends one request and then, for attach, stream data and resize
 // requests; the monitor answers each request with one event, and wait, attach,
 // start with Wait, and exec with a second one when the process has ended.
 // Files travel as SCM_RIGHTS with the request's packet.
@@ -82,7 +82,7 @@ type Request struct {
 
 // Event is what the monitor answers.
 type Event struct {
-	Event string `json:"event"` // ok, started, attached, exited, health, error
+	Event string `json:"event"` // hello, ok, started, attached, exited, health, error
 
 	Pid       int            `json:"pid,omitempty"`
 	ExitCode  int            `json:"exitCode,omitempty"`  // exited

@@ -1,8 +1,10 @@
 package ctl
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,9 +18,10 @@ import (
 // ErrNoMonitor says that nobody serves the container's socket.
 var ErrNoMonitor = errors.New("no monitor serves the container")
 
-// Dial connects to the monitor whose container has runDir. The error is
+// Dial connects to the monitor whose container has runDir, and waits until it has taken the connection, or
+// until ctx ends: one that waits in the queue of a monitor that is being killed is none. The error is
 // ErrNoMonitor where there is none (any more).
-func Dial(runDir string) (*Conn, error) {
+func Dial(ctx context.Context, runDir string) (*Conn, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the monitor: %w", err)
@@ -38,7 +41,18 @@ func Dial(runDir string) (*Conn, error) {
 		}
 		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
 	}
-	return NewConn(fd)
+	conn, err := NewConn(fd)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := conn.Event(ctx); err != nil { // hello
+		conn.Close()
+		if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
+			err = ErrNoMonitor
+		}
+		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
+	}
+	return conn, nil
 }
 
 // Listener is the monitor's side of the socket.
@@ -94,7 +108,11 @@ func (l *Listener) Accept() (*Conn, error) {
 			unix.Close(fd)
 			continue
 		}
-		return NewConn(fd)
+		conn, err := NewConn(fd)
+		if err == nil {
+			_ = conn.SendEvent(&Event{Event: "hello"}) // a client that has gone already is seen by Recv
+		}
+		return conn, err
 	}
 }
 

@@ -232,7 +232,7 @@ func (c *container) startDetached() {
 // dial connects to the container's socket.
 func (c *container) dial() *ctl.Conn {
 	c.t.Helper()
-	conn, err := ctl.Dial(c.cfg.RunDir)
+	conn, err := ctl.Dial(c.t.Context(), c.cfg.RunDir)
 	check(c.t, err)
 	c.t.Cleanup(func() { conn.Close() })
 	return conn
