@@ -119,7 +119,7 @@ RUN mkdir -p /opt/deta && echo deta > /opt/deta/file
     traced execve partial rebase --onto localhost/debian:12.9 -t "localhost/$name:2" "localhost/$name:1"
     # Itself, and the storage library's helpers, which are itself too.
     grep -q 'execve(' trace
-    others=$(grep 'execve(' trace | grep -vF -e "execve(\"$ENGINE\"" -e 'execve("/proc/self/exe"' || true)
+    others=$(grep 'execve(' trace | grep -vF -e "execve(\"$ENGINE\"" -e "execve(\"$ENGINE-full\"" -e 'execve("/proc/self/exe"' || true)
     assert_equal "$others" ""
     berth run --rm --network none "localhost/$name:2"
     assert_equal "$output" deta

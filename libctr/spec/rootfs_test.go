@@ -40,6 +40,9 @@ func tree(t *testing.T, files map[string]string) string {
 		default:
 			err = os.WriteFile(path, []byte(what), 0o644)
 		}
+		if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
+			t.Skip("only root can make device files and trusted attributes")
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
