@@ -116,12 +116,14 @@ install: $(if $(wildcard bin/berth bin/berth-full bin/berth-monitor),,all) ## in
 	bin/berth completion zsh >$(DATADIR)/zsh/site-functions/_berth
 	bin/berth completion fish >$(DATADIR)/fish/vendor_completions.d/berth.fish
 	install -D -m 644 -t $(DATADIR)/doc/berth README.md CHANGELOG.md LICENSE docs/*.md
+	install -d $(DATADIR)/berth
+	cp -R contrib/parts $(DATADIR)/berth/
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(BINDIR)/berth $(DATADIR)/bash-completion/completions/berth \
 	  $(DATADIR)/zsh/site-functions/_berth $(DATADIR)/fish/vendor_completions.d/berth.fish
-	rm -rf $(LIBEXEC) $(DATADIR)/doc/berth
+	rm -rf $(LIBEXEC) $(DATADIR)/berth $(DATADIR)/doc/berth
 
 .PHONY: clean
 clean: ## remove bin/
