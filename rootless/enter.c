@@ -43,7 +43,7 @@ static int fail_hint(const char *hint)
 // Commands that create or change layers, or make processes in the user namespace.
 // rootless_test.go compares the list with the annotations of the command tree.
 static const char *const entering[] = {
-	"build", "cleanup", "commit", "cp", "create", "diff", "export", "history", "import", "info", "load", "mount",
+	"build", "cleanup", "commit", "containerfile", "cp", "create", "diff", "export", "history", "import", "info", "load", "mount",
 	"partial", "prune", "pull", "push", "restart", "rm", "rmi", "run", "save", "start", "tag", "umount", "unshare", "untag",
 	"update", NULL,
 };

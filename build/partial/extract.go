@@ -25,11 +25,13 @@ type ImageFacts struct {
 	BaseLayers int      // how many layers are the base's
 	BaseSteps  int      // how many steps of the history are the base's; 0 if that is not known
 	Paths      Paths    // what a layer holds; nil reads "/"
-	Record     *Records // what push attached to it; nil without
+	Record     *Records // what push attached to it, or what was kept of its build; nil without
+	File       string   // /usr/share/containerfile/Containerfile in the image; "" if it has none
+	Provenance string   // the container file in BuildKit's provenance of mode=max; "" without
 }
 
-// Records are the files of a build record, by the words of the format.
-type Records struct{ Composed, Lock, Source []byte }
+// Records are the files of a build record, by the words of the format. Layers is a BuildLayers in JSON.
+type Records struct{ Composed, Lock, Source, Layers []byte }
 
 // Paths returns the topmost paths that the i-th layer adds or changes, absolute and without links upwards.
 type Paths func(layer int) ([]string, error)
@@ -37,7 +39,7 @@ type Paths func(layer int) ([]string, error)
 // Extracted is the container file of an image.
 type Extracted struct {
 	Text      string
-	From      string // label, record, or history
+	From      string // label, file, record, provenance, or history
 	Exact     bool   // Text is what the image was built from, byte for byte
 	Inherited bool   // the label is a parent's: the beginning is exact, the rest is reconstructed
 	Lost      int    // COPY and ADD sources that had to be replaced
@@ -45,26 +47,32 @@ type Extracted struct {
 	Source    []byte
 }
 
-// Extract returns the container file of an image: from its label, the record next to it, or its
-// history, in this order. P082 is a label that was altered, P080 an image without any of them.
+// Extract returns the container file of an image: from its label, from a file in it or the record of its build that have
+// the digest of the label, from BuildKit's provenance, or from its history, in this order. P082 is a label that was altered, P080
+// an image without any of them.
 func Extract(f *ImageFacts) (*Extracted, error) {
 	body, trailer, err := fromLabel(f.Labels)
 	if err != nil {
 		return nil, err
 	}
-	if body == "" && f.Record != nil && len(f.Record.Composed) > 0 {
-		x := &Extracted{Text: string(f.Record.Composed), From: "record", Exact: true, Lock: f.Record.Lock, Source: f.Record.Source}
-		if d := f.Labels[labelDigest]; d != "" && digestOf([]byte(BodyOf(x.Text))) != d {
-			return nil, Errorf("P082", "record text does not match the digest of the image's label; the record belongs to another image or was altered")
-		}
-		return x, nil
-	}
-	if body == "" {
-		return reconstruct(f)
-	}
 	x := &Extracted{Text: body + trailer, From: "label", Exact: true}
+	d := f.Labels[labelDigest]
 	if f.Record != nil {
 		x.Lock, x.Source = f.Record.Lock, f.Record.Source
+	}
+	switch {
+	case body != "":
+	case f.File != "" && d == digestOf([]byte(f.File)):
+		x.Text, x.From = f.File+Trailer(f.File, "file"), "file"
+	case f.Record != nil && len(f.Record.Composed) > 0:
+		x.Text, x.From = string(f.Record.Composed), "record"
+		if d != "" && digestOf([]byte(BodyOf(x.Text))) != d {
+			return nil, Errorf("P082", "record text does not match the digest of the image's label; the record belongs to another image or was altered")
+		}
+	case f.Provenance != "":
+		return &Extracted{Text: f.Provenance, From: "provenance", Exact: true}, nil
+	default:
+		return reconstruct(f)
 	}
 	if after := f.afterTrailer(); after >= 0 && after < len(f.History) {
 		x.Exact, x.Inherited = false, true

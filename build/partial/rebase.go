@@ -37,6 +37,7 @@ type RebaseInput struct {
 // Rebased is the result: the new text and configuration. The layers above the base stay as they are.
 type Rebased struct {
 	Text   string
+	Base   string // name:tag of the new base
 	Config ImageConfig
 }
 
@@ -94,7 +95,7 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 	if d := was.differs(in.Config); d != "" {
 		return nil, Errorf("P090", "cannot rebase: the image's %s is not what its container file sets; %s", d, rebuildHint(in.NewRef))
 	}
-	r := &Rebased{}
+	r := &Rebased{Base: in.NewRef}
 	body := strings.ReplaceAll(BodyOf(in.Text), in.OldRef, pinned(in.NewRef, in.New.Digest))
 	embed := "none"
 	if _, ok := in.Config.Labels[labelText]; ok {
@@ -116,6 +117,20 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 		}
 	}
 	return r, nil
+}
+
+// Rebased returns the lock of a composition after its image was put on another base: body is the new text without
+// its trailer, source the new source. oldRef is pinned, newRef is not.
+func (l *Lock) Rebased(oldRef, newRef string, now *Base, body, source string) *Lock {
+	c := *l
+	c.Bases = map[string]*Base{newRef: now}
+	for ref, b := range l.Bases {
+		if pinned(ref, b.Digest) != oldRef {
+			c.Bases[ref] = b
+		}
+	}
+	c.Composed, c.Source.Digest = digestOf([]byte(body)), digestOf([]byte(source))
+	return &c
 }
 
 func rebuildHint(ref string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -130,7 +131,7 @@ func VerifyImage(img *ImageFacts, os *OSRelease, base *ImageFacts, metas map[str
 	if err != nil {
 		return nil, err
 	}
-	if x.From == "history" {
+	if x.From == "history" || x.From == "provenance" {
 		return nil, Errorf("P080", "%s was not composed by parts: it has no label and no record; nothing to verify", img.Ref)
 	}
 	f.good(x.From, "%s", digestOf([]byte(BodyOf(x.Text))))
@@ -138,6 +139,9 @@ func VerifyImage(img *ImageFacts, os *OSRelease, base *ImageFacts, metas map[str
 		f.note(x.From, "the image was extended by other means after it was composed")
 	}
 	verifyHistory(&f, img, x.Text)
+	if err := verifyLayers(&f, img); err != nil {
+		return f, err
+	}
 	if base != nil {
 		if n := len(base.DiffIDs); n <= len(img.DiffIDs) && slices.Equal(base.DiffIDs, img.DiffIDs[:n]) {
 			f.good("base layers", "%d, those of %s", n, shortImage(base.Ref))
@@ -154,6 +158,35 @@ func VerifyImage(img *ImageFacts, os *OSRelease, base *ImageFacts, metas map[str
 		}
 	}
 	return f, nil
+}
+
+// verifyLayers compares the layers with those of the build's record, if it is at hand.
+func verifyLayers(f *Findings, img *ImageFacts) error {
+	if img.Record == nil || len(img.Record.Layers) == 0 {
+		f.note("layers", "the record of the build is not at hand, or names no layers")
+		return nil
+	}
+	l, err := ParseBuildLayers(img.Record.Layers)
+	if err != nil {
+		return err
+	}
+	for i, d := range l.DiffIDs {
+		if i < len(img.DiffIDs) && img.DiffIDs[i] == d {
+			continue
+		}
+		whose := "layer " + strconv.Itoa(i+1)
+		if b := slices.IndexFunc(l.Blocks, func(b BlockLayers) bool { return slices.Contains(b.DiffIDs, d) }); b >= 0 {
+			whose += ", of " + l.Blocks[b].Name
+		}
+		is := "is missing"
+		if i < len(img.DiffIDs) {
+			is = "is " + img.DiffIDs[i]
+		}
+		f.bad("layers", Errorf("P051", "%s: the record has %s, but it %s", whose, d, is))
+		return nil
+	}
+	f.good("layers", "%d, as the build's record has them", len(l.DiffIDs))
+	return nil
 }
 
 // verifyHistory looks for the instructions of the last stage, in their order, in the history.

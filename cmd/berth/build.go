@@ -86,8 +86,11 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	}
 	progress := flags.shown(&opts, out)
 	defer progress.Close()
-	_, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags())})
-	return buildError(ctx, err)
+	id, err := s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags())})
+	if err != nil {
+		return buildError(ctx, err)
+	}
+	return flags.compose.built(e, id, cmd.ErrOrStderr())
 }
 
 // given are the flags that the user gave.

@@ -14,7 +14,7 @@ import (
 // imageCommands returns the commands on images, and the group `image` that has them all.
 func imageCommands(f *engineFlags) []*cobra.Command {
 	group := group("image", "Manage images",
-		newBuildCmd(f), newPushCmd(f), newImageExistsCmd(f), newHistoryCmd(f), newImportCmd(f), newImageInspectCmd(f), newLoadCmd(f), named(newImagesCmd(f), "list", "ls"),
+		newBuildCmd(f), newPushCmd(f), named(newPartialExtractCmd(f), "containerfile"), newImageExistsCmd(f), newHistoryCmd(f), newImportCmd(f), newImageInspectCmd(f), newLoadCmd(f), named(newImagesCmd(f), "list", "ls"),
 		newImagePruneCmd(f), newPullCmd(f), named(newRmiCmd(f), "rm"), newSaveCmd(f), newTagCmd(f), newImageTreeCmd(f), newUntagCmd(f))
 	return []*cobra.Command{
 		newImagesCmd(f), newPullCmd(f), newLoadCmd(f), newSaveCmd(f), newImportCmd(f), newTagCmd(f), newUntagCmd(f), newRmiCmd(f),

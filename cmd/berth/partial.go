@@ -23,7 +23,7 @@ func newPartialGroup(f *engineFlags) *cobra.Command {
 	g := group("partial", "Compose Containerfiles from parts, publish and check parts",
 		newPartialComposeCmd(f), newPartialEjectCmd(f), newPartialAddCmd(f), newPartialRemoveCmd(f), newPartialInitCmd(f), newPartialLintCmd(f),
 		newPartialUpdateCmd(f), newPartialOutdatedCmd(f), newPartialTreeCmd(f), newPartialWhyCmd(f), newPartialInspectCmd(f),
-		newPartialPackCmd(f), newPartialPushCmd(f), newPartialPullCmd(f), newPartialLsCmd(f), newPartialSearchCmd(f), newPartialYankCmd(f), newPartialExtractCmd(f), newPartialVerifyCmd(f), newPartialTestCmd(f), newPartialImportCmd(f), newPartialRebaseCmd(f))
+		newPartialPackCmd(f), newPartialPushCmd(f), newPartialPullCmd(f), newPartialLsCmd(f), newPartialSearchCmd(f), newPartialYankCmd(f), newPartialPruneCmd(f), newPartialExtractCmd(f), newPartialVerifyCmd(f), newPartialTestCmd(f), newPartialImportCmd(f), newPartialRebaseCmd(f))
 	g.Long = "Composes Containerfiles from parts (partial container files), and manages parts: see docs/partials-format.md.\n\n" +
 		"Exit codes: 0 good, 1 wrong use or lint, 2 no solution, 3 something is not what it was, 4 network, 5 policy, 125 other."
 	return g
@@ -61,15 +61,26 @@ func (p *partialFlags) bindCompose(fl *pflag.FlagSet) {
 }
 
 func (p *partialFlags) bindFormat(fl *pflag.FlagSet) {
-	fl.StringVar(&p.format, "format", "text", "text or json")
+	bindFormat(fl, &p.format)
+}
+
+func bindFormat(fl *pflag.FlagSet, format *string) {
+	fl.StringVar(format, "format", "text", "text or json")
+}
+
+func checkFormat(format string) error {
+	if format != "" && format != "text" && format != "json" {
+		return fmt.Errorf("--format %q: must be text or json", format)
+	}
+	return nil
 }
 
 // options completes the flags with the engine.
 func (p *partialFlags) options(cmd *cobra.Command, f *engineFlags) (project.Options, error) {
 	o := p.opts
-	var err error
-	if p.format != "" && p.format != "text" && p.format != "json" {
-		return o, fmt.Errorf("--format %q: must be text or json", p.format)
+	err := checkFormat(p.format)
+	if err != nil {
+		return o, err
 	}
 	if o.Registry, err = p.registry.options(cmd); err != nil {
 		return o, err

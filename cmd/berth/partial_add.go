@@ -31,15 +31,16 @@ func newPartialAddCmd(f *engineFlags) *cobra.Command {
 			for i, a := range args {
 				args[i] = partial.QuoteWord(a)
 			}
-			return partialAdd(cmd, o, strings.Join(args, " "), stage)
+			return partialAdd(cmd, o, strings.Join(args, " "), stage, p.format)
 		},
 	}
 	p.bindCompose(cmd.Flags())
+	p.bindFormat(cmd.Flags())
 	cmd.Flags().StringVar(&stage, "stage", "", "`STAGE` to add it to (default: the last)")
 	return cmd
 }
 
-func partialAdd(cmd *cobra.Command, o project.Options, use, stage string) error {
+func partialAdd(cmd *cobra.Command, o project.Options, use, stage, format string) error {
 	return withProject(o, func(p *project.Project) error {
 		text, line, err := partial.AddUse(o.File, string(p.Text()), use, stage)
 		if err != nil {
@@ -56,6 +57,14 @@ func partialAdd(cmd *cobra.Command, o project.Options, use, stage string) error 
 			return err
 		}
 		printNotes(cmd.ErrOrStderr(), r.Notes)
+		if format == "json" {
+			return printJSON(cmd.OutOrStdout(), struct {
+				File  string
+				Line  int
+				Use   string
+				Notes []string
+			}{o.File, line, use, r.Notes})
+		}
 		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s:%d: #: use %s\n", o.File, line, use)
 		return err
 	})

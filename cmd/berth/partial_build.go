@@ -25,6 +25,8 @@ type composeFlags struct {
 	locked, offline, print bool
 	profile                string
 	params                 []string
+
+	composed []string // the texts that are built
 }
 
 func (c *composeFlags) bind(fl *pflag.FlagSet) {
@@ -73,6 +75,7 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 		if err := project.KeepRecord(e, r, file); err != nil {
 			return nil, false, err
 		}
+		c.composed = append(c.composed, r.Text)
 		if files[i], err = composedFile(r.Text); err != nil {
 			return nil, false, err
 		}
@@ -81,6 +84,16 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 		return nil, false, errors.New("--print: none of the files has parts")
 	}
 	return files, printed, nil
+}
+
+// built notes what a build made of its composed text, and says which files two parts wrote.
+func (c *composeFlags) built(e *libctr.Engine, id string, talk io.Writer) error {
+	if len(c.composed) != 1 || id == "" {
+		return nil
+	}
+	overlaps, err := project.KeepLayers(e, c.composed[0], id)
+	printNotes(talk, overlaps)
+	return err
 }
 
 func composedFile(text string) (string, error) {
@@ -113,7 +126,7 @@ func attachRecord(ctx context.Context, e *libctr.Engine, name, destination strin
 	if destination == "" || strings.Contains(destination, "://") || alltransports.TransportFromImageName(destination) != nil {
 		return
 	}
-	if _, err := project.AttachRecord(ctx, project.Options{Engine: e, Registry: o}, destination, c.Config.Labels["dev.partials.digest"]); err != nil {
+	if _, err := project.AttachRecord(ctx, project.Options{Engine: e, Registry: o}, destination, img.ID, c.Config.Labels["dev.partials.digest"]); err != nil {
 		slog.Warn("the image was pushed, but not the record of its composition", "image", destination, "error", err)
 	}
 }

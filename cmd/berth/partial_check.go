@@ -60,16 +60,23 @@ func newPartialTestCmd(f *engineFlags) *cobra.Command {
 					return err
 				}
 				t := &partTest{project: pr, engine: f, part: part, dir: dir, params: o.Params, out: cmd.OutOrStdout(), talk: cmd.ErrOrStderr()}
+				if p.format == "json" {
+					t.out = io.Discard
+				}
 				for _, b := range bases {
-					if err := t.on(cmd.Context(), b); err != nil {
-						return err
+					if err = t.on(cmd.Context(), b); err != nil {
+						break
 					}
 				}
-				return nil
+				if p.format == "json" {
+					err = errors.Join(err, printJSON(cmd.OutOrStdout(), t.results))
+				}
+				return err
 			})
 		},
 	}
 	p.bindRegistry(cmd.Flags())
+	p.bindFormat(cmd.Flags())
 	cmd.Flags().StringArrayVar(&p.params, "param", nil, "`PART.NAME=VALUE` for a part's parameter (repeatable)")
 	cmd.Flags().StringArrayVar(&bases, "base", nil, "`IMAGE` to test on (repeatable)")
 	return cmd
@@ -107,9 +114,30 @@ type partTest struct {
 	dir       string
 	params    map[string]string // by PART.NAME
 	out, talk io.Writer
+	results   []partTestResult
 }
 
+// partTestResult is what was found on one base.
+type partTestResult struct {
+	Part, Version, Base string
+	Alone               bool   // it was built alone
+	Composed            bool   // and composed
+	Checked             bool   // and its check passed
+	Error               string `json:",omitempty"`
+}
+
+// on tests the part on one base.
 func (t *partTest) on(ctx context.Context, base string) error {
+	r := partTestResult{Part: t.part.Meta.Name, Version: t.part.Meta.Version, Base: base}
+	err := t.tryOn(ctx, base, &r)
+	if err != nil {
+		r.Error = err.Error()
+	}
+	t.results = append(t.results, r)
+	return err
+}
+
+func (t *partTest) tryOn(ctx context.Context, base string, r *partTestResult) error {
 	facts, err := t.project.Bases.Base(ctx, base)
 	if err != nil {
 		return err
@@ -132,16 +160,17 @@ func (t *partTest) on(ctx context.Context, base string) error {
 		if err != nil {
 			return t.failed(name+", built alone", log, err)
 		}
+		r.Alone = true
 		fmt.Fprintf(t.out, "ok  %s, built alone\n", name)
 	}
 	src := fmt.Sprintf("FROM %s\n#: use %s\n", base, partial.QuoteWord(t.dir))
-	r, err := t.project.ComposeText(ctx, []byte(src), nil)
+	made, err := t.project.ComposeText(ctx, []byte(src), nil)
 	if err != nil {
 		return err
 	}
-	text := r.Body
+	text := made.Body
 	var check *partial.Check
-	for _, b := range r.Blocks {
+	for _, b := range made.Blocks {
 		if b.Part.Meta.Name != t.part.Meta.Name {
 			continue
 		}
@@ -157,10 +186,12 @@ func (t *partTest) on(ctx context.Context, base string) error {
 	if err != nil {
 		return t.failed(name+", composed", log, err)
 	}
+	r.Composed = true
 	if check != nil {
 		if err := matches(check, log); err != nil {
 			return t.failed(name+", its check", log, err)
 		}
+		r.Checked = true
 		fmt.Fprintf(t.out, "ok  %s, composed, check passed\n", name)
 		return nil
 	}
@@ -216,13 +247,6 @@ func (t *partTest) failed(what string, log []build.Event, err error) error {
 
 // matches looks for the pattern in what the last step has printed.
 func matches(c *partial.Check, log []build.Event) error {
-	if c.Match == "" {
-		return nil
-	}
-	re, err := regexp.Compile("(?m)" + c.Match)
-	if err != nil {
-		return fmt.Errorf("the check's pattern: %w", err)
-	}
 	var printed strings.Builder
 	for _, e := range log {
 		switch e.Kind {
@@ -234,8 +258,20 @@ func matches(c *partial.Check, log []build.Event) error {
 			}
 		}
 	}
-	if !re.MatchString(printed.String()) {
-		return fmt.Errorf("the check printed %q, which does not match %s", strings.TrimSpace(printed.String()), c.Match)
+	return matchesText(c, printed.String())
+}
+
+// matchesText looks for the pattern in what a check has printed.
+func matchesText(c *partial.Check, printed string) error {
+	if c.Match == "" {
+		return nil
+	}
+	re, err := regexp.Compile("(?m)" + c.Match)
+	if err != nil {
+		return fmt.Errorf("the check's pattern: %w", err)
+	}
+	if !re.MatchString(printed) {
+		return fmt.Errorf("the check printed %q, which does not match %s", strings.TrimSpace(printed), c.Match)
 	}
 	return nil
 }

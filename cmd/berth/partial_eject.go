@@ -26,14 +26,15 @@ func newPartialEjectCmd(f *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return partialEject(cmd, o, cmd.ErrOrStderr())
+			return partialEject(cmd, o, p.format, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	p.bindCompose(cmd.Flags())
+	p.bindFormat(cmd.Flags())
 	return cmd
 }
 
-func partialEject(cmd *cobra.Command, o project.Options, talk io.Writer) error {
+func partialEject(cmd *cobra.Command, o project.Options, format string, out, talk io.Writer) error {
 	text, err := os.ReadFile(o.File)
 	if err != nil {
 		return err
@@ -54,6 +55,12 @@ func partialEject(cmd *cobra.Command, o project.Options, talk io.Writer) error {
 	}
 	if err := atomicfile.Write(target, []byte(r.Text), 0o644, false); err != nil {
 		return fmt.Errorf("eject %s: %w", o.File, err)
+	}
+	if format == "json" {
+		return printJSON(out, struct {
+			File, Digest string
+			Notes        []string
+		}{target, r.Digest, r.Notes})
 	}
 	_, err = fmt.Fprintf(talk, "wrote %s; it needs no parts any more\n", target)
 	return err

@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/build/partial/project"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/spf13/cobra"
+	"go.podman.io/image/v5/docker/reference"
 )
 
 func newPartialExtractCmd(f *engineFlags) *cobra.Command {
@@ -33,27 +36,26 @@ func newPartialExtractCmd(f *engineFlags) *cobra.Command {
 				return err
 			}
 			return withLibrary(o, "", func(pr *project.Project) error {
-				return partialExtract(cmd.Context(), pr, args[0], uncompose, output, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				return partialExtract(cmd.Context(), pr, args[0], uncompose, output, p.format, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			})
 		},
 	}
 	p.bindRegistry(cmd.Flags())
+	p.bindFormat(cmd.Flags())
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write to (default: standard output); a lock goes to FILE.lock")
 	cmd.Flags().BoolVar(&uncompose, "uncompose", false, "turn the blocks of parts back into their \"#: use\" lines")
 	return cmd
 }
 
-func partialExtract(ctx context.Context, p *project.Project, name string, uncompose bool, output string, out, talk io.Writer) error {
-	facts, _, err := imageFacts(ctx, p, name)
-	if err != nil {
-		return err
-	}
-	x, err := partial.Extract(facts)
+func partialExtract(ctx context.Context, p *project.Project, name string, uncompose bool, output, format string, out, talk io.Writer) error {
+	x, err := extracted(ctx, p, name)
 	if err != nil {
 		return err
 	}
 	text := x.Text
 	switch {
+	case x.From == "provenance":
+		fmt.Fprintln(talk, "exact, from the provenance that BuildKit attached; the values of ARGs are not in it")
 	case x.Exact:
 		fmt.Fprintf(talk, "exact, from the image's %s\n", x.From)
 	case x.Inherited:
@@ -71,7 +73,34 @@ func partialExtract(ctx context.Context, p *project.Project, name string, uncomp
 			return err
 		}
 	}
+	if format == "json" {
+		shown := struct {
+			Text, From, Lock, Source string
+			Exact, Inherited         bool
+			Lost                     int
+		}{text, x.From, string(x.Lock), string(x.Source), x.Exact, x.Inherited, x.Lost}
+		if output == "" || output == "-" {
+			return printJSON(out, shown)
+		}
+		if err := printJSON(out, shown); err != nil {
+			return err
+		}
+	}
 	return writeOutput(out, output, text)
+}
+
+// extracted is the container file of an image, or the one that was published by itself under a name.
+func extracted(ctx context.Context, p *project.Project, name string) (*partial.Extracted, error) {
+	if _, err := p.Bases.Local(name); errors.Is(err, image.ErrNotFound) {
+		if r, err := p.Parts.Record(ctx, name); err == nil && r != nil {
+			return &partial.Extracted{Text: string(r.Composed), From: "record", Exact: true, Lock: r.Lock, Source: r.Source}, nil
+		}
+	}
+	facts, _, err := imageFacts(ctx, p, name)
+	if err != nil {
+		return nil, err
+	}
+	return partial.Extract(facts)
 }
 
 // imageFacts reads an image, which is pulled if it is not in the store.
@@ -86,21 +115,39 @@ func imageFacts(ctx context.Context, p *project.Project, name string) (*partial.
 		return nil, nil, hint.Add(err, "see the local images with: berth images")
 	}
 	facts, err := p.Bases.Extraction(img)
-	if err != nil || facts.Labels["dev.partials.digest"] == "" {
-		return facts, img, err
-	}
-	// A registry that does not answer, or has nothing, is no reason to stop: there is the history.
-	records, err := p.Parts.Records(ctx, name)
 	if err != nil {
+		return nil, nil, err
+	}
+	if facts.Labels["dev.partials.digest"] == "" {
+		facts.Provenance = provenance(ctx, p, name, img)
 		return facts, img, nil
 	}
+	// A registry that does not answer, or has nothing, is no reason to stop: there is what was kept here, and the history.
+	records, _ := p.Parts.Records(ctx, name)
 	for _, r := range records { // anybody who may write there can attach one: the label says which is the build's
 		if partial.DigestOf(partial.BodyOf(string(r.Composed))) == facts.Labels["dev.partials.digest"] {
-			facts.Record = &partial.Records{Composed: r.Composed, Lock: r.Lock, Source: r.Source}
-			break
+			facts.Record = &partial.Records{Composed: r.Composed, Lock: r.Lock, Source: r.Source, Layers: r.Layers}
+			return facts, img, nil
 		}
 	}
-	return facts, img, nil
+	// What was kept here.
+	facts.Record, err = p.KeptRecord(facts.Labels["dev.partials.digest"], img.ID)
+	return facts, img, err
+}
+
+// provenanceTime bounds the question, which is asked of every image without a label.
+const provenanceTime = 15 * time.Second
+
+// provenance asks the registry that an image is from for what BuildKit attached to it. Without an answer there is the history.
+func provenance(ctx context.Context, p *project.Project, name string, img *image.Image) string {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil || reference.Domain(named) == "localhost" || strings.HasPrefix(img.ID, name) {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, provenanceTime)
+	defer cancel()
+	text, _ := p.Parts.Provenance(ctx, named.String(), img.Digest.String())
+	return text
 }
 
 // uncomposed turns blocks back into use lines: those that the parts still render like that.

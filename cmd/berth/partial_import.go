@@ -14,7 +14,7 @@ import (
 )
 
 func newPartialImportCmd(*engineFlags) *cobra.Command {
-	var name, output string
+	var name, output, format string
 	cmd := &cobra.Command{
 		Use:   "import [options] DIR",
 		Short: "Make a part of a devcontainer Feature",
@@ -23,6 +23,9 @@ func newPartialImportCmd(*engineFlags) *cobra.Command {
 		Example: "berth partial import --name dev/node -o parts/node features/src/node",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			dir := filepath.Clean(args[0])
 			if name == "" {
 				name = "dev/" + filepath.Base(dir)
@@ -30,15 +33,16 @@ func newPartialImportCmd(*engineFlags) *cobra.Command {
 			if output == "" {
 				output = filepath.Base(name)
 			}
-			return partialError(partialImport(dir, name, output, cmd.OutOrStdout(), cmd.ErrOrStderr()))
+			return partialError(partialImport(dir, name, output, format, cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the part (default: dev/ and the folder's)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`DIR` to write the part to (default: the name's last component)")
+	bindFormat(cmd.Flags(), &format)
 	return cmd
 }
 
-func partialImport(dir, name, output string, out, talk io.Writer) error {
+func partialImport(dir, name, output, format string, out, talk io.Writer) error {
 	metadata, err := os.ReadFile(filepath.Join(dir, "devcontainer-feature.json"))
 	if err != nil {
 		return fmt.Errorf("import the Feature in %s: %w", dir, err)
@@ -60,7 +64,18 @@ func partialImport(dir, name, output string, out, talk io.Writer) error {
 	if err := writePart(output, im); err != nil {
 		return fmt.Errorf("write the part: %w", err)
 	}
-	_, err = fmt.Fprintln(out, output)
+	return showPart(out, format, output, im)
+}
+
+// showPart prints where a part was written to.
+func showPart(out io.Writer, format, dir string, im *partial.Imported) error {
+	if format == "json" {
+		return printJSON(out, struct {
+			Directory string
+			Warnings  []string
+		}{dir, im.Warnings})
+	}
+	_, err := fmt.Fprintln(out, dir)
 	return err
 }
 

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -14,50 +13,71 @@ import (
 )
 
 func newPartialLintCmd(*engineFlags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "lint [PATH...]",
+	var format string
+	cmd := &cobra.Command{
+		Use:   "lint [options] [PATH...]",
 		Short: "Check parts and sources",
 		Long: "Checks each PATH: a folder is a part, a file is a source (a Containerfile with directives, or a requirement file). Without\n" +
 			"one, the working directory: as a part if its Containerfile has metadata, else as a source.",
 		Example: "berth partial lint parts/*\n  berth partial lint Containerfile",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			if len(args) == 0 {
 				args = []string{"."}
 			}
+			type finding struct {
+				Path     string
+				Warnings []string
+				Error    string `json:",omitempty"`
+			}
+			var found []finding
 			var all []error
 			for _, path := range args {
-				all = append(all, lintPath(path, cmd.ErrOrStderr()))
+				warnings, err := lintPath(path)
+				x := finding{Path: path, Warnings: warnings}
+				if err != nil {
+					x.Error = err.Error()
+				}
+				found, all = append(found, x), append(all, err)
+				for _, w := range warnings {
+					if format != "json" {
+						fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s\n", w)
+					}
+				}
+			}
+			if format == "json" {
+				all = append(all, printJSON(cmd.OutOrStdout(), found))
 			}
 			return partialError(errors.Join(all...))
 		},
 	}
+	bindFormat(cmd.Flags(), &format)
+	return cmd
 }
 
 // lintPath checks a part or a source.
-func lintPath(path string, talk io.Writer) error {
+func lintPath(path string) (warnings []string, err error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if st.IsDir() {
 		file := filepath.Join(path, "Containerfile")
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if partial.HasMetadata(string(text)) || !partial.HasDirectives(text) {
 			_, err := partial.ReadPart(os.DirFS(path), path)
-			return err
+			return nil, err
 		}
 		path = file
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	warnings, err := partial.LintSource(path, string(text))
-	for _, w := range warnings {
-		fmt.Fprintf(talk, "Warning: %s\n", w)
-	}
-	return err
+	return partial.LintSource(path, string(text))
 }

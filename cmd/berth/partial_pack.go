@@ -11,7 +11,7 @@ import (
 )
 
 func newPartialPackCmd(*engineFlags) *cobra.Command {
-	var output string
+	var output, format string
 	cmd := &cobra.Command{
 		Use:     "pack [options] [DIR]",
 		Short:   "Make the artifact of a part, and print its digest",
@@ -22,6 +22,9 @@ func newPartialPackCmd(*engineFlags) *cobra.Command {
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
+			}
+			if err := checkFormat(format); err != nil {
+				return err
 			}
 			p, err := partial.ReadPart(os.DirFS(dir), dir)
 			if err != nil {
@@ -36,10 +39,14 @@ func newPartialPackCmd(*engineFlags) *cobra.Command {
 					return fmt.Errorf("write the artifact: %w", err)
 				}
 			}
+			if format == "json" {
+				return printJSON(cmd.OutOrStdout(), struct{ Name, Version, Digest string }{p.Meta.Name, p.Meta.Version, pk.Digest})
+			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), pk.Digest)
 			return err
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "`DIR` for an OCI image layout")
+	bindFormat(cmd.Flags(), &format)
 	return cmd
 }

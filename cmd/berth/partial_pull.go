@@ -38,25 +38,49 @@ func newPartialPullCmd(f *engineFlags) *cobra.Command {
 			}
 			return withLibrary(o, dir, func(pr *project.Project) error {
 				if lock != "" {
-					return pullLocked(cmd.Context(), pr, lock, cmd.OutOrStdout())
+					return pullLocked(cmd.Context(), pr, lock, p.format, cmd.OutOrStdout())
 				}
+				pulled := pulledParts{}
 				for _, a := range args {
 					part, err := pr.Find(cmd.Context(), a)
 					if err != nil {
 						return err
 					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%s %s %s\n", part.Meta.Name, part.Meta.Version, part.Digest)
+					pulled.Parts = append(pulled.Parts, pulledPart{part.Meta.Name, part.Meta.Version, part.Digest})
 				}
-				return nil
+				return pulled.show(p.format, cmd.OutOrStdout())
 			})
 		},
 	}
 	p.registry.bind(cmd.Flags())
+	p.bindFormat(cmd.Flags())
 	cmd.Flags().StringVar(&lock, "lock", "", "`FILE` whose parts and bases are wanted")
 	return cmd
 }
 
-func pullLocked(ctx context.Context, p *project.Project, file string, out io.Writer) error {
+// pulledParts is what is in the local store now.
+type pulledParts struct {
+	Parts []pulledPart
+	Bases []string
+}
+
+type pulledPart struct{ Name, Version, Digest string }
+
+func (l *pulledParts) show(format string, out io.Writer) error {
+	if format == "json" {
+		return printJSON(out, l)
+	}
+	for _, p := range l.Parts {
+		fmt.Fprintf(out, "%s %s %s\n", p.Name, p.Version, p.Digest)
+	}
+	for _, b := range l.Bases {
+		fmt.Fprintln(out, b)
+	}
+	return nil
+}
+
+func pullLocked(ctx context.Context, p *project.Project, file, format string, out io.Writer) error {
+	pulled := pulledParts{}
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w; write it with: berth partial update", err)
@@ -76,13 +100,13 @@ func pullLocked(ctx context.Context, p *project.Project, file string, out io.Wri
 		if _, err := p.Parts.Part(ctx, ref, partial.Release{Version: lp.Version, Digest: lp.Digest}); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s %s %s\n", lp.Name, lp.Version, lp.Digest)
+		pulled.Parts = append(pulled.Parts, pulledPart{lp.Name, lp.Version, lp.Digest})
 	}
 	for _, pin := range l.Pinned() {
 		if err := p.Bases.Fetch(ctx, pin); err != nil {
 			return err
 		}
-		fmt.Fprintln(out, pin)
+		pulled.Bases = append(pulled.Bases, pin)
 	}
-	return nil
+	return pulled.show(format, out)
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,16 +43,17 @@ func newPartialRebaseCmd(f *engineFlags) *cobra.Command {
 				name, version, _ := strings.Cut(part, "@")
 				o.File, o.Update, o.Only = "Containerfile", true, []string{name}
 				return withLibrary(o, "", func(pr *project.Project) error {
-					t := &partReplacement{project: pr, engine: f, name: name, version: version, talk: cmd.ErrOrStderr()}
+					t := &partReplacement{project: pr, engine: f, name: name, version: version, format: p.format, talk: cmd.ErrOrStderr()}
 					return t.replace(cmd.Context(), args[0], tag, cmd.OutOrStdout())
 				})
 			}
 			return withLibrary(o, "", func(pr *project.Project) error {
-				return partialRebase(cmd.Context(), pr, args[0], onto, tag, unsafe, cmd.OutOrStdout())
+				return partialRebase(cmd.Context(), pr, args[0], onto, tag, unsafe, p.format, cmd.OutOrStdout())
 			})
 		},
 	}
 	p.bindRegistry(cmd.Flags())
+	p.bindFormat(cmd.Flags())
 	cmd.Flags().StringVar(&onto, "onto", "", "`IMAGE` to put it on")
 	cmd.Flags().StringVarP(&tag, "tag", "t", "", "`NAME` of the result (default: IMAGE)")
 	cmd.Flags().BoolVar(&unsafe, "unsafe", false, "take layers along that may depend on the old base")
@@ -59,7 +61,7 @@ func newPartialRebaseCmd(f *engineFlags) *cobra.Command {
 	return cmd
 }
 
-func partialRebase(ctx context.Context, p *project.Project, name, onto, tag string, unsafe bool, out io.Writer) error {
+func partialRebase(ctx context.Context, p *project.Project, name, onto, tag string, unsafe bool, format string, out io.Writer) error {
 	facts, img, err := imageFacts(ctx, p, name)
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func partialRebase(ctx context.Context, p *project.Project, name, onto, tag stri
 	if err != nil {
 		return err
 	}
-	if !x.Exact {
+	if !x.Exact || x.From == "provenance" {
 		return partial.Errorf("P090", "cannot rebase: the container file of %s is not known exactly; rebuild it", name)
 	}
 	in := partial.RebaseInput{Text: x.Text, Metas: p.Metas(ctx, facts), NewRef: onto, Unsafe: unsafe}
@@ -108,7 +110,39 @@ func partialRebase(ctx context.Context, p *project.Project, name, onto, tag stri
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, id)
+	if err := keepRebased(p, x, &in, r.Text, img.Digest.String(), id); err != nil {
+		return err
+	}
+	return showRebased(out, format, id, tag)
+}
+
+func showRebased(out io.Writer, format, id, tag string) error {
+	if format == "json" {
+		return printJSON(out, struct{ ID, Name string }{id, tag})
+	}
+	_, err := fmt.Fprintln(out, id)
+	return err
+}
+
+// keepRebased keeps a record for the new image where the old one's is at hand. It names the old image.
+func keepRebased(p *project.Project, x *partial.Extracted, in *partial.RebaseInput, text, previous, id string) error {
+	if len(x.Lock) == 0 {
+		return nil
+	}
+	lock, err := partial.ParseLock("the image's lock", bytes.TrimSpace(x.Lock))
+	if err != nil {
+		return err
+	}
+	source, err := partial.SetBase("Containerfile", string(x.Source), in.NewRef)
+	if err != nil {
+		source = "" // a requirement file, or one that names its base by an ARG
+	}
+	body := partial.BodyOf(text)
+	r := &partial.Result{Text: text, Body: body, Digest: partial.DigestOf(body), Lock: lock.Rebased(in.OldRef, in.NewRef, in.New, body, source)}
+	if err := p.KeepRecord(r, []byte(source), previous); err != nil {
+		return err
+	}
+	_, err = project.KeepLayers(p.Engine(), text, id)
 	return err
 }
 

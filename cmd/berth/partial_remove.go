@@ -23,14 +23,15 @@ func newPartialRemoveCmd(f *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return partialRemove(cmd, o, args[0])
+			return partialRemove(cmd, o, args[0], p.format)
 		},
 	}
 	p.bindCompose(cmd.Flags())
+	p.bindFormat(cmd.Flags())
 	return cmd
 }
 
-func partialRemove(cmd *cobra.Command, o project.Options, part string) error {
+func partialRemove(cmd *cobra.Command, o project.Options, part, format string) error {
 	return withProject(o, func(p *project.Project) error {
 		text, err := partial.RemoveUse(o.File, string(p.Text()), part)
 		if err != nil {
@@ -43,7 +44,12 @@ func partialRemove(cmd *cobra.Command, o project.Options, part string) error {
 		if err := atomicfile.Write(o.File, []byte(text), fileMode(o.File), false); err != nil {
 			return err
 		}
-		_, err = p.WriteLock(r)
-		return err
+		if _, err = p.WriteLock(r); err != nil || format != "json" {
+			return err
+		}
+		return printJSON(cmd.OutOrStdout(), struct {
+			File, Part string
+			Notes      []string
+		}{o.File, part, r.Notes})
 	})
 }

@@ -23,6 +23,7 @@ type partReplacement struct {
 	project       *project.Project
 	engine        *engineFlags
 	name, version string
+	format        string
 	talk          io.Writer
 }
 
@@ -30,11 +31,6 @@ func (t *partReplacement) replace(ctx context.Context, name, tag string, out io.
 	facts, img, err := imageFacts(ctx, t.project, name)
 	if err != nil {
 		return err
-	}
-	if facts.Record == nil {
-		if facts.Record, err = t.project.KeptRecord(facts.Labels["dev.partials.digest"]); err != nil {
-			return err
-		}
 	}
 	x, err := partial.Extract(facts)
 	if err != nil {
@@ -114,11 +110,13 @@ func (t *partReplacement) assemble(ctx context.Context, o *rebaseOf, tag string,
 	if id, err = t.project.Bases.ReplaceLayers(ctx, o.img, made, at, r, tag); err != nil {
 		return err
 	}
-	if err := t.project.KeepRecord(o.composed, o.extracted.Source); err != nil {
+	if err := t.project.KeepRecord(o.composed, o.extracted.Source, o.img.Digest.String()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, id)
-	return err
+	if _, err := project.KeepLayers(t.project.Engine(), o.composed.Text, id); err != nil {
+		return err
+	}
+	return showRebased(out, t.format, id, tag)
 }
 
 // rebaseOf is what is known of the image.

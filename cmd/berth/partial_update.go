@@ -16,6 +16,7 @@ import (
 
 func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
+	var format string
 	var dryRun bool
 	var base string
 	cmd := &cobra.Command{
@@ -25,6 +26,9 @@ func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 			"the differences of the parts' texts, and writes the lock.",
 		Example: "berth partial update --dry-run\n  berth partial update std/nodejs",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			o, err := p.source(cmd, f)
 			if err != nil {
 				return err
@@ -39,7 +43,7 @@ func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 					}
 					text = []byte(changed)
 				}
-				if err = partialUpdate(cmd.Context(), p, text, dryRun, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil || base == "" || dryRun {
+				if err = partialUpdate(cmd.Context(), p, text, dryRun, format, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil || base == "" || dryRun {
 					return err
 				}
 				return atomicfile.Write(o.File, text, fileMode(o.File), false)
@@ -47,18 +51,19 @@ func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 		},
 	}
 	p.bindCompose(cmd.Flags())
+	bindFormat(cmd.Flags(), &format)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "write nothing")
 	cmd.Flags().StringVar(&base, "base", "", "`IMAGE` to write into the FROM line of the last stage")
 	return cmd
 }
 
-func partialUpdate(ctx context.Context, p *project.Project, text []byte, dryRun bool, out, talk io.Writer) error {
+func partialUpdate(ctx context.Context, p *project.Project, text []byte, dryRun bool, format string, out, talk io.Writer) error {
 	r, err := p.ComposeText(ctx, text, p.Lock())
 	if err != nil {
 		return err
 	}
 	printNotes(talk, r.Notes)
-	if err := printChanges(ctx, p, r, out); err != nil {
+	if err := printChanges(ctx, p, r, format, out); err != nil {
 		return err
 	}
 	if dryRun {
@@ -69,13 +74,22 @@ func partialUpdate(ctx context.Context, p *project.Project, text []byte, dryRun 
 }
 
 // printChanges prints what a new lock has that the old one has not, and the other way round.
-func printChanges(ctx context.Context, p *project.Project, r *partial.Result, out io.Writer) error {
+func printChanges(ctx context.Context, p *project.Project, r *partial.Result, format string, out io.Writer) error {
 	old := p.Lock()
 	if old == nil {
 		old = &partial.Lock{}
 	}
+	type change struct {
+		partial.LockChange
+		Diff string `json:",omitempty"`
+	}
+	changes, into := []change{}, out
+	if format == "json" {
+		out = io.Discard
+	}
 	for _, c := range partial.LockChanges(old, r.Lock) {
 		fmt.Fprintln(out, c.String())
+		changes = append(changes, change{LockChange: c})
 		if c.Kind != "part" || c.Old == "" || c.New == "" {
 			continue
 		}
@@ -86,8 +100,13 @@ func printChanges(ctx context.Context, p *project.Project, r *partial.Result, ou
 		}
 		i := slices.IndexFunc(r.Blocks, func(b partial.Block) bool { return b.Part.Meta.Name == c.Name })
 		if i >= 0 {
-			fmt.Fprint(out, partial.Diff(was.Text, r.Blocks[i].Part.Text, "  "))
+			diff := partial.Diff(was.Text, r.Blocks[i].Part.Text, "  ")
+			fmt.Fprint(out, diff)
+			changes[len(changes)-1].Diff = diff
 		}
+	}
+	if format == "json" {
+		return printJSON(into, changes)
 	}
 	return nil
 }

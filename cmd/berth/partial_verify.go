@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -15,14 +16,19 @@ import (
 
 func newPartialVerifyCmd(f *engineFlags) *cobra.Command {
 	var p partialFlags
+	var runChecks bool
 	cmd := &cobra.Command{
 		Use:     "verify [options] [IMAGE]",
 		Short:   "Check a source against its lock and its sources, or an image against its container file",
 		Example: "berth partial verify\n  berth partial verify registry.example.org/shop/web:7",
 		Long: "Without IMAGE: the source's digest, the composed text, and each part's digest where it is published, against the lock; yanked\n" +
-			"versions and newer bases are noted. With IMAGE: its label, history, base layers and os-release. Exit code 3 says that something is not what it was.",
+			"versions and newer bases are noted. With IMAGE: its label, history, base layers, os-release, and layers against the record of its build; with\n" +
+			"--run-checks also the check of each of its parts, run in a container of the image without a network. Exit code 3 says that something is not what it was.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if runChecks && len(args) == 0 {
+				return errors.New("--run-checks needs an image to run them in")
+			}
 			if len(args) == 0 {
 				o, err := p.source(cmd, f)
 				if err != nil {
@@ -39,12 +45,19 @@ func newPartialVerifyCmd(f *engineFlags) *cobra.Command {
 			}
 			return withLibrary(o, "", func(pr *project.Project) error {
 				found, err := verifyImage(cmd.Context(), pr, args[0])
+				if err == nil && runChecks {
+					c := &imageChecks{project: pr, engine: f, talk: cmd.ErrOrStderr()}
+					var more partial.Findings
+					more, err = c.run(cmd.Context(), args[0])
+					found = append(found, more...)
+				}
 				return showFindings(found, err, p.format, cmd.OutOrStdout())
 			})
 		},
 	}
 	p.bindCompose(cmd.Flags())
 	p.bindFormat(cmd.Flags())
+	cmd.Flags().BoolVar(&runChecks, "run-checks", false, "run each part's check in the image")
 	return cmd
 }
 
@@ -80,9 +93,14 @@ func verifyImage(ctx context.Context, p *project.Project, name string) (partial.
 	if err != nil {
 		return nil, err
 	}
+	x, err := partial.Extract(facts)
+	if err != nil {
+		return nil, err
+	}
+	// The base is the one that the container file names by its digest, whatever its tag stands for by now.
 	var under *partial.ImageFacts
-	if facts.BaseRef != "" {
-		if known, err := p.Bases.Local(facts.BaseRef); err == nil {
+	if ref := partial.FirstImage(x.Text); x.From != "history" && ref != "scratch" {
+		if known, err := p.Bases.Local(ref); err == nil {
 			if under, err = p.Bases.Extraction(known); err != nil {
 				return nil, err
 			}

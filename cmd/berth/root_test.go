@@ -29,7 +29,7 @@ func wholeTree() *cobra.Command {
 var enters = []string{
 	"create", "run", "start", "rm", "restart", "container create", "container run", "container start", "container rm", "container restart", "container prune",
 	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "buildx build",
-	"image build", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
+	"image build", "image containerfile", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
 	"builder build", "builder prune", "buildx prune",
 	"info", "system info", "system check", "system df", "system prune", "unshare", "cleanup", "volume rm", "volume prune",
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/spec"
 	ociv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/image/v5/docker/reference"
 )
@@ -40,6 +41,11 @@ func (b *Images) Extraction(img *image.Image) (*partial.ImageFacts, error) {
 	dirs, err := img.LayerDirs()
 	if err != nil {
 		return nil, err
+	}
+	if f.Labels["dev.partials.digest"] != "" {
+		if data, err := spec.NewRootfs(dirs...).ReadFile("/usr/share/containerfile/Containerfile"); err == nil {
+			f.File = string(data)
+		}
 	}
 	f.Paths = func(layer int) ([]string, error) { return layerPaths(dirs, layer) }
 	return f, nil
@@ -194,6 +200,28 @@ func layerPaths(dirs []string, layer int) ([]string, error) {
 		return topLevel(out), nil
 	}
 	return out, nil
+}
+
+// Overlaps names the files that two parts wrote in an image.
+func (b *Images) Overlaps(img *image.Image, l *partial.BuildLayers) ([]string, error) {
+	dirs, err := img.LayerDirs()
+	if err != nil || len(dirs) != len(l.DiffIDs) { // the vfs driver has no layers to tell apart
+		return nil, err
+	}
+	return l.Overlaps(func(layer int) ([]string, error) { return layerFiles(dirs[len(dirs)-1-layer]) })
+}
+
+// layerFiles lists the files and links of a layer, whiteouts and directories apart.
+func layerFiles(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".wh.") || d.Type()&fs.ModeCharDevice != 0 {
+			return err
+		}
+		files = append(files, strings.TrimPrefix(p, dir))
+		return nil
+	})
+	return files, err
 }
 
 // topLevel reduces paths to their first components.

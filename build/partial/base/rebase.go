@@ -141,7 +141,11 @@ func (l *layout) rebase(base *layout, old int, r *partial.Rebased) error {
 	l.manifest.Layers = append(slices.Clone(base.manifest.Layers), l.manifest.Layers[old:]...)
 	c := &l.image
 	c.RootFS.DiffIDs = append(slices.Clone(base.image.RootFS.DiffIDs), c.RootFS.DiffIDs[old:]...)
-	c.History = append(slices.Clone(base.image.History), c.History[stepsOf(c.History, old):]...)
+	own := slices.Clone(c.History[stepsOf(c.History, old):])
+	if len(own) > 0 && strings.HasPrefix(own[0].Comment, "FROM ") {
+		own[0].Comment = "FROM " + r.Base
+	}
+	c.History = append(slices.Clone(base.image.History), own...)
 	return l.configure(r)
 }
 

@@ -52,7 +52,10 @@ func ReadConf(dir string) (*Conf, error) {
 			if strings.ContainsAny(name, "./:@ ") || name == "" || name == "localhost" {
 				return nil, fmt.Errorf("read %s: alias %q: an alias is one word without dots and slashes", path, name)
 			}
-			if strings.HasPrefix(prefix, "./") || strings.HasPrefix(prefix, "../") {
+			if !isSource(prefix) {
+				return nil, fmt.Errorf("read %s: alias %q: %q is no source of parts; write a folder as ./%s or /…, a registry as HOST/PATH, or git+https://…", path, name, prefix, strings.TrimPrefix(prefix, "/"))
+			}
+			if prefix == "." || prefix == ".." || strings.HasPrefix(prefix, "./") || strings.HasPrefix(prefix, "../") {
 				if prefix, err = filepath.Abs(filepath.Join(filepath.Dir(path), prefix)); err != nil {
 					return nil, err
 				}
@@ -68,6 +71,13 @@ func ReadConf(dir string) (*Conf, error) {
 		c.Files = append(c.Files, path)
 	}
 	return c, nil
+}
+
+// isSource tells whether an alias can stand for a prefix: a folder that is written as one, a URL, or a registry, whose
+// first word has a dot or a colon or is localhost.
+func isSource(prefix string) bool {
+	first, _, _ := strings.Cut(prefix, "/")
+	return filepath.IsAbs(prefix) || strings.ContainsAny(first, ".:") || first == "localhost"
 }
 
 // confFiles are the places of partials.conf, the system's first.

@@ -105,6 +105,9 @@ func OpenDir(opts Options, dir string) (*Project, error) {
 // Close removes temporary files.
 func (p *Project) Close() error { return p.Parts.Close() }
 
+// Engine is the one that the project works with.
+func (p *Project) Engine() *libctr.Engine { return p.opts.Engine }
+
 // LockFile is the lock's path.
 func (o *Options) LockFile() string { return o.File + ".lock" }
 

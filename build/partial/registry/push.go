@@ -22,6 +22,9 @@ type PushOptions struct {
 	// Index also writes the part into PREFIX/index:latest, which search reads. PREFIX is the repository without
 	// its last component.
 	Index bool
+	// SignKey is the file of a sigstore private key to sign with, as cosign and skopeo make them; "" does not sign.
+	SignKey    string
+	Passphrase []byte // of the key
 }
 
 // Push publishes a part in the registry that ref names, and returns its digest. A version is published once: the
@@ -56,6 +59,11 @@ func (l *Library) Push(ctx context.Context, ref partial.Ref, p *partial.Part, op
 		}
 	}
 	l.forget(loc)
+	if opts.SignKey != "" {
+		if err := l.sign(ctx, loc, version, opts); err != nil {
+			return "", err
+		}
+	}
 	if opts.Convenience {
 		if err := l.tagSeries(ctx, loc, e, version, pk.Manifest); err != nil {
 			return "", err
@@ -182,4 +190,37 @@ func (l *Library) Yank(ctx context.Context, ref partial.Ref, version, reason str
 	}
 	l.forget(loc)
 	return e.publish(ctx, loc, yankedTag+version, data, map[string][]byte{digestOf(empty): empty})
+}
+
+// Unyank takes the mark of [Library.Yank] away again. A registry that deletes nothing cannot do it.
+func (l *Library) Unyank(ctx context.Context, ref partial.Ref, version string) error {
+	loc, e, err := l.target(ref)
+	if err != nil {
+		return err
+	}
+	tag := yankedTag + version
+	mark, err := l.digest(ctx, loc, tag)
+	var missing *partial.Error
+	if errors.As(err, &missing) && missing.Code == "P022" {
+		return partial.Errorf("P022", "%s %s is not yanked", loc.ref, version)
+	}
+	if err != nil {
+		return err
+	}
+	// The specification lets a tag be deleted; distribution 2 only deletes what a digest names, and the tag with it.
+	for _, what := range []string{tag, mark} {
+		if err = e.deleteManifest(ctx, what); err == nil {
+			if _, err := e.digest(ctx, tag); isMissing(err) {
+				break
+			}
+		}
+	}
+	l.forget(loc)
+	if _, gone := e.digest(ctx, tag); isMissing(gone) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("it is there still")
+	}
+	return fmt.Errorf("remove the tag %s of %s, which marks it as yanked: %w", tag, loc.path, err)
 }

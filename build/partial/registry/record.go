@@ -22,6 +22,9 @@ const (
 	layersType         = "application/vnd.partials.build.layers.v1+json"
 )
 
+// AnnotationPrevious names, on the record of a rebased image, the manifest of the image that it was made from.
+const AnnotationPrevious = "dev.partials.previous"
+
 // maxRecord bounds each document of a record.
 const maxRecord = 4 << 20
 
@@ -146,6 +149,27 @@ func (l *Library) PublishRecord(ctx context.Context, name string, r Record) (str
 		return "", fmt.Errorf("publish %s: a digest is what comes of it; give a tag", name)
 	}
 	return digestOf(data), e.publish(ctx, loc, ref, data, blobs)
+}
+
+// Record fetches a record that was published by itself; nil if what the name leads to is something else.
+func (l *Library) Record(ctx context.Context, name string) (*Record, error) {
+	if l.opts.Offline {
+		return nil, nil
+	}
+	loc, e, ref, err := l.image(name)
+	if err != nil {
+		return nil, err
+	}
+	data, _, err := e.manifest(ctx, ref)
+	if err != nil {
+		return nil, explain(ctx, loc, err)
+	}
+	var m manifest
+	if json.Unmarshal(data, &m) != nil || m.ArtifactType != RecordArtifactType {
+		return nil, nil
+	}
+	r, err := l.record(ctx, loc, e, data)
+	return &r, err
 }
 
 // Records fetches the records of an image: those attached to it, in the order of their digests, or the one that it is. What is

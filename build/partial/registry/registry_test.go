@@ -86,6 +86,18 @@ func TestRegistry(t *testing.T) {
 			if d, err := l.Digest(ctx, ref("std/nodejs"), "1.4.2"); err != nil || d != digests["1.4.2"] {
 				t.Errorf("yank changed the digest to %s, %v", d, err)
 			}
+			if err := l.Unyank(ctx, ref("std/nodejs"), "1.4.2"); err != nil {
+				t.Errorf("Unyank = %v", err)
+			}
+			if got := versions(t, l, "std/nodejs"); sortList(got) != "1.0.0, 1.4.1, 1.4.2, 2.0.0-rc.1" {
+				t.Errorf("Releases after Unyank = %s", got)
+			}
+			if d, err := l.Digest(ctx, ref("std/nodejs"), "1.4.2"); err != nil || d != digests["1.4.2"] {
+				t.Errorf("Unyank changed the digest to %s, %v", d, err)
+			}
+			if err := l.Unyank(ctx, ref("std/nodejs"), "1.4.2"); code(err) != "P022" || !strings.Contains(err.Error(), "is not yanked") {
+				t.Errorf("Unyank again = %v; want P022", err)
+			}
 			if err := l.Yank(ctx, ref("std/nodejs"), "7.0.0", ""); code(err) != "P022" {
 				t.Errorf("Yank of nothing = %v; want P022", err)
 			}
@@ -251,6 +263,18 @@ func TestOffline(t *testing.T) {
 	all, err := warm.Stored()
 	if err != nil || len(all) != 1 || all[0].Location != name || all[0].Version != "1.0.0" || all[0].Digest != digest || all[0].Size < 500 {
 		t.Errorf("Stored = %+v, %v", all, err)
+	}
+	if removed, freed, err := warm.Prune(func(d string) bool { return d == digest }); err != nil || len(removed) != 0 || freed != 0 {
+		t.Errorf("Prune of what is wanted = %v, %d, %v", removed, freed, err)
+	}
+	if _, err := open(t, Options{Sys: sys, Store: dir, Offline: true}).Part(t.Context(), ref(name), partial.Release{Digest: digest}); err != nil {
+		t.Errorf("Part after that Prune = %v", err)
+	}
+	if removed, freed, err := warm.Prune(func(string) bool { return false }); err != nil || len(removed) != 1 || freed < 500 {
+		t.Errorf("Prune = %v, %d, %v", removed, freed, err)
+	}
+	if _, err := open(t, Options{Sys: sys, Store: dir, Offline: true}).Part(t.Context(), ref(name), partial.Release{Digest: digest}); code(err) != "P052" {
+		t.Errorf("Part after Prune = %v; want P052", err)
 	}
 }
 

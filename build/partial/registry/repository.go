@@ -83,6 +83,12 @@ func (e *endpoint) digest(ctx context.Context, tag string) (string, error) {
 	return digestOf(data), err
 }
 
+// deleteManifest removes what a tag or a digest names.
+func (e *endpoint) deleteManifest(ctx context.Context, ref string) error {
+	_, err := e.do(ctx, request{method: http.MethodDelete, path: e.url("/manifests/" + ref), push: true})
+	return err
+}
+
 // blob returns the bytes of a blob; the caller checks them.
 func (e *endpoint) blob(ctx context.Context, digest string) ([]byte, error) {
 	a, err := e.do(ctx, request{method: http.MethodGet, path: e.url("/blobs/" + digest)})

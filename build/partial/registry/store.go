@@ -227,3 +227,72 @@ func (l *Library) Stored() ([]Stored, error) {
 	}
 	return all, nil
 }
+
+// Prune removes the parts whose digests keep does not want, and what belongs to no part. It returns the parts and the bytes
+// that are gone. Parts of older digests, which are only found by locks, are no entries of the list; they go too.
+func (l *Library) Prune(keep func(digest string) bool) (removed []Stored, freed int64, err error) {
+	if l.store == nil {
+		return nil, 0, nil
+	}
+	all, err := l.Stored()
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, s := range all {
+		if !keep(s.Digest) {
+			removed = append(removed, s)
+		}
+	}
+	err = l.store.change(func(x *layoutIndex) {
+		x.Manifests = slices.DeleteFunc(x.Manifests, func(d descriptor) bool { return !keep(d.Digest) })
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	freed, err = l.store.sweep(keep)
+	return removed, freed, err
+}
+
+// sweep removes the blobs that no part with a digest that is kept needs.
+func (s *store) sweep(keep func(digest string) bool) (freed int64, err error) {
+	dir := filepath.Join(s.dir, "blobs", "sha256")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	needed := map[string]bool{}
+	for _, e := range entries {
+		digest := "sha256:" + e.Name()
+		if !keep(digest) {
+			continue
+		}
+		a, err := s.get(digest)
+		if err != nil {
+			return 0, err
+		}
+		if a == nil {
+			continue
+		}
+		needed[digest] = true
+		for d := range a.blobs {
+			needed[d] = true
+		}
+	}
+	for _, e := range entries {
+		if needed["sha256:"+e.Name()] {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = os.Remove(filepath.Join(dir, e.Name()))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return freed, fmt.Errorf("remove blob %s: %w", e.Name(), err)
+		}
+		freed += info.Size()
+	}
+	return freed, nil
+}
