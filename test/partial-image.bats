@@ -52,17 +52,17 @@ setup_file() {
     printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$modern" >>"$CONTAINERS_REGISTRIES_CONF"
     source_file '#: option embed=none' 'FROM localhost/debian:12' '#: use std/tool@^2' 'CMD ["tool"]'
     rc=0
-    for registry in "$modern" "$REGISTRY"; do
-        image=$registry/a29/app:1
+    for host in "$modern" "$REGISTRY"; do
+        image=$host/a29/app:1
         berth build -q -t "$image" . && berth push -q "$image" && berth build --print . || rc=1
         printed=$output
-        digest=$(curl -sI -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$registry/v2/a29/app/manifests/1" | tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p')
-        if [[ $registry == "$modern" ]]; then
-            curl -sf "http://$registry/v2/a29/app/referrers/$digest" >referrers || rc=1
+        digest=$(curl -sI -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$host/v2/a29/app/manifests/1" | tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p')
+        if [[ $host == "$modern" ]]; then
+            curl -sf "http://$host/v2/a29/app/referrers/$digest" >referrers || rc=1
         else
             # Without the API there is a tag in its place.
-            [[ $(curl -s -o /dev/null -w '%{http_code}' "http://$registry/v2/a29/app/referrers/$digest") == 404 ]] || rc=1
-            curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "http://$registry/v2/a29/app/manifests/${digest/:/-}" >referrers || rc=1
+            [[ $(curl -s -o /dev/null -w '%{http_code}' "http://$host/v2/a29/app/referrers/$digest") == 404 ]] || rc=1
+            curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "http://$host/v2/a29/app/manifests/${digest/:/-}" >referrers || rc=1
         fi
         jq -e '[.manifests[] | select(.artifactType == "application/vnd.partials.build.v1")] | length == 1' referrers || { cat referrers; rc=1; }
         # Somebody who has not built it.

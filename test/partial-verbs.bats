@@ -23,9 +23,9 @@ setup_file() {
     digest=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$image")
     curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "http://$REGISTRY/v2/verbs/app/manifests/${digest/:/-}" >referrers
     record=$(jq -r '.manifests[0].digest' referrers)
-    layers=$(curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$REGISTRY/v2/verbs/app/manifests/$record" |
+    blob=$(curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$REGISTRY/v2/verbs/app/manifests/$record" |
         jq -r '.layers[] | select(.mediaType == "application/vnd.partials.build.layers.v1+json") | .digest')
-    curl -sfL "http://$REGISTRY/v2/verbs/app/blobs/$layers" >layers
+    curl -sfL "http://$REGISTRY/v2/verbs/app/blobs/$blob" >layers
     cat layers
     jq -e '.layers == 1 and .base == 1 and (.diffIDs | length) == 5 and ([.blocks[].name] == ["std/tz", "std/tool", "std/app-user"])
         and .blocks[1].diffIDs == [.diffIDs[2]] and .blocks[2].diffIDs == [.diffIDs[4]]' layers
@@ -36,13 +36,13 @@ setup_file() {
     manifest=$(jq -r '.manifests[0].digest[7:]' "$dir/index.json")
     config=$(jq -r '.config.digest[7:]' "$dir/blobs/sha256/$manifest")
     # The last layer becomes the second once more, in config and manifest.
-    jq -c '.rootfs.diff_ids[-1] = .rootfs.diff_ids[1]' "$dir/blobs/sha256/$config" >config
-    new=$(sha256sum <config | cut -d' ' -f1)
-    jq -c --arg d "sha256:$new" --argjson s "$(stat -c %s config)" '.config.digest = $d | .config.size = $s | .layers[-1] = .layers[1]' "$dir/blobs/sha256/$manifest" >manifest
-    mv config "$dir/blobs/sha256/$new"
-    m=$(sha256sum <manifest | cut -d' ' -f1)
-    jq -c --arg d "sha256:$m" --argjson s "$(stat -c %s manifest)" --arg n "$image" '.manifests[0] |= (.digest = $d | .size = $s | .annotations = {"org.opencontainers.image.ref.name": $n})' "$dir/index.json" >index
-    mv manifest "$dir/blobs/sha256/$m" && mv index "$dir/index.json"
+    jq -c '.rootfs.diff_ids[-1] = .rootfs.diff_ids[1]' "$dir/blobs/sha256/$config" >changed
+    new=$(sha256sum <changed | cut -d' ' -f1)
+    jq -c --arg d "sha256:$new" --argjson s "$(stat -c %s changed)" '.config.digest = $d | .config.size = $s | .layers[-1] = .layers[1]' "$dir/blobs/sha256/$manifest" >list
+    mv changed "$dir/blobs/sha256/$new"
+    m=$(sha256sum <list | cut -d' ' -f1)
+    jq -c --arg d "sha256:$m" --argjson s "$(stat -c %s list)" --arg n "$image" '.manifests[0] |= (.digest = $d | .size = $s | .annotations = {"org.opencontainers.image.ref.name": $n})' "$dir/index.json" >index
+    mv list "$dir/blobs/sha256/$m" && mv index "$dir/index.json"
     berth load -q -i "$dir"
     berth tag "$new" "$image"
     berth push -q "$image"
@@ -52,9 +52,9 @@ setup_file() {
     size=$(record_of 1 | wc -c)
     record_of "$record" | jq -c --arg d "$digest" --argjson s "$size" '.subject |= (.digest = $d | .size = $s)' | tr -d '\n' >moved
     moved=sha256:$(sha256sum <moved | cut -d' ' -f1)
-    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @moved "http://$REGISTRY/v2/verbs/app/manifests/$moved"
+    put_manifest verbs/app "$moved" moved
     jq -cn --arg d "$moved" --argjson s "$(stat -c %s moved)" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [{mediaType: "application/vnd.oci.image.manifest.v1+json", artifactType: "application/vnd.partials.build.v1", digest: $d, size: $s}]}' >index
-    curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary @index "http://$REGISTRY/v2/verbs/app/manifests/${digest/:/-}"
+    put_manifest verbs/app "${digest/:/-}" index application/vnd.oci.image.index.v1+json
     berth 3 partial verify "$image"
     assert_contains "$output" "BAD   layers: layer 5, of std/app-user: the record has sha256:"
 }
@@ -167,16 +167,18 @@ RUN mkdir -p /opt/detb && echo detb > /opt/detb/file
     berth push -q "$REGISTRY/rebased/app:2"
     digest=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$REGISTRY/rebased/app:2")
     record=$(curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "http://$REGISTRY/v2/rebased/app/manifests/${digest/:/-}" | jq -r '.manifests[0].digest')
-    curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$REGISTRY/v2/rebased/app/manifests/$record" >record
-    cat record
-    [[ $(jq -r '.annotations["dev.partials.previous"]' record) == "$old" ]]
+    curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$REGISTRY/v2/rebased/app/manifests/$record" >found
+    cat found
+    [[ $(jq -r '.annotations["dev.partials.previous"]' found) == "$old" ]]
     # What it gives back composes to the same.
     rm -rf "$GRAPHROOT/berth/part-records"
-    berth partial extract --uncompose -o again "$REGISTRY/rebased/app:2"
-    grep -q '^FROM localhost/debian:12.9$' again
-    berth partial compose --locked -f again -o composed
+    mkdir again
+    berth partial extract --uncompose -o again/Containerfile "$REGISTRY/rebased/app:2"
+    grep -q '^FROM localhost/debian:12.9$' again/Containerfile
+    cp partials.conf again/
+    berth partial compose --locked -f again/Containerfile -o composed
     berth_split partial extract "$REGISTRY/rebased/app:2"
-    assert_equal "$(sed 1d composed)" "$(sed 1d <<<"$output")"
+    assert_equal "$(cat composed)" "$output"
 }
 
 @test "extract reads the file in BuildKit's provenance" {
@@ -186,13 +188,6 @@ RUN mkdir -p /opt/detb && echo detb > /opt/detb/file
     berth push -q "$REGISTRY/kit/app:1"
     api=http://$REGISTRY/v2/kit/app
     arch=$("$ENGINE" image inspect --format '{{.Architecture}}' "$REGISTRY/kit/app:1")
-    put_blob() { # put_blob FILE: prints its digest
-        local d location
-        d=sha256:$(sha256sum <"$1" | cut -d' ' -f1)
-        location=$(curl -si -X POST "$api/blobs/uploads/" | tr -d '\r' | sed -n 's/^Location: //p')
-        curl -sf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$1" "$location&digest=$d" >/dev/null
-        echo "$d"
-    }
     digest=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$REGISTRY/kit/app:1")
     size=$(curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "$api/manifests/$digest" | wc -c)
     for version in 0.2 1; do
@@ -204,15 +199,15 @@ RUN mkdir -p /opt/detb && echo detb > /opt/detb/file
             jq -cn --argjson i "$info" '{_type: "https://in-toto.io/Statement/v0.1", predicateType: "https://slsa.dev/provenance/v0.2", predicate: {invocation: {configSource: {entryPoint: "Dockerfile"}}, metadata: {"https://mobyproject.org/buildkit@v1#metadata": $i}}}' >statement
         fi
         echo '{}' >config
-        jq -cn --arg c "$(put_blob config)" --argjson cs "$(stat -c %s config)" --arg s "$(put_blob statement)" --argjson ss "$(stat -c %s statement)" --arg t "https://slsa.dev/provenance/v$version" \
+        jq -cn --arg c "$(put_blob kit/app config)" --argjson cs "$(stat -c %s config)" --arg s "$(put_blob kit/app statement)" --argjson ss "$(stat -c %s statement)" --arg t "https://slsa.dev/provenance/v$version" \
             '{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config: {mediaType: "application/vnd.oci.image.config.v1+json", digest: $c, size: $cs}, layers: [{mediaType: "application/vnd.in-toto+json", digest: $s, size: $ss, annotations: {"in-toto.io/predicate-type": $t}}]}' | tr -d '\n' >attestation
         attestation=sha256:$(sha256sum <attestation | cut -d' ' -f1)
-        curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @attestation "$api/manifests/$attestation"
+        put_manifest kit/app "$attestation" attestation
         jq -cn --arg d "$digest" --argjson s "$size" --arg a "$attestation" --argjson asize "$(stat -c %s attestation)" --arg arch "$arch" \
             '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [
                 {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $d, size: $s, platform: {os: "linux", architecture: $arch}},
                 {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $a, size: $asize, platform: {os: "unknown", architecture: "unknown"}, annotations: {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": $d}}]}' >index
-        curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary @index "$api/manifests/v$version"
+        put_manifest kit/app "v$version" index application/vnd.oci.image.index.v1+json
         berth rmi -f "$REGISTRY/kit/app:1" "$REGISTRY/kit/app:v0.2" >/dev/null 2>&1 || true
         berth_split partial extract "$REGISTRY/kit/app:v$version"
         assert_contains "$stderr" "exact, from the provenance that BuildKit attached"

@@ -121,3 +121,17 @@ rewrite() {
     berth load -q -i "$dir"
     berth tag "$new" "$1-rewritten"
 }
+
+# put_blob REPOSITORY FILE: uploads it to $REGISTRY/REPOSITORY, and prints its digest.
+put_blob() {
+    local digest location
+    digest=sha256:$(sha256sum <"$2" | cut -d' ' -f1)
+    location=$(curl -si -X POST "http://$REGISTRY/v2/$1/blobs/uploads/" | tr -d '\r' | sed -n 's/^Location: //p')
+    curl -sf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$2" "$location&digest=$digest" >/dev/null
+    echo "$digest"
+}
+
+# put_manifest REPOSITORY TAG FILE [TYPE]: uploads a manifest.
+put_manifest() {
+    curl -sf -X PUT -H "Content-Type: ${4:-application/vnd.oci.image.manifest.v1+json}" --data-binary "@$3" "http://$REGISTRY/v2/$1/manifests/$2"
+}

@@ -204,6 +204,7 @@ RUN id -u > /tmp/part'
 @test "A11 A12 values of parameters stay data in the shell" {
     part any 1.0.0 'params: {text: {type: string, pattern: ".*", default: ""}}' 'ARG ANY_TEXT
 RUN printf %s "$ANY_TEXT" > /any'
+    # shellcheck disable=SC1003,SC2016
     for value in 'x"; touch /pwned; echo "' 'a\' '$(touch /pwned)' '${HOME} `id`'; do
         printf 'FROM localhost/debian:12\n#: use std/any\n' >Containerfile
         berth build -q --param "any.text=$value" -t "localhost/$name:1" .

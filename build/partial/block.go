@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // renderBlock writes a part into a stage: packages, body, env, between two markers.
@@ -417,7 +418,11 @@ func (b *block) runtime() (map[string]string, error) {
 		var flags strings.Builder
 		for _, f := range [][2]string{{"interval", h.Interval}, {"timeout", h.Timeout}} {
 			if f[1] != "" {
-				fmt.Fprintf(&flags, "--%s=%s ", f[0], words([]string{x(f[1])}))
+				d := x(f[1])
+				if _, err := time.ParseDuration(d); err != nil && firstErr == nil {
+					firstErr = Errorf("P009", "%s: runtime: healthcheck: %s %q is not a time such as 30s", b.name(), f[0], d)
+				}
+				fmt.Fprintf(&flags, "--%s=%s ", f[0], words([]string{d}))
 			}
 		}
 		if h.Retries > 0 {

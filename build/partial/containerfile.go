@@ -60,6 +60,21 @@ func parseContainerfile(file, text, code string) (*containerfile, error) {
 	return c, nil
 }
 
+// comments tells of each line, from 0, whether it stands outside of instructions: only there are comments comments, and
+// markers markers. What a heredoc has is data, whatever it looks like.
+func (c *containerfile) comments() []bool {
+	out := make([]bool, len(c.lines))
+	for i := range out {
+		out[i] = true
+	}
+	for i := range c.instrs {
+		for n := c.instrs[i].start; n <= c.instrs[i].end && n <= len(out); n++ {
+			out[n-1] = false
+		}
+	}
+	return out
+}
+
 // openEnd returns the last line that is no comment and not blank, if it goes on with a backslash; else 0.
 func (c *containerfile) openEnd() int {
 	if n := len(c.instrs); n == 0 || len(c.instrs[n-1].heredocs) > 0 {

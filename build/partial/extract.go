@@ -143,7 +143,16 @@ func Uncompose(text string, lock *Lock, keep func(name, block string) bool) (str
 	for _, b := range Blocks(text) { // all of a part's blocks stay, or none
 		u.kept[b.Name] = u.kept[b.Name] || keep != nil && keep(b.Name, b.Text)
 	}
-	lines := splitLines(BodyOf(text))
+	body := BodyOf(text)
+	was, err := parseContainerfile("", body, "P071")
+	if err != nil {
+		return "", err
+	}
+	lines := was.lines
+	u.comment, u.starts = was.comments(), map[int]bool{}
+	for i := range was.instrs {
+		u.starts[was.instrs[i].start-1] = true
+	}
 	for i := 0; i < len(lines); i++ {
 		i = u.line(lines, i)
 	}
@@ -174,6 +183,10 @@ func Uncompose(text string, lock *Lock, keep func(name, block string) bool) (str
 type uncomposer struct {
 	lock *Lock
 	kept map[string]bool // parts whose blocks stay as text
+
+	comment []bool       // of each line: it is outside of instructions
+	starts  map[int]bool // the lines that instructions begin at
+
 	out  []string
 	uses bool
 }
@@ -182,6 +195,9 @@ type uncomposer struct {
 func (u *uncomposer) line(lines []string, i int) int {
 	l := lines[i]
 	switch {
+	case u.starts[i] && (strings.HasPrefix(l, "FROM ") || strings.HasPrefix(l, "COPY ") || strings.HasPrefix(l, "RUN ")):
+		l = u.unpin(l)
+	case !u.comment[i]:
 	case strings.HasPrefix(l, "# composed from "):
 		return i
 	case strings.HasPrefix(l, "# : "), strings.HasPrefix(l, "# :+"):
@@ -196,7 +212,7 @@ func (u *uncomposer) line(lines []string, i int) int {
 	case strings.HasPrefix(l, "# >>> "):
 		name, _, _ := strings.Cut(strings.TrimPrefix(l, "# >>> "), " ")
 		end := i
-		for end < len(lines) && lines[end] != "# <<< "+name {
+		for end < len(lines) && (lines[end] != "# <<< "+name || !u.comment[end]) {
 			end++
 		}
 		if end == len(lines) {
@@ -206,8 +222,6 @@ func (u *uncomposer) line(lines []string, i int) int {
 			u.out = append(u.out, lines[i+1:end]...)
 		}
 		return end
-	case strings.HasPrefix(l, "FROM "), strings.HasPrefix(l, "COPY "), strings.HasPrefix(l, "RUN "):
-		l = u.unpin(l)
 	}
 	u.out = append(u.out, l)
 	return i
@@ -248,15 +262,19 @@ type BlockOf struct{ Name, Version, Digest, What, Text string }
 // Blocks lists the blocks of a composed file.
 func Blocks(text string) []BlockOf {
 	var out []BlockOf
-	lines := splitLines(BodyOf(text))
+	cf, err := parseContainerfile("", BodyOf(text), "P071")
+	if err != nil {
+		return nil
+	}
+	lines, comment := cf.lines, cf.comments()
 	for i := 0; i < len(lines); i++ {
 		rest, ok := strings.CutPrefix(lines[i], "# >>> ")
-		if !ok {
+		if !ok || !comment[i] {
 			continue
 		}
 		name, rest, _ := strings.Cut(rest, " ")
 		end := i
-		for end < len(lines) && lines[end] != "# <<< "+name {
+		for end < len(lines) && (lines[end] != "# <<< "+name || !comment[end]) {
 			end++
 		}
 		if end == len(lines) {

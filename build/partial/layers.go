@@ -53,7 +53,7 @@ func LayersOf(text string, diffIDs []string, base int) (*BuildLayers, error) {
 	if len(makers) != len(diffIDs)-base {
 		return l, nil
 	}
-	block, known := blocksByLine(cf.lines), Blocks(text)
+	block, known := blocksByLine(cf), Blocks(text)
 	for i, in := range makers {
 		name := block[in.start]
 		if name == "" {
@@ -170,7 +170,7 @@ func Installed(text string) []BlockOf {
 		return nil
 	}
 	_, chain := lastStages(cf)
-	block := blocksByLine(cf.lines)
+	block := blocksByLine(cf)
 	var found []BlockOf
 	for _, b := range Blocks(text) {
 		in := slices.ContainsFunc(chain, func(in *instruction) bool { return block[in.start] == b.Name })

@@ -322,16 +322,25 @@ func (p *Part) lintRunFlags(in *instruction, add func(code, format string, args 
 	}
 }
 
+// cacheID keeps ids from leading elsewhere, should a builder take them for paths.
+var cacheID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_@+-][A-Za-z0-9._:@+-]*(/[A-Za-z0-9_@+-][A-Za-z0-9._:@+-]*)*$`)
+})
+
 // mountFields reads the value of --mount.
 func mountFields(value string) (map[string]string, error) {
 	rec, err := csv.NewReader(strings.NewReader(value)).Read()
 	if err != nil {
 		return nil, fmt.Errorf("--mount=%s: %w", value, err)
 	}
-	fields := map[string]string{"type": "bind"}
+	fields, given := map[string]string{"type": "bind"}, map[string]bool{}
 	for _, f := range rec {
 		k, v, _ := strings.Cut(f, "=")
-		fields[strings.ToLower(k)] = v
+		k = strings.ToLower(k)
+		if given[k] {
+			return nil, fmt.Errorf("--mount=%s: %s is there twice", value, k)
+		}
+		given[k], fields[k] = true, v
 	}
 	return fields, nil
 }
@@ -351,6 +360,9 @@ func (p *Part) lintMount(value string, add func(code, format string, args ...any
 			p.checkFrom(from, add)
 		}
 	case "cache":
+		if id := f["id"]; id != "" && !cacheID().MatchString(id) {
+			add("P006", "cache id %q is not one of letters, digits and ._:@+- with slashes between", id)
+		}
 		if from != "" {
 			p.checkFrom(from, add)
 		}

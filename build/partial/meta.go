@@ -118,7 +118,7 @@ func ParseMeta(text string, offset int) (*Meta, []*Error) {
 }
 
 var packageName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[a-z0-9][a-z0-9+._-]*([=<>~]+[A-Za-z0-9.+:~*-]+)?$`)
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9+._-]*((=~|~=|==|>=|<=|=|<|>|~)[A-Za-z0-9.+:~*-]+)?$`)
 })
 
 // check wants every field to be as the format says, and fills what is derived.

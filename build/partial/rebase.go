@@ -152,7 +152,7 @@ func sameSystem(old, now *Base, oldRef, newRef string) *Error {
 // blocking finds the first instruction of the last stage whose layer may depend on the base.
 func blocking(cf *containerfile, in RebaseInput) *Error {
 	first := lastFrom(cf)
-	block := blocksByLine(cf.lines)
+	block := blocksByLine(cf)
 	for i := first + 1; i < len(cf.instrs); i++ {
 		it := &cf.instrs[i]
 		name := block[it.start]
@@ -174,17 +174,18 @@ func blocking(cf *containerfile, in RebaseInput) *Error {
 }
 
 // blocksByLine tells which part each line of a composed file belongs to.
-func blocksByLine(lines []string) map[int]string {
+func blocksByLine(cf *containerfile) map[int]string {
 	out := map[int]string{}
 	name := ""
-	for i, l := range lines {
-		if rest, ok := strings.CutPrefix(l, "# >>> "); ok {
+	comment := cf.comments()
+	for i, l := range cf.lines {
+		if rest, ok := strings.CutPrefix(l, "# >>> "); ok && comment[i] && name == "" {
 			name, _, _ = strings.Cut(rest, " ")
 		}
 		if name != "" {
 			out[i+1] = name
 		}
-		if l == "# <<< "+name {
+		if l == "# <<< "+name && comment[i] {
 			name = ""
 		}
 	}
@@ -319,7 +320,7 @@ func PartLayers(text, name string, total int) ([]int, error) {
 		return nil, err
 	}
 	first := lastFrom(cf)
-	block := blocksByLine(cf.lines)
+	block := blocksByLine(cf)
 	var found []int
 	n := 0
 	for i := first + 1; i < len(cf.instrs); i++ {
@@ -351,7 +352,7 @@ func PartAlone(text, name string) (string, error) {
 		return "", err
 	}
 	first := lastFrom(cf)
-	block := blocksByLine(cf.lines)
+	block := blocksByLine(cf)
 	lines := slices.Clone(cf.lines[:cf.instrs[first].start-1])
 	lines = append(lines, "FROM scratch")
 	for i := first + 1; i < len(cf.instrs); i++ {

@@ -35,7 +35,7 @@ func (l *Library) fetchArchive(ctx context.Context, loc location, locked string)
 	}
 	tree, err := untgz(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", loc.path, err)
+		return nil, improper(loc, err)
 	}
 	p, err := readTree(loc, tree)
 	if err != nil {
@@ -82,7 +82,7 @@ func (l *Library) download(ctx context.Context, loc location) (_ []byte, err err
 		return nil, &NetworkError{fmt.Errorf("fetch %s: %w", loc.path, err)}
 	}
 	if len(data) > maxArchive {
-		return nil, fmt.Errorf("fetch %s: more than %d bytes", loc.path, maxArchive)
+		return nil, improper(loc, fmt.Errorf("the archive has more than %d bytes", maxArchive))
 	}
 	return data, nil
 }

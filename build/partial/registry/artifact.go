@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -107,7 +108,7 @@ func (m *manifest) layer(mediaType string) (*descriptor, error) {
 func (a *artifact) meta(loc location) (*partial.Meta, error) {
 	m, err := partManifest(a.manifest)
 	if err != nil {
-		return nil, fmt.Errorf("part %s: %w", loc.ref, err)
+		return nil, improper(loc, err)
 	}
 	meta, errs := partial.ParseMeta(string(a.blobs[m.Config.Digest]), 0)
 	for _, e := range errs {
@@ -116,12 +117,22 @@ func (a *artifact) meta(loc location) (*partial.Meta, error) {
 	return meta, nil
 }
 
+// improper is P070 for what a source has in the place of a part and is none, by mistake or to do harm. Errors of the
+// catalogue stay what they are.
+func improper(loc location, err error) error {
+	var known *partial.Error
+	if errors.As(err, &known) {
+		return fmt.Errorf("part %s: %w", loc.ref, err)
+	}
+	return partial.Errorf("P070", "part %s is not as parts are: %v", loc.ref, err)
+}
+
 // part unpacks an artifact with all its blobs. What the config says must be what the
 // Containerfile says: the solver reads the one, composition the other.
 func (a *artifact) part(loc location) (*partial.Part, error) {
 	m, err := partManifest(a.manifest)
 	if err != nil {
-		return nil, fmt.Errorf("part %s: %w", loc.ref, err)
+		return nil, improper(loc, err)
 	}
 	for _, d := range append([]descriptor{m.Config}, m.Layers...) {
 		if err := d.check(a.blobs[d.Digest]); err != nil {
@@ -130,7 +141,7 @@ func (a *artifact) part(loc location) (*partial.Part, error) {
 	}
 	p, err := a.unpack(loc, m)
 	if err != nil {
-		return nil, fmt.Errorf("part %s: %w", loc.ref, err)
+		return nil, improper(loc, err)
 	}
 	config, err := json.Marshal(p.Meta)
 	if err != nil {

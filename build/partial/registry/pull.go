@@ -147,7 +147,7 @@ func (l *Library) askMeta(ctx context.Context, loc location, r partial.Release) 
 		return nil, changed(loc, r.Version, f.digest, r.Digest)
 	}
 	if f.m, err = partManifest(f.manifest); err != nil {
-		return nil, fmt.Errorf("part %s: %w", label(loc, r), err)
+		return nil, improper(loc, err)
 	}
 	if err := l.trust(ctx, loc, r, f.digest); err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (l *Library) blob(ctx context.Context, loc location, e *endpoint, d descrip
 		}
 	}
 	if !isDigest(d.Digest) {
-		return nil, fmt.Errorf("part %s: %q is no digest", loc.ref, d.Digest)
+		return nil, improper(loc, fmt.Errorf("%q is no digest", d.Digest))
 	}
 	data, err := e.blob(ctx, d.Digest)
 	if err != nil {

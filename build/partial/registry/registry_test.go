@@ -193,8 +193,8 @@ func TestTampered(t *testing.T) {
 		}, "?"},
 		"no part": {func(p string, b []byte) []byte {
 			return swap(p, "/manifests/", b, "vnd.partials.part.v1", "vnd.something.v1")
-		}, "?"},
-		"a blob of a gigabyte": {func(p string, b []byte) []byte { return swap(p, "/manifests/", b, `"size":`, `"size":1000000`) }, "?"},
+		}, "P070"},
+		"a blob of a gigabyte": {func(p string, b []byte) []byte { return swap(p, "/manifests/", b, `"size":`, `"size":1000000`) }, "P070"},
 	} {
 		change = tc.change
 		opts.Store = t.TempDir()

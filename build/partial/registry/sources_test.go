@@ -248,7 +248,7 @@ func TestArchive(t *testing.T) {
 	} else {
 		t.Error(err)
 	}
-	for name, want := range map[string]string{"/none.tgz": "P022", "/evil.tgz": "?", "/bomb.tgz": "?", "/plain.tgz": "?", "/away.tgz": "P060"} {
+	for name, want := range map[string]string{"/none.tgz": "P022", "/evil.tgz": "P070", "/bomb.tgz": "P070", "/plain.tgz": "?", "/away.tgz": "P060"} {
 		if _, err := open(t, opts).Releases(t.Context(), ref(url(name))); code(err) != want {
 			t.Errorf("Releases(%s) = %v; want %s", name, err, want)
 		}
