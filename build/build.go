@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/network"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
@@ -61,6 +63,11 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	b.SystemContext = completeSystemContext(b.SystemContext, sys)
+	if b.PullPolicy != define.PullNever {
+		if err := s.installBuiltins(ctx, &o); err != nil {
+			return "", err
+		}
+	}
 	if err := s.useRuntime(ctx, b); err != nil {
 		return "", err
 	}
@@ -91,8 +98,12 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	if b.ReportWriter != io.Discard {
 		b.ReportWriter = t
 	}
-	g := &gate{Store: store}
-	id, _, err := imagebuildah.BuildDockerfiles(ctx, g, o.BuildOptions, o.Files...)
+	files, err := s.coalesced(&o)
+	if err != nil {
+		return "", err
+	}
+	g := &gate{Store: store, note: s.noteLayer}
+	id, _, err := imagebuildah.BuildDockerfiles(ctx, g, o.BuildOptions, files...)
 	g.shut.Store(err != nil)
 	s.failed = s.failed || err != nil
 	t.finish(err)
@@ -100,6 +111,27 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		err = memos.keep(id)
 	}
 	return id, errors.Join(err, net.close())
+}
+
+// installBuiltins puts images that this program carries into the store, where a Containerfile names them: hello.
+func (s *Session) installBuiltins(ctx context.Context, o *Options) error {
+	for _, f := range o.Files {
+		text, err := os.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(f) {
+			text, err = os.ReadFile(filepath.Join(o.ContextDirectory, f))
+		}
+		if err != nil {
+			continue // a URL; of the others buildah says what is wrong
+		}
+		for _, m := range sourceWord().FindAllSubmatch(text, -1) {
+			if name := string(m[1]); image.IsBuiltin(name) {
+				if _, err := s.images.Pull(ctx, name, image.PullOptions{}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // survive makes that a stage which fails does not crash those that are at work at the same time: buildah 1.44 does not wait

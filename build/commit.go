@@ -57,6 +57,7 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 	if err != nil {
 		return "", err
 	}
+	store = &gate{Store: store, note: s.noteLayer}
 	sys, err := s.systemContext()
 	if err != nil {
 		return "", err

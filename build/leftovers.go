@@ -37,6 +37,9 @@ func (l Leftover) Remove(ctx context.Context) error {
 		return err
 	}
 	defer lock.Close()
+	if err := os.Remove(filepath.Join(l.roots.tmp, l.session, ballast)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := l.remove(ctx); err != nil {
 		return err
 	}
@@ -66,19 +69,19 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 	}
 	// Processes first: they may write to the layers and files below.
 	for _, id := range dead {
+		started, err := r.processes(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range started {
+			add(id, func(context.Context) error { return end(p.pid) }, "%s of build %s, which was killed: process %d", p.name, id, p.pid)
+		}
 		names, err := r.containers(id)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
 			add(id, func(ctx context.Context) error { return r.endContainers(ctx, id) }, "RUN of build %s, which was killed: %s", id, name)
-		}
-		pids, err := r.helpers(id)
-		if err != nil {
-			return nil, err
-		}
-		for _, pid := range pids {
-			add(id, func(context.Context) error { return end(pid) }, "network helper of build %s, which was killed: process %d", id, pid)
 		}
 	}
 	store, err := e.Store()
@@ -104,6 +107,15 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 			}
 			return err
 		}, "working container %s of a build that was killed", c.Names[0])
+	}
+	for _, id := range dead {
+		layers, err := r.orphans(store, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range layers {
+			add(id, func(context.Context) error { return deleteLayer(store, l) }, "layer %.12s of build %s, which was killed", l, id)
+		}
 	}
 	for _, id := range dead {
 		tmp, run := filepath.Join(r.tmp, id), filepath.Join(r.run, id)
@@ -208,13 +220,21 @@ func (r roots) endContainers(ctx context.Context, id string) error {
 	return errors.Join(errs...)
 }
 
-// helpers finds the network helpers of a session: they have a path in its directory in their arguments.
-func (r roots) helpers(id string) ([]int, error) {
+// process is one that a build has started.
+type process struct {
+	pid  int
+	name string
+}
+
+// processes finds those that a session has started: network helpers, the OCI runtime, buildah's helpers. They have a path in
+// its directories in their arguments, or its TMPDIR in their environment.
+func (r roots) processes(id string) ([]process, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
 	}
-	var pids []int
+	run, tmp := filepath.Join(r.run, id), filepath.Join(r.tmp, id)
+	var found []process
 	for _, d := range entries {
 		pid, err := strconv.Atoi(d.Name())
 		if err != nil || pid == os.Getpid() {
@@ -224,15 +244,14 @@ func (r roots) helpers(id string) ([]int, error) {
 		if err != nil {
 			continue // it has ended
 		}
+		environ, _ := os.ReadFile(filepath.Join("/proc", d.Name(), "environ")) // what is not ours we may not read
+		environ = append([]byte{0}, environ...)
 		argv0, _, _ := bytes.Cut(cmdline, []byte{0})
-		switch filepath.Base(string(argv0)) {
-		case "pasta", "pasta.avx2", "passt", "slirp4netns":
-			if bytes.Contains(cmdline, []byte(filepath.Join(r.run, id)+"/")) {
-				pids = append(pids, pid)
-			}
+		if bytes.Contains(cmdline, []byte(run+"/")) || bytes.Contains(environ, []byte("\x00TMPDIR="+tmp+"\x00")) || bytes.Contains(environ, []byte("\x00TMPDIR="+run+"/t\x00")) {
+			found = append(found, process{pid, filepath.Base(string(argv0))})
 		}
 	}
-	return pids, nil
+	return found, nil
 }
 
 // removeAllBut removes what is in a directory, but for one path.

@@ -80,12 +80,34 @@ func (s *Session) prepare() error {
 			return err
 		}
 	}
+	if err := reserve(filepath.Join(s.tmp, ballast)); err != nil {
+		return err
+	}
 	// buildah looks for cache mounts below TMPDIR, in a directory with a name that others could guess and
 	// make first if it were in /var/tmp. Ours is where nobody else can write, and lasts.
 	if err := os.Symlink(cache, filepath.Join(s.tmp, "buildah-cache-"+strconv.Itoa(rootless.UID()))); err != nil {
 		return err
 	}
 	return os.Setenv("TMPDIR", s.tmp)
+}
+
+// ballast is a file in a session's temporary directory that holds room on the disk for when it is full: the store writes a new
+// file before it removes anything.
+const (
+	ballast     = "ballast"
+	ballastSize = 1 << 20
+)
+
+func reserve(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = unix.Fallocate(int(f.Fd()), 0, 0, ballastSize)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = nil // a file system that cannot do it
+	}
+	return errors.Join(err, f.Close())
 }
 
 // shortenTmp gives the temporary directory a second, shorter path, and has TMPDIR say that one: buildah makes the socket of
@@ -113,7 +135,8 @@ func (s *Session) End() error {
 		err = errors.Join(err, s.images.Close())
 	}
 	if s.failed || s.drop {
-		err = errors.Join(err, s.dropContainers())
+		// Where the disk is full, there is room to write down what has been removed.
+		err = errors.Join(err, os.Remove(filepath.Join(s.tmp, ballast)), s.dropContainers())
 	}
 	err = errors.Join(err, removeTree(s.tmp), removeSessionDir(s.run))
 	return errors.Join(err, s.lock.Close())
@@ -154,7 +177,7 @@ func (s *Session) KeepStdin(files []string) ([]string, error) {
 	return kept, nil
 }
 
-// dropContainers removes the working containers. Where stages were built at once and one has failed, others are still at
+// dropContainers removes the working containers, and after a failure layers that nobody owns. Where stages were built at once and one has failed, others are still at
 // work: their RUN has been killed, and they notice it now.
 func (s *Session) dropContainers() error {
 	store, err := s.engine.Store()
@@ -180,7 +203,11 @@ func (s *Session) dropContainers() error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return nil
+	layers, err := newRoots(s.engine).orphans(store, s.id)
+	for _, l := range layers {
+		err = errors.Join(err, deleteLayer(store, l))
+	}
+	return err
 }
 
 func (s *Session) suffix() string { return suffixWord + s.id }
