@@ -74,7 +74,7 @@ bool berth_must_enter(int argc, char **argv)
 			continue;
 		}
 		if (group && strcmp(group, "system") == 0)
-			return strcmp(w, "check") == 0 || strcmp(w, "prune") == 0 || strcmp(w, "info") == 0 || strcmp(w, "reset") == 0;
+			return strcmp(w, "check") == 0 || strcmp(w, "df") == 0 || strcmp(w, "prune") == 0 || strcmp(w, "info") == 0 || strcmp(w, "reset") == 0;
 		if (group && strcmp(group, "volume") == 0)
 			return strcmp(w, "rm") == 0 || strcmp(w, "prune") == 0;
 		if (group && strcmp(group, "image") == 0 && (strcmp(w, "build") == 0 || strcmp(w, "history") == 0))

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	buildahcli "go.podman.io/buildah/pkg/cli"
@@ -37,7 +38,7 @@ func (b *buildFlags) bind(f *pflag.FlagSet) {
 	b.bindRun(f)
 	b.bindLimits(f)
 	b.bindOutput(f)
-	b.bindSBOM(f)
+	b.bindUnsupported(f)
 	b.compose.bind(f)
 	f.SetNormalizeFunc(buildahcli.AliasFlags)
 }
@@ -194,19 +195,26 @@ func (b *buildFlags) bindOutput(f *pflag.FlagSet) {
 	f.BoolVar(&o.DisableContentTrust, "disable-content-trust", false, "does nothing; for Docker's sake")
 }
 
-func (b *buildFlags) bindSBOM(f *pflag.FlagSet) {
+// unsupported are flags that buildah asks for and that are refused; check says why.
+func unsupported() []string {
+	return []string{"sbom", "sbom-scanner-image", "sbom-scanner-command", "sbom-merge-strategy", "sbom-output", "sbom-image-output",
+		"sbom-purl-output", "sbom-image-purl-output", "cw"}
+}
+
+func (b *buildFlags) bindUnsupported(f *pflag.FlagSet) {
 	o := &b.bud
-	f.StringVar(&o.SbomPreset, "sbom", "", "`PRESET` of scanner and options for a list of the image's software: syft, trivy, …")
-	f.StringVar(&o.SbomScannerImage, "sbom-scanner-image", "", "`IMAGE` with the scanner")
-	f.StringArrayVar(&o.SbomScannerCommand, "sbom-scanner-command", nil, "`COMMAND` in it (repeatable)")
-	f.StringVar(&o.SbomMergeStrategy, "sbom-merge-strategy", "", "how the lists of several commands become one")
-	f.StringVar(&o.SbomOutput, "sbom-output", "", "`FILE` for the list")
-	f.StringVar(&o.SbomImgOutput, "sbom-image-output", "", "`PATH` of the list in the image")
-	f.StringVar(&o.SbomPurlOutput, "sbom-purl-output", "", "`FILE` for the list of package URLs")
-	f.StringVar(&o.SbomImgPurlOutput, "sbom-image-purl-output", "", "`PATH` of the list of package URLs in the image")
-	// buildah asks for it, but builds such images through programs that Berth does not bring.
+	f.StringVar(&o.SbomPreset, "sbom", "", "")
+	f.StringVar(&o.SbomScannerImage, "sbom-scanner-image", "", "")
+	f.StringArrayVar(&o.SbomScannerCommand, "sbom-scanner-command", nil, "")
+	f.StringVar(&o.SbomMergeStrategy, "sbom-merge-strategy", "", "")
+	f.StringVar(&o.SbomOutput, "sbom-output", "", "")
+	f.StringVar(&o.SbomImgOutput, "sbom-image-output", "", "")
+	f.StringVar(&o.SbomPurlOutput, "sbom-purl-output", "", "")
+	f.StringVar(&o.SbomImgPurlOutput, "sbom-image-purl-output", "", "")
 	f.StringVar(&o.CWOptions, "cw", "", "")
-	f.Lookup("cw").Hidden = true
+	for _, name := range unsupported() {
+		f.Lookup(name).Hidden = true
+	}
 }
 
 // defaults takes from containers.conf what the user has not said.
@@ -229,7 +237,14 @@ func (b *buildFlags) defaults(f *pflag.FlagSet, conf *config.Config) error {
 // check refuses what would be ignored, or contradicts itself.
 func (b *buildFlags) check(f *pflag.FlagSet) error {
 	if f.Changed("cw") {
-		return fmt.Errorf("build: --cw is not supported")
+		return fmt.Errorf("build: --cw is not supported: Berth brings no tools for confidential workloads")
+	}
+	for _, name := range unsupported() {
+		if f.Changed(name) {
+			// buildah 1.44 (scan.go) makes the scanner's container without network and limits that it can be given.
+			return hint.Add(fmt.Errorf("build: --%s is not supported: the scanner would run outside of what confines RUN", name),
+				"scan the image once it is built: berth run with the scanner's image, and the image as a mount or an archive of berth save")
+		}
 	}
 	if b.bud.Squash && b.squashAll {
 		return fmt.Errorf("build: --squash and --squash-all exclude each other")

@@ -10,7 +10,7 @@ import (
 )
 
 func newSystemGroup(e *engineFlags) *cobra.Command {
-	return group("system", "Look after the engine", newSystemCheckCmd(e), newInfoCmd(e))
+	return group("system", "Look after the engine", newSystemCheckCmd(e), newSystemDfCmd(e), newInfoCmd(e))
 }
 
 func newSystemCheckCmd(e *engineFlags) *cobra.Command {
