@@ -290,7 +290,11 @@ func (m *maker) check(context.Context) error {
 		}
 		for _, c := range m.solution.Parts {
 			if meta := m.parts[c.Name].Meta; (c.Name == part || leaf(c.Name) == part) && meta.Params[param] == nil {
-				errs = append(errs, Errorf("P008", "%s has no parameter %q%s", c.Name, param, didYouMean(param, sortedKeys(meta.Params))))
+				e := Errorf("P008", "%s has no parameter %q%s", c.Name, param, didYouMean(param, sortedKeys(meta.Params)))
+				// Parts that a line uses were checked above, those that are only required were not.
+				if !slices.ContainsFunc(errs, func(o *Error) bool { return o.Msg == e.Msg }) {
+					errs = append(errs, e)
+				}
 			}
 		}
 	}

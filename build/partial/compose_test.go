@@ -158,6 +158,11 @@ func TestA10ParametersAreChecked(t *testing.T) {
 	}
 	_, err := composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Params = map[string]string{"app-user.uid": "x"} })
 	wantError(t, err, "P009")
+	_, err = composeSource(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Params = map[string]string{"app-user.uuid": "7"} })
+	wantError(t, err, "P008", `std/app-user has no parameter "uuid"; did you mean "uid"?`)
+	if n := strings.Count(err.Error(), "P008"); n != 1 {
+		t.Errorf("the unknown parameter is reported %d times: %v", n, err)
+	}
 	r := mustCompose(t, testParts(t), "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.Params = map[string]string{"app-user.uid": "77"} })
 	wantLines(t, r.Text, `ARG APP_USER_UID="77"`)
 }
