@@ -11,8 +11,6 @@ setup_file() {
     export CHECKOUT REGISTRY
 }
 
-teardown() { :; } # a later line uses what an earlier one has started
-
 # readme_block HEADING: the lines of the block of shell below this heading.
 readme_block() {
     awk -v heading="## $1" '$0 == heading { on = 1 } on && /^```$/ { exit } on && code { print } on && /^```sh$/ { code = 1 }' \
@@ -49,7 +47,6 @@ printed() { cat "$FILE_DIR/out.$1"; }
     assert_contains "$(printed 9)" "$(cat Containerfile)"
     not grep -q '^#:' Containerfile
     assert_equal "$(tail -n 1 "$FILE_DIR/out.10")" "$(tail -n 2 "$FILE_DIR/out.7" | head -n 1)"
-    "$ENGINE" rm -f -t 0 site 3>&-
 }
 
 # A block ```sh must succeed, one ```sh fails must not; each line of a block ```text below it is a line
