@@ -209,7 +209,17 @@ EOF
     built=$output
     berth 5 partial pull std/tz
     pulled=$output
+    # What is in the store already was taken when the policy was another; verify tells.
+    strict=$(cat "$policy")
+    cp policy.kept "$policy"
+    mkdir before && cp Containerfile partials.conf before/
+    berth partial compose -f before/Containerfile -o /dev/null
+    echo "$strict" >"$policy"
+    berth 5 partial verify -f before/Containerfile
+    verified=$output
+    rm -rf "$GRAPHROOT/berth/parts"
     mv policy.kept "$policy"
+    assert_contains "$verified" "BAD   part std/tz 1.0.0: std/tz 1.0.0: signature required by policy.json"
     assert_contains "$built" "P061: std/tz"
     assert_contains "$built" "signature required by policy.json, none accepted"
     assert_contains "$pulled" "P061: std/tz"

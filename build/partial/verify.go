@@ -2,6 +2,7 @@ package partial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -50,10 +51,12 @@ type Publisher interface {
 	// Digest returns the digest that a version has at its source.
 	Digest(ctx context.Context, ref Ref, version string) (string, error)
 	Releases(ctx context.Context, ref Ref) ([]Release, error)
+	// Trusted is P061 where the policy wants a signature that the release has not.
+	Trusted(ctx context.Context, ref Ref, r Release) error
 }
 
 // VerifySource compares a source with its lock, and the lock with what is published: digests of the source and of the composed
-// text, the digest of each part, yanked versions, and newer digests of bases (a note).
+// text, the digest of each part and its signature where the policy wants one, yanked versions, and newer digests of bases (a note).
 func VerifySource(ctx context.Context, opts Options, published Publisher, now Bases) (Findings, error) {
 	var f Findings
 	l := opts.Lock
@@ -110,6 +113,14 @@ func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publis
 	if d != p.Digest {
 		f.bad(what, Errorf("P051", "%s %s: digest is %s but the lock says %s; the published part was changed or tampered with", p.Name, p.Version, d, p.Digest))
 		return nil
+	}
+	var unsigned *Error
+	switch err := published.Trusted(ctx, ref, Release{Version: p.Version, Digest: p.Digest}); {
+	case errors.As(err, &unsigned):
+		f.bad(what, unsigned)
+		return nil
+	case err != nil:
+		return err
 	}
 	all, err := published.Releases(ctx, ref)
 	if err != nil {

@@ -16,6 +16,15 @@ import (
 	"go.podman.io/storage/pkg/configfile"
 )
 
+// Trusted asks policy.json whether a release may be used, also one that the store has already. Only registries keep signatures.
+func (l *Library) Trusted(ctx context.Context, ref partial.Ref, r partial.Release) error {
+	loc, err := l.locate(ref)
+	if err != nil || loc.kind != registry {
+		return err
+	}
+	return l.trust(ctx, loc, r, r.Digest)
+}
+
 // trust asks policy.json whether an artifact may be used, as it is asked for images of the same
 // repository. A machine without a policy.json accepts everything.
 func (l *Library) trust(ctx context.Context, loc location, r partial.Release, manifest string) (err error) {
