@@ -140,7 +140,19 @@ WORKDIR /tmp
 X
     berth build --progress=plain -t "localhost/$name:1" .
     assert_equal "$(grep -c 'apt-get install' <<<"$output")" 1
+    berth partial verify --run-checks "localhost/$name:1"
+    for part in app-user locale pip-install; do
+        assert_contains "$output" "ok    check of std/$part: passed"
+    done
     berth run -d --network none --name "$name" "localhost/$name:1" sleep 1000
+    # The packages are merged: no block in the image's file says that these parts are in it.
+    for part in ca-certs debug-tools git python; do
+        berth partial inspect --format json "$PARTS/$part"
+        meta=$output
+        mapfile -t argv < <(jq -r '.check.argv[]' <<<"$meta")
+        berth exec "$name" "${argv[@]}"
+        grep -qE "$(jq -r '.check.match // ""' <<<"$meta")" <<<"$output"
+    done
     berth exec "$name" python -m greet
     assert_equal "$output" "hello from a wheel"
     berth exec "$name" sh -c 'git init -q one && cd one && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m first && git clone -q . ../two && git -C ../two log --format=%s'
