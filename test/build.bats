@@ -601,6 +601,12 @@ teardown() { test_teardown; }
     berth_tty 24 90 3 build --network none "$CTX"
     assert_contains "$output" "FAILED"
     assert_contains "$output" "loud-please"
+    [[ $output =~ 2/3\ RUN\ echo\ quiet-please\ +[0-9]+\.[0-9]s ]]
+    sed -i 3d "$CTX/Containerfile"
+    berth_tty 24 90 build --network none -t "localhost/$name" "$CTX"
+    [[ $output =~ 2/2\ RUN\ echo\ quiet-please\ +cached ]]
+    assert_contains "$output" "Tagged localhost/$name"
+    assert_contains "$output" "$("$ENGINE" image inspect --format '{{.Id}}' "localhost/$name" 3>&-)"
     berth_tty 24 90 125 build --network none --progress=wrong "$CTX"
     assert_contains "$output" "must be auto, tty, plain or json"
 }

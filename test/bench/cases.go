@@ -28,6 +28,8 @@ func cases(scale int) []benchCase {
 		{"idle monitors", func(ctx context.Context, es *engines, r *report) error { return idle(ctx, es, r, 10) }},
 		{"40 runs, 8 at a time", func(ctx context.Context, es *engines, r *report) error { return parallel(ctx, es, r, n(3), 40, 8) }},
 		{"ps -a", func(ctx context.Context, es *engines, r *report) error { return psAll(ctx, es, r, n(20), 500) }},
+		{"build", func(ctx context.Context, es *engines, r *report) error { return builds(ctx, es, r, n(5)) }},
+		{"build of parts", func(ctx context.Context, es *engines, r *report) error { return partials(ctx, es, r, n(5)) }},
 		{"phases of run", func(ctx context.Context, es *engines, r *report) error { return phases(ctx, es, r, n(50)) }},
 	}
 }

@@ -25,6 +25,7 @@ type engine struct {
 type engines struct {
 	berth, podman, crun *engine
 	bundle              string // for bare crun: a rootless bundle whose process is `true`
+	dir, archive        string // where all is kept; the image
 }
 
 // run runs the engine's command and returns how long it took from the caller's view. The
@@ -65,7 +66,7 @@ func newEngines(ctx context.Context, dir string, opts options) (*engines, error)
 	if err != nil {
 		return nil, err
 	}
-	es := &engines{crun: &engine{name: "crun", path: "crun"}}
+	es := &engines{crun: &engine{name: "crun", path: "crun"}, dir: dir, archive: opts.archive}
 	if es.berth, err = newEngine("berth", berth, filepath.Join(dir, "b")); err != nil {
 		return nil, err
 	}

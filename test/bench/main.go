@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 )
 
 type options struct {
@@ -18,6 +19,7 @@ type options struct {
 	archive string // docker-archive of the image that all engines run
 	out     string // file to write; the report
 	scale   int    // percent of the usual number of repetitions
+	only    string // cases whose names begin with it; empty is all
 }
 
 func main() {
@@ -26,6 +28,7 @@ func main() {
 	flag.StringVar(&opts.archive, "image", "", "docker-archive `file` of the image to run")
 	flag.StringVar(&opts.out, "out", "docs/performance.md", "`file` to write the report to")
 	flag.IntVar(&opts.scale, "scale", 100, "`percent` of the usual repetitions")
+	flag.StringVar(&opts.only, "only", "", "measure only the cases whose name begins with `WORDS`: run, exec, build, ...")
 	flag.Parse()
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -56,6 +59,9 @@ func bench(ctx context.Context, opts options) (err error) {
 	}()
 	r := &report{engines: engines}
 	for _, c := range cases(opts.scale) {
+		if !strings.HasPrefix(c.name, opts.only) {
+			continue
+		}
 		fmt.Fprintln(os.Stderr, "measuring", c.name)
 		if err := c.measure(ctx, engines, r); err != nil {
 			return fmt.Errorf("measure %s: %w", c.name, err)
