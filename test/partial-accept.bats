@@ -316,3 +316,33 @@ EOF
     berth 1 partial compose --param hello.shell-name=bash
     assert_contains "$output" "is not one of"
 }
+
+@test "a build for another platform takes that platform's base, though one of the digest is here" {
+    case $("$ENGINE" image inspect --format '{{.Architecture}}' localhost/debian:12) in amd64) other=arm64 ;; *) other=amd64 ;; esac
+    # An index of two: the same layers, of which one image says that it is of the other architecture.
+    berth push -q localhost/debian:12 "$REGISTRY/two/base:own"
+    berth save -q --format oci-dir -o own localhost/debian:12
+    manifest=$(jq -r '.manifests[0].digest[7:]' own/index.json)
+    config=$(jq -r '.config.digest[7:]' "own/blobs/sha256/$manifest")
+    jq -c --arg a "$other" '.architecture = $a' "own/blobs/sha256/$config" >theirs
+    for blob in own/blobs/sha256/* theirs; do put_blob two/base "$blob"; done
+    jq -c --arg d "sha256:$(sha256sum <theirs | cut -d' ' -f1)" --argjson s "$(stat -c %s theirs)" '.config.digest = $d | .config.size = $s' "own/blobs/sha256/$manifest" >changed
+    put_manifest two/base theirs changed
+    put_manifest two/base own "own/blobs/sha256/$manifest"
+    own=$("$ENGINE" image inspect --format '{{.Architecture}}' localhost/debian:12)
+    jq -cn --arg o "$own" --arg od "sha256:$manifest" --argjson os "$(stat -c %s "own/blobs/sha256/$manifest")" --arg t "$other" --arg td "sha256:$(sha256sum <changed | cut -d' ' -f1)" --argjson ts "$(stat -c %s changed)" \
+        '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [
+            {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $od, size: $os, platform: {os: "linux", architecture: $o}},
+            {mediaType: "application/vnd.oci.image.manifest.v1+json", digest: $td, size: $ts, platform: {os: "linux", architecture: $t}}]}' >index
+    put_manifest two/base 12 index application/vnd.oci.image.index.v1+json
+    part note 1.0.0 'env: {NOTE: {set: x}}' 'COPY <<EOF /note
+x
+EOF'
+    source_file "FROM $REGISTRY/two/base:12" '#: use std/note'
+    berth build -q -t "localhost/$name:own" .
+    berth build -q --platform "linux/$other" -t "localhost/$name:other" .
+    [[ $("$ENGINE" image inspect --format '{{.Architecture}}' "localhost/$name:own") == "$own" ]]
+    [[ $("$ENGINE" image inspect --format '{{.Architecture}}' "localhost/$name:other") == "$other" ]]
+    # Both pin the index.
+    grep -q "$(sha256sum <index | cut -d' ' -f1)" Containerfile.lock
+}

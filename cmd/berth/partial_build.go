@@ -67,7 +67,7 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 			printed = true
 			continue
 		}
-		if c.offline || len(files) == 1 && o.PullPolicy == define.PullIfMissing && len(o.Platforms) <= 1 && project.AllLocal(e, r) {
+		if c.offline || len(files) == 1 && o.PullPolicy == define.PullIfMissing && !askedPlatform(o) && project.AllLocal(e, r) {
 			// For buildah a file of several stages asks for a platform, and then even an image that is named by its
 			// digest and is here is asked for in its registry (libimage, pull.go, "customPlatform").
 			o.PullPolicy = define.PullNever
@@ -84,6 +84,17 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 		return nil, false, errors.New("--print: none of the files has parts")
 	}
 	return files, printed, nil
+}
+
+// askedPlatform tells whether the build is for a platform that the user named: what is in the store by a digest can
+// be of another one.
+func askedPlatform(o *define.BuildOptions) bool {
+	for _, p := range o.Platforms {
+		if p.OS+p.Arch+p.Variant != "" {
+			return true
+		}
+	}
+	return o.AllPlatforms
 }
 
 // built notes what a build made of its composed text, and says which files two parts wrote.
