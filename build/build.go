@@ -20,6 +20,7 @@ import (
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/imagebuildah"
 	"go.podman.io/image/v5/types"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sys/unix"
 )
 
@@ -141,10 +142,26 @@ func (s *Session) survive(b *define.BuildOptions) {
 	if !b.Layers {
 		one := 1
 		b.Jobs = &one
+	}
+	b.JobSemaphore = stageSlots(b.Jobs)
+	if !b.Layers {
 		return
 	}
 	s.drop = s.drop || b.RemoveIntermediateCtrs
 	b.RemoveIntermediateCtrs, b.ForceRmIntermediateCtrs = false, false
+}
+
+// stageSlots are as many as stages may be built at once; no number or 0 is all. Some more are taken and never used: a stage that
+// waits for another gives up its own, and when the build is cancelled gives it up once more, which would be a panic.
+func stageSlots(jobs *int) *semaphore.Weighted {
+	const spare, all = 1 << 20, 1 << 20
+	n := int64(all)
+	if jobs != nil && *jobs > 0 {
+		n = int64(*jobs)
+	}
+	slots := semaphore.NewWeighted(n + spare)
+	slots.TryAcquire(spare)
+	return slots
 }
 
 // completeSystemContext takes from the engine's what the flags have not said.

@@ -390,7 +390,9 @@ RUN ln -s $VICTIM /abs; ln -s $UP$VICTIM /rel; ln -s $VICTIM/secret /file; ln -s
         printf 'FROM %s\nRUN --mount=type=cache,id=%s,sharing=locked,source=%s,target=/m cat /m /m/secret || true; touch /m/new || true\n' "$IMAGE" "$name" "$source" >"$CTX/Containerfile"
         attack
     done
-    printf 'FROM localhost/%s AS evil\nRUN true\nFROM %s\nRUN --mount=type=cache,from=evil,source=/x,target=/m cat /m/secret || true\n' "$name" "$IMAGE" >"$CTX/Containerfile"
+    base <<<"FROM $IMAGE
+RUN ln -s $VICTIM /x"
+    printf 'FROM localhost/%s-base AS evil\nRUN true\nFROM %s\nRUN --mount=type=cache,from=evil,source=/x,target=/m cat /m/secret || true\n' "$name" "$IMAGE" >"$CTX/Containerfile"
     attack
 }
 

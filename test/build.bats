@@ -681,6 +681,30 @@ teardown() { test_teardown; }
     assert_equal "$output" ""
 }
 
+@test "SIGINT ends a build of stages that wait for one another, without a crash" {
+    is_berth || skip "podman waits"
+    context <<-X
+	FROM $IMAGE AS one
+	RUN echo at-work-$name; sleep 777.9
+	FROM $IMAGE AS two
+	COPY --from=one /etc/passwd /p
+	FROM $IMAGE
+	COPY --from=two /etc/passwd /p
+	X
+    for jobs in 1 2 4; do
+        "$ENGINE" build --network none --jobs "$jobs" "$CTX" >"$FILE_DIR/out-$name" 2>&1 3>&- &
+        local pid=$!
+        wait_for 20 grep -q "at-work-$name\$" "$FILE_DIR/out-$name"
+        sleep 0.2
+        kill -INT "$pid"
+        wait_for 20 not test -d "/proc/$pid"
+        not grep goroutine "$FILE_DIR/out-$name"
+    done
+    not pgrep -f "sleep 777.9"
+    berth system check
+    assert_equal "$output" ""
+}
+
 # --- what contexts may not do ---------------------------------------------------------------------
 
 @test "COPY does not leave the context: .., absolute links, links of directories" {
