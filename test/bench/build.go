@@ -22,7 +22,7 @@ func newBuilder(ctx context.Context, es *engines) (*builder, error) {
 		return nil, err
 	}
 	b := &builder{dir: dir, berth: es.berth, podman: es.podman}
-	if b.second, err = newEngine("buildah", "buildah", filepath.Join(dir, "a")); err != nil {
+	if b.second, err = newEngine("buildah", "buildah", filepath.Join(dir, "a"), filepath.Join(es.runDir, "a")); err != nil {
 		return nil, err
 	}
 	_, err = b.second.run(ctx, "pull", "-q", "docker-archive:"+es.archive)

@@ -23,6 +23,7 @@ func cases(scale int) []benchCase {
 	n := func(usual int) int { return max(2, usual*scale/100) }
 	return []benchCase{
 		{"run --network none", func(ctx context.Context, es *engines, r *report) error { return runNone(ctx, es, r, n(100)) }},
+		{"phases of run", func(ctx context.Context, es *engines, r *report) error { return phases(ctx, es, r, n(50)) }},
 		{"run, default network", func(ctx context.Context, es *engines, r *report) error { return runNetwork(ctx, es, r, n(30)) }},
 		{"exec", func(ctx context.Context, es *engines, r *report) error { return execTrue(ctx, es, r, n(100)) }},
 		{"idle monitors", func(ctx context.Context, es *engines, r *report) error { return idle(ctx, es, r, 10) }},
@@ -30,7 +31,6 @@ func cases(scale int) []benchCase {
 		{"ps -a", func(ctx context.Context, es *engines, r *report) error { return psAll(ctx, es, r, n(20), 500) }},
 		{"build", func(ctx context.Context, es *engines, r *report) error { return builds(ctx, es, r, n(5)) }},
 		{"build of parts", func(ctx context.Context, es *engines, r *report) error { return partials(ctx, es, r, n(5)) }},
-		{"phases of run", func(ctx context.Context, es *engines, r *report) error { return phases(ctx, es, r, n(50)) }},
 	}
 }
 

@@ -25,7 +25,8 @@ type engine struct {
 type engines struct {
 	berth, podman, crun *engine
 	bundle              string // for bare crun: a rootless bundle whose process is `true`
-	dir, archive        string // where all is kept; the image
+	dir, runDir         string // where all is kept, and what ends with the boot
+	archive             string // the image
 }
 
 // run runs the engine's command and returns how long it took from the caller's view. The
@@ -60,17 +61,17 @@ func (e *engine) output(ctx context.Context, args ...string) (string, time.Durat
 	return string(out), took, err
 }
 
-// newEngines gives each engine a store below dir and puts the image into it.
-func newEngines(ctx context.Context, dir string, opts options) (*engines, error) {
+// newEngines gives each engine a store below dir and a runtime directory below run, and puts the image into it.
+func newEngines(ctx context.Context, dir, run string, opts options) (*engines, error) {
 	berth, err := filepath.Abs(opts.berth)
 	if err != nil {
 		return nil, err
 	}
-	es := &engines{crun: &engine{name: "crun", path: "crun"}, dir: dir, archive: opts.archive}
-	if es.berth, err = newEngine("berth", berth, filepath.Join(dir, "b")); err != nil {
+	es := &engines{crun: &engine{name: "crun", path: "crun"}, dir: dir, runDir: run, archive: opts.archive}
+	if es.berth, err = newEngine("berth", berth, filepath.Join(dir, "b"), filepath.Join(run, "b")); err != nil {
 		return nil, err
 	}
-	if es.podman, err = newEngine("podman", "podman", filepath.Join(dir, "p")); err != nil {
+	if es.podman, err = newEngine("podman", "podman", filepath.Join(dir, "p"), filepath.Join(run, "p")); err != nil {
 		return nil, err
 	}
 	for _, e := range []*engine{es.berth, es.podman} {
@@ -78,12 +79,11 @@ func newEngines(ctx context.Context, dir string, opts options) (*engines, error)
 			return nil, err
 		}
 	}
-	return es, es.newBundle(ctx, filepath.Join(dir, "c"), opts.archive)
+	return es, es.newBundle(ctx, filepath.Join(dir, "c"), filepath.Join(run, "c"), opts.archive)
 }
 
-// newEngine writes the configuration of an engine that keeps everything below dir.
-func newEngine(name, path, dir string) (*engine, error) {
-	run := filepath.Join(dir, "run")
+// newEngine writes the configuration of an engine that keeps everything below dir and run.
+func newEngine(name, path, dir, run string) (*engine, error) {
 	for _, d := range []string{filepath.Join(dir, "home/.config/containers"), run} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
@@ -118,19 +118,19 @@ func newEngine(name, path, dir string) (*engine, error) {
 
 // newBundle unpacks the image for bare crun, into a bundle that runs `true` in the
 // namespaces of a rootless container without a network.
-func (es *engines) newBundle(ctx context.Context, dir, archive string) error {
+func (es *engines) newBundle(ctx context.Context, dir, run, archive string) error {
 	es.bundle = dir
 	script := `set -e
-mkdir -p "$1/rootfs" "$1/x" "$1/state"
+mkdir -p "$1/rootfs" "$1/x" "$3"
 tar -xf "$2" -C "$1/x"
 for l in "$1"/x/*.tar; do tar --no-same-owner -xf "$l" -C "$1/rootfs"; done
 rm -rf "$1/x"
 cd "$1"
 crun spec --rootless`
-	if out, err := exec.CommandContext(ctx, "bash", "-c", script, "-", dir, archive).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "bash", "-c", script, "-", dir, archive, run).CombinedOutput(); err != nil {
 		return fmt.Errorf("make a bundle for crun: %w: %s", err, out)
 	}
-	es.crun.args = []string{"--root", filepath.Join(dir, "state")}
+	es.crun.args = []string{"--root", run}
 	if !cgroupV2() {
 		es.crun.args = append(es.crun.args, "--cgroup-manager=disabled")
 	}

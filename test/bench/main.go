@@ -45,7 +45,12 @@ func bench(ctx context.Context, opts options) (err error) {
 	if err != nil {
 		return err
 	}
-	engines, err := newEngines(ctx, dir, opts)
+	// What ends with the boot is in memory, as it is for whoever has logged in.
+	run, err := os.MkdirTemp(os.Getenv("XDG_RUNTIME_DIR"), "bb-")
+	if err != nil {
+		return err
+	}
+	engines, err := newEngines(ctx, dir, run, opts)
 	if err != nil {
 		return err
 	}
@@ -53,8 +58,10 @@ func bench(ctx context.Context, opts options) (err error) {
 		// An interrupt must not leave containers or files behind.
 		ctx := context.WithoutCancel(ctx)
 		engines.close(ctx)
-		if e := removeAll(ctx, dir); err == nil {
-			err = e
+		for _, d := range []string{dir, run} {
+			if e := removeAll(ctx, d); err == nil {
+				err = e
+			}
 		}
 	}()
 	r := &report{engines: engines}

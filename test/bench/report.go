@@ -127,7 +127,7 @@ func (r *report) machine() string {
 	}
 	cpus, _ := exec.Command("nproc").Output()
 	return fmt.Sprintf("%s, %s, %s; Linux %s, %s processors; %s.\n"+
-		"An ordinary user, the kernel's overlay, the same busybox image, a store of its own for each engine on the same disk.\n"+
+		"An ordinary user, the kernel's overlay, the same busybox image, a store of its own for each engine on the same disk, what ends with the boot in memory.\n"+
 		"Bare crun runs the same files from a plain directory in the namespaces of `crun spec --rootless`.\n",
 		version("", r.engines.berth.path, "--version"), version("", "podman", "--version"), version("", "crun", "--version"),
 		kernel, strings.TrimSpace(string(cpus)), cgroups)
