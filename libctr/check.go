@@ -160,7 +160,7 @@ func (c *checker) state(ctx context.Context, ctr *Container, busy bool) {
 		return
 	}
 	if cfg, err := ctr.Config(); err == nil && !Alive(s) && monitor.HalfStarted(ctr.RunDir) {
-		c.report(func() error { return c.e.withLock(ctr, func() error { return monitor.EndHalfStart(cfg) }) },
+		c.report(func() error { return c.e.withLock(ctr, func() error { return monitor.EndHalfStart(&cfg.Supervised) }) },
 			"the start of container %s was cut short", s.Name)
 	}
 	claims := s.Status == record.Running || s.Status == record.Paused

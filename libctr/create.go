@@ -221,7 +221,7 @@ func (e *Engine) claim(m *making) error {
 	}
 	m.lock, m.dir = lock, dir
 	m.back.Push(lock.Close)
-	m.cfg = &record.Config{ID: id, Dir: dir, RunDir: runDir, Created: time.Now(), Name: m.opts.Name, AutoRemove: m.opts.AutoRemove}
+	m.cfg = &record.Config{Supervised: record.Supervised{ID: id, Dir: dir, RunDir: runDir, Created: time.Now(), Name: m.opts.Name, AutoRemove: m.opts.AutoRemove}}
 	if m.opts.Name != "" {
 		err = e.takeName(m.opts.Name, id, !m.opts.AutoRemove)
 	} else {

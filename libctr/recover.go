@@ -134,7 +134,7 @@ func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
 			return false, nil // its monitor was killed: the next command that wants it adopts it
 		case cerr == nil && !cfg.AutoRemove && !c.removing():
 			// killed just before its making was over, or while it was started
-			return false, errors.Join(monitor.EndHalfStart(cfg), e.clearPending(id))
+			return false, errors.Join(monitor.EndHalfStart(&cfg.Supervised), e.clearPending(id))
 		}
 	} else if !record.IsNotExist(err) {
 		return false, err

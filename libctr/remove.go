@@ -107,7 +107,7 @@ func (e *Engine) removeAbandoned(ctx context.Context, id string) error {
 		cfg, err = record.ReadConfig(runDir)
 	}
 	if err == nil {
-		if err := monitor.EndHalfStart(cfg); err != nil {
+		if err := monitor.EndHalfStart(&cfg.Supervised); err != nil {
 			return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
 		}
 		e.deleteFromRuntime(ctx, cfg)

@@ -156,7 +156,7 @@ func TestKilledAtEachMomentOfAStart(t *testing.T) {
 			c.proc.Signal(syscall.SIGKILL)
 			c.waitMonitor()
 			conn.Close()
-			check(t, monitor.EndHalfStart(&c.cfg))
+			check(t, monitor.EndHalfStart(&c.cfg.Supervised))
 			s := c.state()
 			recorded := s.Status == record.Running && syscall.Kill(s.Pid, 0) == nil
 			running := false
@@ -184,7 +184,7 @@ func TestEndHalfStartSparesWhatIsRecorded(t *testing.T) {
 	ready(t, c)
 	c.kill9()
 	check(t, os.WriteFile(filepath.Join(c.cfg.RunDir, "start.lock"), nil, 0o600)) // killed just before it would have been removed
-	check(t, monitor.EndHalfStart(&c.cfg))
+	check(t, monitor.EndHalfStart(&c.cfg.Supervised))
 	if monitor.HalfStarted(c.cfg.RunDir) || !alive(c.state().Pid) {
 		t.Errorf("the container was ended, or is half started still: %+v", c.state())
 	}

@@ -27,7 +27,7 @@ func HalfStarted(runDir string) bool {
 // left: a container that runs and is in no record. It waits, at most some seconds, for an OCI
 // runtime that is still at work. The caller holds the container's lock and is
 // in its user namespace. It does nothing where the last start was not cut short.
-func EndHalfStart(cfg *record.Config) error {
+func EndHalfStart(cfg *record.Supervised) error {
 	if !HalfStarted(cfg.RunDir) {
 		return nil
 	}

@@ -110,13 +110,13 @@ func newContainer(t testing.TB, runtime string, args []string, change ...func(*c
 	dir := t.TempDir()
 	run := filepath.Join(dir, "run", strings.Repeat("r", 64)) // longer than a socket's path may be
 	data := filepath.Join(dir, "data")
-	c := &container{t: t, cfg: record.Config{
+	c := &container{t: t, cfg: record.Config{Supervised: record.Supervised{
 		ID: fmt.Sprintf("%064x", time.Now().UnixNano()), Name: "web", Created: time.Now(), ImageName: "busybox",
 		Dir: data, RunDir: run, Command: args, StopTimeout: 10, EventsLog: filepath.Join(dir, "events.log"),
 		Log:     record.Log{Driver: "k8s-file", Path: filepath.Join(data, "ctr.log")},
 		Runtime: record.Runtime{Name: runtime, Path: must(exec.LookPath(runtime)), Args: []string{"--root", filepath.Join(dir, "oci")}},
 		Rootfs:  record.Rootfs{Type: "overlay", Workdir: dir, Options: "lowerdir=" + busyboxRoot + ",upperdir=upper,workdir=work"},
-	}}
+	}}}
 	if runtime == "crun" && rootlessTest() {
 		c.cfg.Runtime.Args = append(c.cfg.Runtime.Args, "--cgroup-manager=disabled")
 	} else if !rootlessTest() {

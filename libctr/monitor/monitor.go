@@ -29,7 +29,7 @@ type Options struct {
 
 // Monitor is the state of one monitor process.
 type Monitor struct {
-	cfg    *record.Config // never changes
+	cfg    *record.Supervised // never changes
 	env    []string       // for programs it runs
 	null   int            // /dev/null, open for reading and writing
 	runDir int            // RunDir, as O_PATH
@@ -111,7 +111,7 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 
 func (m *Monitor) open(dir string) (err error) {
 	closeInherited(m.lock)
-	if m.cfg, err = record.ReadConfig(dir); err != nil {
+	if m.cfg, err = record.ReadSupervised(dir); err != nil {
 		return err
 	}
 	if m.state, err = record.ReadState(dir); err != nil {

@@ -41,6 +41,36 @@ const (
 
 // Config is everything about a container that its creation decided.
 type Config struct {
+	Supervised
+
+	// What inspect shows and restart needs.
+	Annotations   map[string]string `json:"annotations,omitempty"`
+	Entrypoint    []string          `json:"entrypoint,omitempty"` // as in the image or --entrypoint
+	Cmd           []string          `json:"cmd,omitempty"`
+	CreateCommand []string          `json:"createCommand,omitempty"` // argv of the CLI
+	Hostname      string            `json:"hostname,omitempty"`
+	User          string            `json:"user,omitempty"`
+	WorkingDir    string            `json:"workingDir,omitempty"`
+	Env           []string          `json:"env,omitempty"`
+	Mounts        []Mount           `json:"mounts,omitempty"`
+	CapAdd        []string          `json:"capAdd,omitempty"`
+	CapDrop       []string          `json:"capDrop,omitempty"`
+	SecurityOpt   []string          `json:"securityOpt,omitempty"`
+	Ulimits       []Ulimit          `json:"ulimits,omitempty"`
+	ReadOnly      bool              `json:"readOnly,omitempty"`
+	Privileged    bool              `json:"privileged,omitempty"`
+	Init          bool              `json:"init,omitempty"`
+	Memory        int64             `json:"memory,omitempty"`     // bytes; 0 is no limit
+	MemorySwap    int64             `json:"memorySwap,omitempty"` // bytes of memory and swap; 0 is unset
+	NanoCPUs      int64             `json:"nanoCPUs,omitempty"`   // 1e9 is one CPU
+	PidsLimit     int64             `json:"pidsLimit,omitempty"`  // 0 is no limit
+	UserNS        string            `json:"userns,omitempty"`     // --userns as given
+	LimitsIgnored bool              `json:"limitsIgnored,omitempty"`
+}
+
+// Supervised is what the monitor reads of a Config. The rest costs each monitor 45 KiB: encoding/json
+// prepares all of a type that it decodes.
+type Supervised struct {
 	Version int       `json:"version"`
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
@@ -72,36 +102,13 @@ type Config struct {
 	Cleanup     []string     `json:"cleanup"`              // argv with which the monitor has a --rm container removed
 	EventsLog   string       `json:"eventsLog,omitempty"`  // file to append events to; empty is none
 
-	// What inspect shows and restart needs; the monitor does not look at it.
-	Annotations   map[string]string `json:"annotations,omitempty"`
-	Labels        map[string]string `json:"labels,omitempty"`
-	Command       []string          `json:"command"`              // entrypoint and arguments as run
-	Entrypoint    []string          `json:"entrypoint,omitempty"` // as in the image or --entrypoint
-	Cmd           []string          `json:"cmd,omitempty"`
-	CreateCommand []string          `json:"createCommand,omitempty"` // argv of the CLI
-	Hostname      string            `json:"hostname,omitempty"`
-	User          string            `json:"user,omitempty"`
-	WorkingDir    string            `json:"workingDir,omitempty"`
-	Env           []string          `json:"env,omitempty"`
-	Mounts        []Mount           `json:"mounts,omitempty"`
-	CapAdd        []string          `json:"capAdd,omitempty"`
-	CapDrop       []string          `json:"capDrop,omitempty"`
-	SecurityOpt   []string          `json:"securityOpt,omitempty"`
-	Ulimits       []Ulimit          `json:"ulimits,omitempty"`
-	ReadOnly      bool              `json:"readOnly,omitempty"`
-	Privileged    bool              `json:"privileged,omitempty"`
-	Init          bool              `json:"init,omitempty"`
-	Memory        int64             `json:"memory,omitempty"`     // bytes; 0 is no limit
-	MemorySwap    int64             `json:"memorySwap,omitempty"` // bytes of memory and swap; 0 is unset
-	NanoCPUs      int64             `json:"nanoCPUs,omitempty"`   // 1e9 is one CPU
-	PidsLimit     int64             `json:"pidsLimit,omitempty"`  // 0 is no limit
-	UserNS        string            `json:"userns,omitempty"`     // --userns as given
-	LimitsIgnored bool              `json:"limitsIgnored,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Command []string          `json:"command"` // entrypoint and arguments as run
 }
 
 // NetNSPath is the file on which the monitor mounts the container's network namespace, for
 // itself and its children only. It holds RunDir, and is there while the monitor is.
-func (c *Config) NetNSPath() string {
+func (c *Supervised) NetNSPath() string {
 	if c.Network.Path != "" {
 		return c.Network.Path
 	}
@@ -278,6 +285,15 @@ type HealthProbe struct {
 // ReadConfig reads DIR/config.json. The error is fs.ErrNotExist where there is none.
 func ReadConfig(dir string) (*Config, error) {
 	c := new(Config)
+	if err := read(filepath.Join(dir, ConfigFile), c); err != nil {
+		return nil, err
+	}
+	return c, checkVersion(filepath.Join(dir, ConfigFile), c.Version)
+}
+
+// ReadSupervised is ReadConfig for the monitor.
+func ReadSupervised(dir string) (*Supervised, error) {
+	c := new(Supervised)
 	if err := read(filepath.Join(dir, ConfigFile), c); err != nil {
 		return nil, err
 	}
