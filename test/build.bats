@@ -648,10 +648,11 @@ teardown() { test_teardown; }
 }
 
 @test "a build that is killed leaves nothing that the next does not remove" {
+    local seconds=777.$RANDOM # the same test runs as another user at the same time
     is_berth || skip "podman leaves its working containers"
     context <<-X
 	FROM $IMAGE
-	RUN echo at-work-$name; sleep 777.7
+	RUN echo at-work-$name; sleep $seconds
 	X
     "$ENGINE" build --network private "$CTX" >"$FILE_DIR/out-$name" 2>&1 3>&- &
     local pid=$!
@@ -662,30 +663,32 @@ teardown() { test_teardown; }
     assert_contains "$output" "working container"
     berth system check --repair
     berth system check
-    not pgrep -f "sleep 777.7"
+    not pgrep -f "sleep $seconds"
 }
 
 @test "SIGINT ends a build, and cleans up" {
+    local seconds=777.$RANDOM # the same test runs as another user at the same time
     is_berth || skip "podman waits"
     context <<-X
 	FROM $IMAGE
-	RUN echo at-work-$name; sleep 777.8
+	RUN echo at-work-$name; sleep $seconds
 	X
     "$ENGINE" build --network none "$CTX" >"$FILE_DIR/out-$name" 2>&1 3>&- &
     local pid=$!
     wait_for 20 grep -q "^at-work-$name" "$FILE_DIR/out-$name"
     kill -TERM "$pid"
     wait_for 20 not test -d "/proc/$pid"
-    not pgrep -f "sleep 777.8"
+    not pgrep -f "sleep $seconds"
     berth system check
     assert_equal "$output" ""
 }
 
 @test "SIGINT ends a build of stages that wait for one another, without a crash" {
+    local seconds=777.$RANDOM # the same test runs as another user at the same time
     is_berth || skip "podman waits"
     context <<-X
 	FROM $IMAGE AS one
-	RUN echo at-work-$name; sleep 777.9
+	RUN echo at-work-$name; sleep $seconds
 	FROM $IMAGE AS two
 	COPY --from=one /etc/passwd /p
 	FROM $IMAGE
@@ -700,7 +703,7 @@ teardown() { test_teardown; }
         wait_for 20 not test -d "/proc/$pid"
         not grep goroutine "$FILE_DIR/out-$name"
     done
-    not pgrep -f "sleep 777.9"
+    not pgrep -f "sleep $seconds"
     berth system check
     assert_equal "$output" ""
 }
