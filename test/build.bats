@@ -486,9 +486,8 @@ teardown() { test_teardown; }
     assert_contains "$output" "STEP 3/3: RUN echo x > /x"
     assert_contains "$output" "--> Using cache"
     assert_equal "${lines[-1]}" "$id"
-    local start=${EPOCHREALTIME/./}
     build -q
-    [[ $((${EPOCHREALTIME/./} - start)) -lt 1000000 ]]
+    assert_equal "$output" "$id"
     # A change that keeps size and time of the last change is a change.
     touch -r "$CTX/f" "$FILE_DIR/time-$name"
     echo 2 >"$CTX/f"
