@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
+	"golang.org/x/sys/unix"
 )
 
 // Container is one container as it was when it was looked up.
@@ -64,8 +66,11 @@ func (e *Engine) load(id string) (*Container, error) {
 
 // correct sets right what the snapshot says of a process that is no more.
 func (c *Container) correct() {
+	if c.endUnrecorded() {
+		c.awaitRecord()
+	}
 	s := c.State
-	if (s.Status == record.Running || s.Status == record.Paused) && !Alive(s) {
+	if c.endUnrecorded() {
 		s.Status = record.Exited
 		s.Pid = 0
 		if s.BootID != BootID() {
@@ -74,6 +79,29 @@ func (c *Container) correct() {
 			s.Error = "its monitor was killed before it could record the exit status"
 		}
 		s.ExitCode = unknownExit
+	}
+}
+
+// endUnrecorded tells whether the container's process has ended, and the snapshot does not know.
+func (c *Container) endUnrecorded() bool {
+	return (c.State.Status == record.Running || c.State.Status == record.Paused) && !Alive(c.State)
+}
+
+// awaitRecord reads the state anew until a monitor that lives has recorded how the process ended: it learns of
+// that as soon as everybody else, and needs a moment to write it down.
+func (c *Container) awaitRecord() {
+	if c.State.BootID != BootID() || c.State.Monitor <= 0 {
+		return
+	}
+	for end := time.Now().Add(2 * time.Second); c.endUnrecorded() && time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		ended := unix.Kill(c.State.Monitor, 0) == unix.ESRCH
+		s, err := record.ReadState(c.Dir)
+		if err == nil {
+			c.State = s
+		}
+		if ended || err != nil { // what it wrote last has been read
+			return
+		}
 	}
 }
 
