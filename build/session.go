@@ -59,6 +59,9 @@ func Begin(ctx context.Context, e *libctr.Engine) (_ *Session, err error) {
 	r := newRoots(e)
 	// What cannot be removed does not keep this build from its work: system check tells of it.
 	_ = r.clean(ctx, e)
+	if err := e.RemakeLinks(); err != nil {
+		return nil, err
+	}
 	var b [6]byte
 	rand.Read(b[:]) // never fails: crypto/rand.Read
 	s := &Session{id: hex.EncodeToString(b[:]), engine: e}

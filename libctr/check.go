@@ -65,7 +65,7 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error
 // look takes every step of the check.
 func (c *checker) look(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		c.records, c.pending, c.names, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images,
+		c.records, c.pending, c.names, c.links, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -458,4 +458,13 @@ func (e *Engine) removeUnlessBusy(ctx context.Context, id string) error {
 	}
 	defer lock.Close()
 	return e.removeAbandoned(ctx, id)
+}
+
+// links finds the layers that others cannot name any more.
+func (c *checker) links(context.Context) error {
+	missing, err := c.e.missingLinks()
+	if len(missing) > 0 {
+		c.report(func() error { return c.e.RemakeLinks() }, "short links of %d layers are missing", len(missing))
+	}
+	return err
 }

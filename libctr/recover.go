@@ -77,6 +77,9 @@ func (e *Engine) Recover(ctx context.Context) (int, error) {
 		}
 		l.lock.Close()
 	}
+	if len(left) > 0 {
+		err = errors.Join(err, e.RemakeLinks())
+	}
 	return n, errors.Join(err, e.emptyTrash())
 }
 

@@ -24,18 +24,10 @@ func (e *Engine) rootfs(layer string, volatile bool) (record.Rootfs, error) {
 	home := filepath.Join(e.storeOpts.GraphRoot, "overlay")
 	lowers, err := e.lowers(home, layer)
 	if errors.Is(err, fs.ErrNotExist) {
-		// A command killed while it made a layer may have cost the short links of all the others: the storage
-		// library then removes l/ + the empty content of the layer's file link. Its driver makes the links anew when it is asked for
-		// a layer's directories.
-		store, serr := e.Store()
-		if serr != nil {
-			return r, serr
+		if merr := e.RemakeLinks(); merr != nil {
+			return r, merr
 		}
-		if driver, derr := store.GraphDriver(); derr == nil {
-			if _, derr = driver.Metadata(layer); derr == nil {
-				lowers, err = e.lowers(home, layer)
-			}
-		}
+		lowers, err = e.lowers(home, layer)
 	}
 	if err != nil {
 		return r, fmt.Errorf("read the layers below %s: %w", layer, err)

@@ -30,9 +30,9 @@ type Options struct {
 // Monitor is the state of one monitor process.
 type Monitor struct {
 	cfg    *record.Supervised // never changes
-	env    []string       // for programs it runs
-	null   int            // /dev/null, open for reading and writing
-	runDir int            // RunDir, as O_PATH
+	env    []string           // for programs it runs
+	null   int                // /dev/null, open for reading and writing
+	runDir int                // RunDir, as O_PATH
 	lock   *os.File
 	serial atomic.Uint64 // for names of files that are needed for a moment
 

@@ -189,3 +189,21 @@ killed_after() {
     assert_equal "$output" 4
     berth create --name "$name-rm" "$IMAGE" true
 }
+
+@test "the short links of all layers are gone: run and build make them anew, and system check tells" {
+    links=$("$ENGINE" info --format '{{.Store.GraphRoot}}' 3>&-)/overlay/l
+    [[ -n $(ls "$links") ]]
+    before=$(ls "$links")
+    rm -rf "$links"
+    berth run --rm "$IMAGE" true
+    assert_equal "$(ls "$links")" "$before"
+    rm -rf "$links"
+    berth build -q --network none -t "localhost/$name" - <<<"FROM $IMAGE"$'\n''RUN echo x > /x'
+    berth rmi "localhost/$name"
+    rm -rf "$links"
+    berth 1 system check
+    assert_contains "$output" "short links of"
+    berth system check --repair
+    berth system check
+    assert_equal "$output" ""
+}
