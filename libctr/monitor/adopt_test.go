@@ -134,8 +134,15 @@ func TestNothingToAdopt(t *testing.T) {
 	c := newContainer(t, "crun", sh("echo ready; sleep 100"))
 	ready(t, c)
 	c.kill9()
-	syscall.Kill(c.state().Pid, syscall.SIGKILL)
-	time.Sleep(100 * time.Millisecond)
+	pid := c.state().Pid
+	syscall.Kill(pid, syscall.SIGKILL)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		// Gone, or a zombie (proc(5), the word after the name).
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if _, after, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(after, "Z") {
+			break
+		}
+	}
 	if re := callError(t, c.monitor("--adopt"), ctl.Request{Op: "stop"}); re.Kind != "not-running" {
 		t.Errorf("stop = %+v", re)
 	}
