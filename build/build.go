@@ -58,6 +58,9 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 			return m.Image, memos.recall(m)
 		}
 	}
+	if err := s.engine.RemakeLinks(); err != nil { // some ms where there are hundreds of layers: not for what is kept
+		return "", err
+	}
 	b.ContainerSuffix = s.suffix()
 	sys, err := s.systemContext()
 	if err != nil {

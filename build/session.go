@@ -59,9 +59,6 @@ func Begin(ctx context.Context, e *libctr.Engine) (_ *Session, err error) {
 	r := newRoots(e)
 	// What cannot be removed does not keep this build from its work: system check tells of it.
 	_ = r.clean(ctx, e)
-	if err := e.RemakeLinks(); err != nil {
-		return nil, err
-	}
 	var b [6]byte
 	rand.Read(b[:]) // never fails: crypto/rand.Read
 	s := &Session{id: hex.EncodeToString(b[:]), engine: e}
@@ -159,29 +156,34 @@ func (s *Session) systemContext() (*types.SystemContext, error) {
 	return s.images.SystemContext(), nil
 }
 
-// KeepStdin puts a file in place of each /dev/stdin, with what can be read from it, so that more than one reader
-// can have it.
-func (s *Session) KeepStdin(files []string) ([]string, error) {
+// KeepPipes puts a file in place of each Containerfile that can be read only once, standard input or a pipe
+// (-f <(generate)), so that more than one reader can have it. What a context from elsewhere brings must have gone
+// through Contain: a FIFO of its would be waited for.
+func (s *Session) KeepPipes(files []string) ([]string, error) {
 	kept := slices.Clone(files)
 	for i, f := range files {
-		if f != "/dev/stdin" {
+		var text []byte
+		var err error
+		if f == "/dev/stdin" {
+			text, err = io.ReadAll(os.Stdin)
+		} else if st, serr := os.Stat(f); serr == nil && st.Mode()&fs.ModeNamedPipe != 0 {
+			text, err = os.ReadFile(f)
+		} else {
 			continue
 		}
-		text, err := io.ReadAll(os.Stdin)
 		if err != nil {
-			return nil, fmt.Errorf("read the Containerfile from standard input: %w", err)
+			return nil, fmt.Errorf("read the Containerfile from %s: %w", f, err)
 		}
-		kept[i] = filepath.Join(s.tmp, "Containerfile.stdin")
+		kept[i] = filepath.Join(s.tmp, fmt.Sprintf("Containerfile.pipe%d", i))
 		if err := os.WriteFile(kept[i], text, 0o600); err != nil {
 			return nil, err
 		}
-		break // there is nothing more to read
 	}
 	return kept, nil
 }
 
-// dropContainers removes the working containers, and after a failure layers that nobody owns. Where stages were built at once and one has failed, others are still at
-// work: their RUN has been killed, and they notice it now.
+// dropContainers removes the working containers, and after a failure layers that nobody owns. Where stages were built
+// at once and one has failed, others are still at work: their RUN has been killed, and they notice it now.
 func (s *Session) dropContainers() error {
 	store, err := s.engine.Store()
 	if err != nil {

@@ -66,20 +66,18 @@ func (e *Engine) load(id string) (*Container, error) {
 
 // correct sets right what the snapshot says of a process that is no more.
 func (c *Container) correct() {
-	if c.endUnrecorded() {
-		c.awaitRecord()
+	if !c.endUnrecorded() || c.awaitRecord() {
+		return
 	}
 	s := c.State
-	if c.endUnrecorded() {
-		s.Status = record.Exited
-		s.Pid = 0
-		if s.BootID != BootID() {
-			s.Error = "the host went down while the container ran"
-		} else if s.Error == "" {
-			s.Error = "its monitor was killed before it could record the exit status"
-		}
-		s.ExitCode = unknownExit
+	s.Status = record.Exited
+	s.Pid = 0
+	if s.BootID != BootID() {
+		s.Error = "the host went down while the container ran"
+	} else if s.Error == "" {
+		s.Error = "its monitor was killed before it could record the exit status"
 	}
+	s.ExitCode = unknownExit
 }
 
 // endUnrecorded tells whether the container's process has ended, and the snapshot does not know.
@@ -87,22 +85,26 @@ func (c *Container) endUnrecorded() bool {
 	return (c.State.Status == record.Running || c.State.Status == record.Paused) && !Alive(c.State)
 }
 
-// awaitRecord reads the state anew until a monitor that lives has recorded how the process ended: it learns of
-// that as soon as everybody else, and needs a moment to write it down.
-func (c *Container) awaitRecord() {
+// awaitRecord reads the state anew until a monitor that lives has recorded how the process ended, and tells whether
+// it has: it learns of that as soon as everybody else, and needs a moment to write it down.
+func (c *Container) awaitRecord() bool {
 	if c.State.BootID != BootID() || c.State.Monitor <= 0 {
-		return
+		return false
 	}
-	for end := time.Now().Add(2 * time.Second); c.endUnrecorded() && time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		ended := unix.Kill(c.State.Monitor, 0) == unix.ESRCH
 		s, err := record.ReadState(c.Dir)
-		if err == nil {
-			c.State = s
+		if err != nil {
+			return false
 		}
-		if ended || err != nil { // what it wrote last has been read
-			return
+		if c.State = s; !c.endUnrecorded() {
+			return true
+		}
+		if ended { // what it wrote last has been read
+			return false
 		}
 	}
+	return false
 }
 
 // unknownExit is recorded for a container whose end nobody saw.

@@ -3,21 +3,7 @@
 # platforms, contexts from elsewhere, equal stages, room on the disk.
 
 load helpers
-
-# context: makes $CTX with a Containerfile from standard input.
-context() {
-    CTX=$FILE_DIR/ctx-$name
-    mkdir -p "$CTX"
-    cat >"$CTX/Containerfile"
-}
-
-build() {
-    local want=0
-    if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
-    berth "$want" build --network none -t "localhost/$name" "$@" "$CTX"
-}
-
-in_image() { berth run --rm --network none "localhost/$name" "$@"; }
+load build
 
 teardown() {
     [[ ! -s $FILE_DIR/servers-$name ]] || xargs kill <"$FILE_DIR/servers-$name" 2>/dev/null || true

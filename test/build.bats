@@ -2,23 +2,7 @@
 # build: the instructions, the flags, the cache, errors, and what contexts may not do.
 
 load helpers
-
-# context: makes $CTX with a Containerfile from standard input.
-context() {
-    CTX=$FILE_DIR/ctx-$name
-    mkdir -p "$CTX"
-    cat >"$CTX/Containerfile"
-}
-
-# build [CODE] ARG...: builds $CTX as localhost/$name, without a network.
-build() {
-    local want=0
-    if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
-    berth "$want" build --network none -t "localhost/$name" "$@" "$CTX"
-}
-
-# in_image ARG...: runs a command in what was built.
-in_image() { berth run --rm --network none "localhost/$name" "$@"; }
+load build
 
 test_teardown() {
     timeout 60 "$ENGINE" rm -fa -t 0 >/dev/null 2>&1 3>&- || true
@@ -665,7 +649,19 @@ teardown() { test_teardown; }
     not pgrep -f "sleep $seconds"
 }
 
-@test "SIGINT ends a build, and cleans up" {
+@test "a Containerfile from a pipe, and from a FIFO" {
+    context <<<"FROM scratch"
+    berth build -q --network none -t "localhost/$name" -f <(printf 'FROM %s\nRUN echo one > /which\n' "$IMAGE") "$CTX"
+    in_image cat /which
+    assert_equal "$output" one
+    mkfifo "$FILE_DIR/fifo-$name"
+    printf 'FROM %s\nRUN echo two > /which\n' "$IMAGE" >"$FILE_DIR/fifo-$name" 3>&- &
+    berth build -q --network none -t "localhost/$name" -f "$FILE_DIR/fifo-$name" "$CTX"
+    in_image cat /which
+    assert_equal "$output" two
+}
+
+@test "SIGTERM ends a build, and cleans up" {
     local seconds=777.$RANDOM # the same test runs as another user at the same time
     is_berth || skip "podman waits"
     context <<-X

@@ -71,10 +71,10 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if err != nil {
 		return err
 	}
-	if files, err = s.KeepStdin(files); err != nil {
+	if files, err = s.Contain(opts.ContextDirectory, files); err != nil {
 		return err
 	}
-	if files, err = s.Contain(opts.ContextDirectory, files); err != nil {
+	if files, err = s.KeepPipes(files); err != nil {
 		return err
 	}
 	if err := build.ReadIgnoreFile(&opts, files); err != nil {

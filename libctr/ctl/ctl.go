@@ -6,9 +6,10 @@
 // Stderr carries a piece of that stream, at most MaxData bytes, after its first byte.
 // A Stdin packet of one byte is end of file.
 //
-// The monitor greets each connection that it accepts with the event hello. A client sends one request and then, for attach, stream data and resize
-// requests; the monitor answers each request with one event, and wait, attach,
-// start with Wait, and exec with a second one when the process has ended.
+// The monitor greets each connection that it accepts with the event hello. A client
+// sends one request and then, for attach, stream data and resize requests; the monitor
+// answers each request with one event, and wait, attach, start with Wait, and exec with
+// a second one when the process has ended.
 // Files travel as SCM_RIGHTS with the request's packet.
 package ctl
 
