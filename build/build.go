@@ -14,6 +14,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/network"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -206,15 +207,10 @@ func (s *Session) useRuntime(ctx context.Context, b *define.BuildOptions) error 
 	b.Runtime, b.RuntimeArgs = r.Path, r.Args
 	specs.Version = version // what the library that makes buildah's specs writes into them
 	if r.HideUnified {
-		if err := unix.Mount("tmpfs", unifiedCgroup, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=0,mode=555"); err != nil {
-			return fmt.Errorf("hide %s from the OCI runtime: %w", unifiedCgroup, err)
-		}
+		return host.HideUnified()
 	}
 	return nil
 }
-
-// unifiedCgroup is where a host of cgroups v1 has v2; crun 1.8 refuses to work when there are controllers in both.
-const unifiedCgroup = "/sys/fs/cgroup/unified"
 
 // limits gives RUN the limits that this process has. buildah would raise them for root, who may lack the right to.
 func (s *Session) limits(b *define.BuildOptions) error {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
 )
@@ -209,6 +210,11 @@ func (r roots) endContainers(ctx context.Context, id string) error {
 	var rt record.Runtime
 	if err := json.Unmarshal(data, &rt); err != nil {
 		return fmt.Errorf("read %s: %w", r.runtimeFile(id), err)
+	}
+	if rt.HideUnified { // the runtime looks for the cgroups where it made them
+		if err := host.HideUnified(); err != nil {
+			return err
+		}
 	}
 	var errs []error
 	for _, name := range names {

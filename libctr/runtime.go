@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 	"golang.org/x/sys/unix"
 )
@@ -161,10 +162,7 @@ var hostCgroups = sync.OnceValue(func() cgroups {
 	if unix.Statfs("/sys/fs/cgroup", &st) == nil {
 		c.v2 = st.Type == unix.CGROUP2_SUPER_MAGIC
 	}
-	if !c.v2 {
-		b, err := os.ReadFile("/sys/fs/cgroup/unified/cgroup.controllers")
-		c.hybrid = err == nil && len(bytes.TrimSpace(b)) > 0
-	}
+	c.hybrid = host.Hybrid()
 	return c
 })
 

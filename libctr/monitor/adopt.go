@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/host"
 )
 
 // runAdopted is the life of a monitor that takes over from one that was killed.
@@ -50,7 +51,7 @@ func (m *Monitor) adopt() error {
 		}
 	}
 	if m.cfg.Runtime.HideUnified {
-		if err := hideUnified(); err != nil {
+		if err := host.HideUnified(); err != nil {
 			return err
 		}
 	}

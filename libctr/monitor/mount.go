@@ -12,31 +12,11 @@ import (
 	"github.com/berth-containers/berth/libctr/record"
 )
 
-// unifiedCgroup is where a hybrid host has its version 2 hierarchy.
-const unifiedCgroup = "/sys/fs/cgroup/unified"
-
 // privateMounts keeps what is mounted here from the host. The process has a mount
 // namespace of its own already.
 func privateMounts() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("make mounts private to the monitor: %w", err)
-	}
-	return nil
-}
-
-// hideUnified makes the version 2 hierarchy look as if it had no controllers, here
-// and in the runtime: a cgroup in it whose parent hands none down takes the root's
-// place. Who may make no cgroup uses none, and gets an empty directory.
-func hideUnified() error {
-	bare := unifiedCgroup + "/berth"
-	err := unix.Mkdir(bare, 0o755)
-	if err == nil || err == unix.EEXIST {
-		err = unix.Mount(bare, unifiedCgroup, "", unix.MS_BIND, "")
-	} else {
-		err = unix.Mount("tmpfs", unifiedCgroup, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=555")
-	}
-	if err != nil {
-		return fmt.Errorf("hide %s from the OCI runtime: %w", unifiedCgroup, err)
 	}
 	return nil
 }

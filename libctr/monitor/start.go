@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/logfile"
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -22,7 +23,7 @@ func (m *Monitor) prepare() error {
 		return err
 	}
 	if m.cfg.Runtime.HideUnified {
-		if err := hideUnified(); err != nil {
+		if err := host.HideUnified(); err != nil {
 			return err
 		}
 	}

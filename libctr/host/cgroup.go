@@ -1,0 +1,46 @@
+// Package host adapts what an OCI runtime sees of this machine. It imports nothing that the monitor, a small
+// program, would have to carry.
+package host
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Unified is where a host with cgroups v1 has the version 2 hierarchy, if it has one.
+const Unified = "/sys/fs/cgroup/unified"
+
+// Hybrid reports whether the host has cgroups v1 and controllers in the version 2 hierarchy as well. crun up to 1.8
+// refuses such a host: "cgroups in hybrid mode not supported".
+func Hybrid() bool {
+	var st unix.Statfs_t
+	if unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+		return false
+	}
+	b, err := os.ReadFile(Unified + "/cgroup.controllers")
+	return err == nil && len(bytes.TrimSpace(b)) > 0
+}
+
+// HideUnified makes the version 2 hierarchy look as if it had no controllers, in this process's mount namespace, which
+// must not be the host's: a cgroup in it whose parent hands none down takes the root's place. A process that may not
+// make cgroups uses none, and gets an empty directory. Where nothing needs hiding, or it is hidden already, HideUnified
+// does nothing.
+func HideUnified() error {
+	if !Hybrid() {
+		return nil
+	}
+	bare := Unified + "/berth"
+	err := unix.Mkdir(bare, 0o755)
+	if err == nil || err == unix.EEXIST {
+		err = unix.Mount(bare, Unified, "", unix.MS_BIND, "")
+	} else {
+		err = unix.Mount("tmpfs", Unified, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=555")
+	}
+	if err != nil {
+		return fmt.Errorf("hide %s from the OCI runtime: %w", Unified, err)
+	}
+	return nil
+}
