@@ -9,7 +9,7 @@ setup_file() {
     chmod 755 "$FILE_DIR"
     # A home, a runtime directory and so a store of the user's own.
     export USER_NAME USER_DIR=$FILE_DIR/u
-    USER_NAME=$("$HELPERS_DIR/setup-host" 3>&-)
+    USER_NAME=$("$HELPERS_DIR/setup-user" 3>&-)
     mkdir -p "$USER_DIR/home/.config/containers" "$USER_DIR/tmp"
     mkdir -m 700 "$USER_DIR/run"
     echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$USER_DIR/home/.config/containers/policy.json"
