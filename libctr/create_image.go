@@ -7,9 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/etcfile"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
@@ -92,7 +92,7 @@ func (e *Engine) containerEnv(m *making) []byte {
 		{"engine", "berth"}, {"name", m.cfg.Name}, {"id", m.cfg.ID}, {"image", m.cfg.ImageName}, {"imageid", m.cfg.ImageID}, {"imagedigest", m.cfg.ImageDigest},
 		{"runtime", m.cfg.Runtime.Name}, {"driver", e.storeOpts.GraphDriverName}, {"network", m.cfg.Network.Mode}, {"layers", m.layers()}, {"mounts", m.mounts()},
 	} {
-		fmt.Fprintf(&b, "%s=%s\n", kv[0], strconv.Quote(kv[1]))
+		fmt.Fprintf(&b, "%s=%s\n", kv[0], etcfile.Quoted(kv[1]))
 	}
 	fmt.Fprintf(&b, "rootless=%d\n", rootless)
 	return b.Bytes()

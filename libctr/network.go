@@ -45,6 +45,11 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 		}
 		o.Ports = append(o.Ports, more...)
 	}
+	if s.Hostname != "" { // in every UTS namespace: it stands in /etc/hosts and /etc/hostname
+		if err := spec.CheckHostname(s.Hostname); err != nil {
+			return err
+		}
+	}
 	cfg.Hostname = s.Hostname
 	if cfg.Hostname == "" {
 		cfg.Hostname = cfg.ID[:12]

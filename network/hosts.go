@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/etcfile"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -52,7 +53,7 @@ func (h hostsFile) text() string {
 	for i, e := range entries {
 		names := e.names
 		if i >= len(h.add) {
-			names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" || added[n] })
+			names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return added[n] || etcfile.Word("", n) != nil })
 		}
 		if len(names) == 0 {
 			continue
@@ -67,7 +68,7 @@ func (h hostsFile) text() string {
 		if err != nil || ip.IsLoopback() && !h.hostNet {
 			continue // the host's loopback is not the container's
 		}
-		names := slices.DeleteFunc(e.names, func(n string) bool { return taken[n] })
+		names := slices.DeleteFunc(e.names, func(n string) bool { return taken[n] || etcfile.Word("", n) != nil })
 		if len(names) > 0 {
 			fmt.Fprintf(&b, "%s\t%s\n", e.ip, strings.Join(names, " "))
 		}
@@ -104,12 +105,14 @@ func parseAddHosts(values []string, hostAt netip.Addr, syntaxOnly bool) ([]hosts
 		if !ok || names == "" {
 			return nil, hint.Add(fmt.Errorf("add host %q: not NAME:IP", v), help)
 		}
-		if strings.ContainsAny(names, " \t\r\n#\x00") {
-			return nil, hint.Add(fmt.Errorf("add host %q: a host name has no spaces", v), help)
-		}
 		e := hostsEntry{names: strings.Split(names, ";")}
 		if slices.Contains(e.names, "") {
 			return nil, hint.Add(fmt.Errorf("add host %q: empty name", v), help)
+		}
+		for _, n := range e.names {
+			if err := etcfile.Word("host name", n); err != nil {
+				return nil, hint.Add(fmt.Errorf("add host %q: %w", v, err), help)
+			}
 		}
 		switch {
 		case ip == "host-gateway" && syntaxOnly:

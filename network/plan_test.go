@@ -183,8 +183,8 @@ func TestHosts(t *testing.T) {
 		":192.0.2.7":       "not NAME:IP",
 		"db:nonsense":      "not an IP address",
 		"db:":              "not an IP address",
-		"a b:192.0.2.7":    "no spaces",
-		"a\n1.1.1.1 x:::1": "no spaces",
+		"a b:192.0.2.7":    "one word",
+		"a\n1.1.1.1 x:::1": "control characters",
 		"a;;b:192.0.2.7":   "empty name",
 	} {
 		wantError(t, "add host "+value, ParseAddHosts([]string{value}), want)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/etcfile"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -109,8 +110,8 @@ func CheckDNS(servers, search, options []string) error {
 	}
 	for flag, values := range map[string][]string{"--dns-search": search, "--dns-option": options} {
 		for _, v := range values {
-			if v == "" || strings.ContainsAny(v, " \t\r\n#;\x00") {
-				return fmt.Errorf("%s %q: not one word", flag, v)
+			if err := etcfile.Word("value", v); err != nil {
+				return fmt.Errorf("%s: %w", flag, err)
 			}
 		}
 	}
