@@ -66,3 +66,38 @@ load helpers
     berth 125 logs "no-such-$name"
     assert_contains "$output" "no-such-$name"
 }
+
+@test "logs of several containers name each line's container" {
+    berth run --name "$name-a" "$IMAGE" sh -c 'echo one; echo two >&2'
+    local a b
+    a=$("$ENGINE" inspect -f '{{.Id}}' "$name-a" 3>&-)
+    berth run --name "$name-b" "$IMAGE" echo three
+    b=$("$ENGINE" inspect -f '{{.Id}}' "$name-b" 3>&-)
+    for flags in "" -f; do
+        # shellcheck disable=SC2086 # no flag, or one
+        berth logs $flags "$name-a" "$name-b"
+        assert_equal "$(sort <<<"$output")" "$(printf '%s\n' "${a:0:12} one" "${a:0:12} two" "${b:0:12} three" | sort)"
+        # shellcheck disable=SC2086
+        berth logs $flags --names "$name-a" "$name-b"
+        assert_equal "$(sort <<<"$output")" "$name-a one"$'\n'"$name-a two"$'\n'"$name-b three"
+    done
+    berth logs --names --color "$name-a" "$name-b"
+    [[ $output =~ $'\e['[0-9]+"m$name-a" && $output =~ $'\e['[0-9]+"m$name-b" ]]
+}
+
+@test "logs -f of several containers shows lines as they come, and ends with the last container" {
+    berth run -d --name "$name-a" "$IMAGE" sh -c 'echo up; read x; echo bye' # no input: it ends at once
+    berth run -di --name "$name-b" "$IMAGE" sh -c 'echo up; read x; echo "got $x"'
+    berth run -di --name "$name-c" "$IMAGE" sh -c 'printf "half "; read x; echo "a line $x"'
+    "$ENGINE" logs -f -n "$name-a" "$name-b" "$name-c" >"$FILE_DIR/log" 2>&1 3>&- & local pid=$!
+    wait_for 20 grep -qx "$name-b up" "$FILE_DIR/log"
+    wait_for 20 grep -qx "$name-a bye" "$FILE_DIR/log"
+    kill -0 "$pid"
+    echo 1 | "$ENGINE" attach "$name-b" 3>&- >/dev/null
+    echo 2 | "$ENGINE" attach "$name-c" 3>&- >/dev/null
+    wait_for 20 not test -d "/proc/$pid"
+    wait "$pid"
+    assert_equal "$(sort "$FILE_DIR/log")" "$name-a bye"$'\n'"$name-a up"$'\n'"$name-b got 1"$'\n'"$name-b up"$'\n'"$name-c half a line 2"
+    berth 125 logs -f "$name-a" "none-$name"
+    assert_contains "$output" "no such container"
+}

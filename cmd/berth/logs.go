@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/berth-containers/berth/libctr"
@@ -17,9 +19,9 @@ import (
 )
 
 type logsFlags struct {
-	follow, timestamps, names, latest bool
-	since, until                      string
-	tail                              int
+	follow, timestamps, names, latest, color bool
+	since, until                             string
+	tail                                     int
 }
 
 func newLogsCmd(e *engineFlags) *cobra.Command {
@@ -27,7 +29,7 @@ func newLogsCmd(e *engineFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "logs [options] CONTAINER [CONTAINER...]",
 		Short:   "Show the output of containers",
-		Example: "berth logs --follow --tail 20 web",
+		Example: "berth logs --follow --tail 20 web\n  berth logs --follow --names web db",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			engine, err := e.open(ctx)
@@ -38,23 +40,22 @@ func newLogsCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if f.follow && len(args) > 1 {
-				return errors.New("logs --follow takes one container")
+			if !f.follow || len(args) < 2 {
+				sel := selection{latest: f.latest, silent: true}
+				n := 0
+				return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
+					n++
+					return showLogs(ctx, engine, c, opts, f.printer(cmd, c, n-1, len(args) > 1))
+				})
 			}
-			sel := selection{latest: f.latest, silent: true}
-			err = eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
-				return showLogs(ctx, engine, c, opts, f, cmd.OutOrStdout(), cmd.ErrOrStderr())
-			})
-			if errors.Is(err, context.Canceled) {
-				return nil // Ctrl-C is how one stops following
-			}
-			return err
+			return followLogs(cmd, engine, args, opts, f)
 		},
 	}
 	fs := cmd.Flags()
 	fs.BoolVarP(&f.follow, "follow", "f", false, "go on with what comes, until the container ends")
 	fs.BoolVarP(&f.timestamps, "timestamps", "t", false, "show the time of each line")
 	fs.BoolVarP(&f.names, "names", "n", false, "show the container's name in front of each line")
+	fs.BoolVar(&f.color, "color", false, "show the names or IDs of several containers in different colors")
 	fs.BoolVarP(&f.latest, "latest", "l", false, "the container made last")
 	fs.StringVar(&f.since, "since", "", "from this time on: 10m, 2026-11-21T12:00:00, or seconds since 1970")
 	fs.StringVar(&f.until, "until", "", "up to this time")
@@ -83,7 +84,24 @@ func (f *logsFlags) options() (o logfile.ReadOptions, err error) {
 	return o, nil
 }
 
-func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts logfile.ReadOptions, f logsFlags, out, errOut io.Writer) error {
+// followLogs shows the logs of several containers as their lines come.
+func followLogs(cmd *cobra.Command, e *libctr.Engine, names []string, opts logfile.ReadOptions, f logsFlags) error {
+	list, _, err := selection{}.find(cmd.Context(), e, names)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(list))
+	for i, c := range list {
+		p := f.printer(cmd, c, i, len(names) > 1)
+		wg.Go(func() { errs[i] = showLogs(cmd.Context(), e, c, opts, p) })
+	}
+	wg.Wait()
+	return joinReported(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+}
+
+// showLogs prints a container's log.
+func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts logfile.ReadOptions, p *logPrinter) error {
 	r, err := e.Logs(ctx, c, opts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it has not written anything yet
@@ -92,7 +110,6 @@ func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts l
 		return wrapf(err, "logs of container %q", c.State.Name)
 	}
 	defer r.Close()
-	fresh := map[logfile.Stream]bool{logfile.Stdout: true, logfile.Stderr: true}
 	for {
 		entry, err := r.Next(ctx)
 		if err == io.EOF {
@@ -101,25 +118,7 @@ func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts l
 		if err != nil {
 			return err
 		}
-		w := out
-		if entry.Stream == logfile.Stderr {
-			w = errOut
-		}
-		line := []byte{}
-		if fresh[entry.Stream] {
-			if f.names {
-				line = append(line, c.State.Name+" "...)
-			}
-			if f.timestamps {
-				line = append(line, entry.Time.Local().Format(time.RFC3339Nano)+" "...)
-			}
-		}
-		line = append(line, entry.Text...)
-		if !entry.Partial {
-			line = append(line, '\n')
-		}
-		fresh[entry.Stream] = !entry.Partial
-		if _, err := w.Write(line); err != nil {
+		if err := p.print(entry); err != nil {
 			return err
 		}
 	}
@@ -127,6 +126,61 @@ func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts l
 		fmt.Fprintf(os.Stderr, "Warning: %d lines of the log are damaged and were left out\n", r.Skipped)
 	}
 	return nil
+}
+
+// logPrinter prints the log entries of one container. Several printers of the same streams may print at once:
+// a line comes out whole.
+type logPrinter struct {
+	out, err   io.Writer
+	prefix     string // in front of each line
+	timestamps bool
+	whole      bool // hold back a line until its end has come: others print too
+	begun      map[logfile.Stream][]byte
+}
+
+// printer prints the log of c, which is the number-th container of the command. As in podman, the container is named
+// where there are several, by its ID unless --names is given.
+func (f *logsFlags) printer(cmd *cobra.Command, c *libctr.Container, number int, several bool) *logPrinter {
+	p := &logPrinter{
+		out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(), timestamps: f.timestamps, whole: several && f.follow, begun: map[logfile.Stream][]byte{},
+	}
+	switch {
+	case f.names:
+		p.prefix = c.State.Name + " "
+	case several:
+		p.prefix = c.ID[:12] + " "
+	}
+	if f.color && p.prefix != "" {
+		p.prefix = fmt.Sprintf("\x1b[%dm%s\x1b[0m", 31+number%6, p.prefix) // red to cyan
+	}
+	return p
+}
+
+func (p *logPrinter) print(e logfile.Entry) error {
+	line, begun := p.begun[e.Stream]
+	if !begun {
+		line = append(line, p.prefix...)
+		if p.timestamps {
+			line = append(line, e.Time.Local().Format(time.RFC3339Nano)+" "...)
+		}
+	}
+	line = append(line, e.Text...)
+	switch {
+	case !e.Partial:
+		line = append(line, '\n')
+		delete(p.begun, e.Stream)
+	case p.whole && len(line) < 64<<10:
+		p.begun[e.Stream] = line
+		return nil
+	default:
+		p.begun[e.Stream] = nil
+	}
+	w := p.out
+	if e.Stream == logfile.Stderr {
+		w = p.err
+	}
+	_, err := w.Write(line)
+	return err
 }
 
 // parseTime reads a time as podman does: how long ago (10m), seconds since 1970, or a date and time, the local one
