@@ -17,7 +17,6 @@ import (
 	"go.podman.io/common/pkg/config"
 	imagetypes "go.podman.io/image/v5/types"
 	"go.podman.io/storage"
-	storagetypes "go.podman.io/storage/types"
 )
 
 // Options are an engine's roots and settings. The zero value takes everything
@@ -52,7 +51,8 @@ type Engine struct {
 		storage.Store
 		err error
 	}
-	storeOpts storage.StoreOptions
+	storeConf *storeConf
+	storeOpts storage.StoreOptions // of storeConf
 	conf      func() (*config.Config, error)
 
 	data    string // GRAPHROOT/berth
@@ -65,7 +65,7 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	so, err := storagetypes.DefaultStoreOptions()
+	so, err := loadStoreConf()
 	if err != nil {
 		return nil, hint.Add(fmt.Errorf("read the storage configuration: %w", err), "see storage.conf(5); the file in use is named by CONTAINERS_STORAGE_CONF, or is in /etc/containers or ~/.config/containers")
 	}
@@ -81,25 +81,16 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 			return nil, err
 		}
 	}
-	if opts.StorageDriver != "" {
-		if opts.StorageDriver != so.GraphDriverName {
-			so.GraphDriverOptions = nil
-		}
-		so.GraphDriverName = opts.StorageDriver
+	if err := so.chooseDriver(opts.StorageDriver); err != nil {
+		return nil, err
 	}
 	if len(opts.StorageOpts) > 0 {
 		so.GraphDriverOptions = opts.StorageOpts
 	}
-	switch so.GraphDriverName {
-	case "":
-		so.GraphDriverName = existingDriver(so.GraphRoot)
-	case "overlay", "overlay2":
-		so.GraphDriverName = "overlay"
-	case "vfs":
-	default:
-		return nil, hint.Add(fmt.Errorf("storage driver %q is not supported", so.GraphDriverName), "use --storage-driver overlay or vfs")
+	if so.GraphRoot != configured {
+		so.writeConf = "" // a store that other tools do not look for
 	}
-	e.storeOpts = so
+	e.storeConf, e.storeOpts = so, so.StoreOptions
 	e.data = filepath.Join(so.GraphRoot, "berth")
 	e.runtime = filepath.Join(so.RunRoot, "berth")
 	if opts.RunRoot == "" && so.GraphRoot != configured {
@@ -127,18 +118,6 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// existingDriver is the driver that a store was made with: podman before 5 took vfs
-// for a rootless user whose kernel had no overlay for him.
-func existingDriver(graphRoot string) string {
-	if _, err := os.Stat(filepath.Join(graphRoot, "overlay-images")); err == nil {
-		return "overlay"
-	}
-	if _, err := os.Stat(filepath.Join(graphRoot, "vfs-images")); err == nil {
-		return "vfs"
-	}
-	return "overlay"
-}
-
 // Store opens the containers/storage store, once. The process has to be in the
 // user namespace.
 func (e *Engine) Store() (storage.Store, error) {
@@ -157,6 +136,7 @@ func (e *Engine) Store() (storage.Store, error) {
 			e.store.err = storeHint(fmt.Errorf("open the store %s: %w", e.storeOpts.GraphRoot, err), e.storeOpts.GraphRoot)
 			return
 		}
+		e.storeConf.tellOthers()
 		e.store.Store = s
 	})
 	return e.store.Store, e.store.err

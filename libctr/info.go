@@ -96,8 +96,10 @@ type StoreInfo struct {
 	ConfigFile         string            `json:"configFile"`
 	ContainerStore     ContainerCounts   `json:"containerStore"`
 	GraphDriverName    string            `json:"graphDriverName"`
+	GraphDriverReason  string            `json:"graphDriverReason,omitempty"` // who chose it
 	GraphOptions       map[string]string `json:"graphOptions"`
 	GraphRoot          string            `json:"graphRoot"`
+	GraphRootReason    string            `json:"graphRootReason,omitempty"` // where it is not what storage.conf says
 	GraphRootAllocated uint64            `json:"graphRootAllocated"`
 	GraphRootUsed      uint64            `json:"graphRootUsed"`
 	GraphStatus        map[string]string `json:"graphStatus"`
@@ -268,7 +270,7 @@ func (e *Engine) storeInfo(ctx context.Context) (*StoreInfo, error) {
 		return nil, err
 	}
 	s := &StoreInfo{
-		ConfigFile: storageConfFile(), GraphDriverName: e.storeOpts.GraphDriverName, GraphOptions: map[string]string{}, GraphRoot: e.storeOpts.GraphRoot,
+		ConfigFile: storageConfFile(), GraphDriverName: e.storeOpts.GraphDriverName, GraphDriverReason: e.storeConf.driverReason, GraphRootReason: e.storeConf.rootReason, GraphOptions: map[string]string{}, GraphRoot: e.storeOpts.GraphRoot,
 		GraphStatus: map[string]string{}, RunRoot: e.storeOpts.RunRoot, VolumePath: filepath.Join(e.data, "volumes"), ImageCopyTmpDir: or(os.Getenv("TMPDIR"), "/var/tmp"),
 	}
 	for _, kv := range status {
@@ -304,19 +306,4 @@ func (e *Engine) storeInfo(ctx context.Context) (*StoreInfo, error) {
 		}
 	}
 	return s, nil
-}
-
-// storageConfFile is the storage.conf in use.
-func storageConfFile() string {
-	if p := os.Getenv("CONTAINERS_STORAGE_CONF"); p != "" {
-		return p
-	}
-	if rootless.IsRootless() {
-		dir := os.Getenv("XDG_CONFIG_HOME")
-		if dir == "" {
-			dir = filepath.Join(os.Getenv("HOME"), ".config")
-		}
-		return filepath.Join(dir, "containers/storage.conf")
-	}
-	return "/etc/containers/storage.conf"
 }
