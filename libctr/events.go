@@ -1,11 +1,17 @@
 package libctr
 
 import (
+	"context"
 	"encoding/json"
-	"os"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"path/filepath"
 	"time"
 
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/logfile"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -28,7 +34,65 @@ func (e *Engine) EventsLog() string {
 	return filepath.Join(e.data, "events.log")
 }
 
-const maxEventsLog = 10 << 20 // bytes; then events.log becomes events.log.1
+// EventOptions say which events a reader returns. The zero value is all that the log has.
+type EventOptions struct {
+	Since, Until time.Time // the zero time is no bound
+	// Follow has Next wait for what comes, until Until.
+	Follow bool
+	// Lost is called where a following reader was so slow that the log was rotated twice meanwhile.
+	Lost func()
+}
+
+// EventReader reads the events log.
+type EventReader struct {
+	opts  EventOptions
+	lines *logfile.Lines // nil where there is no log
+}
+
+// Events opens the events log, with the older file that a rotation has left.
+func (e *Engine) Events(opts EventOptions) (*EventReader, error) {
+	path := e.EventsLog()
+	if path == "" {
+		return nil, hint.Add(errors.New("there is no log of events with --events-backend none"), "use --events-backend file")
+	}
+	lines, err := logfile.OpenLines(logfile.LinesOptions{
+		Path: path, Since: opts.Since, Until: opts.Until, Follow: opts.Follow,
+		Lost: func(int64) {
+			if opts.Lost != nil {
+				opts.Lost()
+			}
+		},
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open the events log: %w", err)
+	}
+	return &EventReader{opts, lines}, nil
+}
+
+// Next returns the next event. The error is io.EOF behind the last, and ctx.Err() if ctx ends while it waits.
+func (r *EventReader) Next(ctx context.Context) (Event, error) {
+	for r.lines != nil {
+		line, err := r.lines.Next(ctx)
+		if err != nil {
+			return Event{}, err
+		}
+		var ev Event
+		// A line that a full disk has torn is none. Those of several writers are only nearly in order.
+		if json.Unmarshal(line, &ev) != nil || ev.Time.Before(r.opts.Since) || !r.opts.Until.IsZero() && ev.Time.After(r.opts.Until) {
+			continue
+		}
+		return ev, nil
+	}
+	return Event{}, io.EOF
+}
+
+// Close frees what the reader holds.
+func (r *EventReader) Close() error {
+	if r.lines == nil {
+		return nil
+	}
+	return r.lines.Close()
+}
 
 // event notes what happened to a container. That it cannot be noted is no reason to fail.
 func (e *Engine) event(s *record.State, status string) {
@@ -40,14 +104,7 @@ func (e *Engine) event(s *record.State, status string) {
 	if err != nil {
 		return
 	}
-	if st, err := os.Stat(path); err == nil && st.Size() > maxEventsLog {
-		_ = os.Rename(path, path+".1")
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := logfile.AppendShared(path, append(line, '\n'), record.MaxEventsLog); err != nil {
 		e.log.Debug("note an event", "error", err)
-		return
 	}
-	defer f.Close()
-	_, _ = f.Write(append(line, '\n')) // O_APPEND: a line is written whole
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/logfile"
@@ -11,7 +12,7 @@ import (
 )
 
 // Logs opens the container's log. opts says what of it; path, format and, to follow it, the container's end are filled
-// in here. The error is fs.ErrNotExist where nothing was logged yet.
+// in here; any number of logs can be followed at once. The error is fs.ErrNotExist where nothing was logged yet.
 func (e *Engine) Logs(ctx context.Context, c *Container, opts logfile.ReadOptions) (*logfile.Reader, error) {
 	cfg, err := c.Config()
 	if err != nil {
@@ -23,6 +24,7 @@ func (e *Engine) Logs(ctx context.Context, c *Container, opts logfile.ReadOption
 		return nil, hint.Add(fmt.Errorf("its log driver is %s, which keeps nothing to read", cfg.Log.Driver), "make it anew with: --log-driver k8s-file")
 	}
 	opts.Path, opts.Format = cfg.Log.Path, logfile.Format(cfg.Log.Driver)
+	opts.Pos = filepath.Join(c.RunDir, record.LogPosFile)
 	if opts.Follow {
 		running := c.State.Status == record.Running || c.State.Status == record.Paused
 		if !running {

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/report"
@@ -31,11 +28,7 @@ func newEventsCmd(e *engineFlags) *cobra.Command {
 		Example: "berth events --since 10m --stream=false",
 		Args:    cobra.NoArgs,
 		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
-			path := engine.EventsLog()
-			if path == "" {
-				return hint.Add(errors.New("events: there is no log of them with --events-backend none"), "use --events-backend file")
-			}
-			return showEvents(cmd, path, f)
+			return showEvents(cmd, engine, f)
 		}),
 	}
 	cmd.Flags().BoolVar(&f.stream, "stream", true, "go on with what comes")
@@ -47,20 +40,13 @@ func newEventsCmd(e *engineFlags) *cobra.Command {
 }
 
 // showEvents prints the log's events that match, and then, unless --stream=false, those that come.
-func showEvents(cmd *cobra.Command, path string, f eventsFlags) error {
-	var since, until time.Time
-	var err error
-	if f.since != "" {
-		if since, err = parseTime(f.since); err != nil {
-			return fmt.Errorf("--since: %w", err)
-		}
-	} else if f.stream {
-		since = time.Now() // podman-events(1): without --since only what comes
+func showEvents(cmd *cobra.Command, engine *libctr.Engine, f eventsFlags) error {
+	opts, err := f.options()
+	if err != nil {
+		return err
 	}
-	if f.until != "" {
-		if until, err = parseTime(f.until); err != nil {
-			return fmt.Errorf("--until: %w", err)
-		}
+	opts.Lost = func() {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Warning: the events log was rotated faster than it was read: some events are not shown")
 	}
 	match, err := eventFilter(f.filters)
 	if err != nil {
@@ -70,45 +56,21 @@ func showEvents(cmd *cobra.Command, path string, f eventsFlags) error {
 	if err != nil {
 		return err
 	}
-	var file *os.File
-	for {
-		file, err = os.Open(path)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) || !f.stream {
-			break
-		}
-		if !pauseUntil(cmd, until) {
-			return nil
-		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	r, err := engine.Events(opts)
 	if err != nil {
-		return err
+		return fmt.Errorf("events: %w", err)
 	}
-	defer file.Close()
-	in := bufio.NewReader(file)
-	var partial string
+	defer r.Close()
 	for {
-		line, err := in.ReadString('\n')
-		partial += line
-		if err == io.EOF {
-			if !f.stream || !pauseUntil(cmd, until) {
-				return nil
-			}
-			continue
+		ev, err := r.Next(cmd.Context())
+		if err == io.EOF || errors.Is(err, context.Canceled) { // Ctrl-C is how one stops following
+			return nil
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("events: %w", err)
 		}
-		var ev libctr.Event
-		ok := json.Unmarshal([]byte(partial), &ev) == nil
-		partial = ""
-		if !ok || ev.Time.Before(since) || !match(ev) {
+		if !match(ev) {
 			continue
-		}
-		if !until.IsZero() && ev.Time.After(until) {
-			return nil
 		}
 		if err := print(ev); err != nil {
 			return err
@@ -116,17 +78,21 @@ func showEvents(cmd *cobra.Command, path string, f eventsFlags) error {
 	}
 }
 
-// pauseUntil waits a little; it returns false when the command is interrupted, or until has passed.
-func pauseUntil(cmd *cobra.Command, until time.Time) bool {
-	if !until.IsZero() && time.Now().After(until) {
-		return false
+func (f *eventsFlags) options() (o libctr.EventOptions, err error) {
+	o.Follow = f.stream
+	if f.since != "" {
+		if o.Since, err = parseTime(f.since); err != nil {
+			return o, fmt.Errorf("--since: %w", err)
+		}
+	} else if f.stream {
+		o.Since = time.Now() // podman-events(1): without --since only what comes
 	}
-	select {
-	case <-cmd.Context().Done():
-		return false
-	case <-time.After(200 * time.Millisecond):
-		return true
+	if f.until != "" {
+		if o.Until, err = parseTime(f.until); err != nil {
+			return o, fmt.Errorf("--until: %w", err)
+		}
 	}
+	return o, nil
 }
 
 func eventPrinter(out io.Writer, format string) (func(libctr.Event) error, error) {

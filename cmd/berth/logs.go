@@ -102,6 +102,7 @@ func followLogs(cmd *cobra.Command, e *libctr.Engine, names []string, opts logfi
 
 // showLogs prints a container's log.
 func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts logfile.ReadOptions, p *logPrinter) error {
+	opts.Lost = func(bytes int64) { warnLost(p.err, c.State.Name, bytes) }
 	r, err := e.Logs(ctx, c, opts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it has not written anything yet
@@ -181,6 +182,15 @@ func (p *logPrinter) print(e logfile.Entry) error {
 	}
 	_, err := w.Write(line)
 	return err
+}
+
+// warnLost says that the log of a container went on without whoever follows it.
+func warnLost(w io.Writer, name string, bytes int64) {
+	much := "some of it is"
+	if bytes > 0 {
+		much = fmt.Sprintf("%d bytes are", bytes)
+	}
+	fmt.Fprintf(w, "Warning: the log of container %q was rotated faster than it was read: %s not shown\n", name, much)
 }
 
 // parseTime reads a time as podman does: how long ago (10m), seconds since 1970, or a date and time, the local one

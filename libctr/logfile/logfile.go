@@ -14,6 +14,9 @@
 // One rotated file is always kept, also where one file in all was asked for: a
 // log that has just been rotated is not empty.
 //
+// A follower holds a lock on what it has still to read, and the writer does not rotate that away, within
+// a bound: see follow.go. Files that many processes write to, as the events log, are rotated in the same way: see shared.go.
+//
 // The package is linked into the monitor: it imports the standard library's
 // leanest parts only.
 package logfile

@@ -261,9 +261,9 @@ func TestRotationKeepsAsManyFilesAsAsked(t *testing.T) {
 
 func TestFollowingPollsWithoutInotify(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	r := &Reader{opts: ReadOptions{Path: path, Format: K8s, Follow: true}}
-	r.watch = &watcher{changed: make(chan struct{}, 1), stop: make(chan struct{})}
-	go r.watch.poll()
+	r := &Reader{opts: ReadOptions{Path: path, Format: K8s, Follow: true}, lines: &Lines{opts: LinesOptions{Path: path, Follow: true}}}
+	r.lines.watch = &watcher{changed: make(chan struct{}, 1), stop: make(chan struct{})}
+	go r.lines.watch.poll()
 	defer r.Close()
 	go func() {
 		w := must(OpenWriter(Options{Path: path, Format: K8s}))

@@ -9,26 +9,26 @@ import (
 // seekTail drops files and moves in one, so that the last Tail lines are ahead.
 // Several entries can be one line; lines of two streams may be woven together.
 func (r *Reader) seekTail() error {
-	if r.opts.Tail == 0 || len(r.files) == 0 {
+	if r.opts.Tail == 0 || len(r.lines.files) == 0 {
 		return nil
 	}
 	if r.opts.Tail < 0 {
-		last := len(r.files) - 1
-		closeFiles(r.files[:last])
-		r.files = r.files[last:]
-		_, err := r.files[0].Seek(0, io.SeekEnd)
+		last := len(r.lines.files) - 1
+		closeFiles(r.lines.files[:last])
+		r.lines.files = r.lines.files[last:]
+		_, err := r.lines.files[0].Seek(0, io.SeekEnd)
 		return err
 	}
 	c := counter{format: r.opts.Format, want: r.opts.Tail}
-	for i := len(r.files) - 1; i >= 0; i-- {
-		at, done, err := c.scan(r.files[i])
+	for i := len(r.lines.files) - 1; i >= 0; i-- {
+		at, done, err := c.scan(r.lines.files[i])
 		if err != nil {
 			return err
 		}
 		if done {
-			closeFiles(r.files[:i])
-			r.files = r.files[i:]
-			_, err := r.files[0].Seek(at, io.SeekStart)
+			closeFiles(r.lines.files[:i])
+			r.lines.files = r.lines.files[i:]
+			_, err := r.lines.files[0].Seek(at, io.SeekStart)
 			return err
 		}
 	}

@@ -17,6 +17,10 @@ type Options struct {
 	Format  Format
 	MaxSize int64 // bytes per file; 0 is no limit. An entry that is larger has a file of its own
 	MaxFile int   // files to keep, the current one included; less than 2 is 2, see the package comment
+
+	// Pos is a small file that says where the current file begins in the log, for followers that want to know how
+	// much they have missed. It need not outlast a boot. Empty is none.
+	Pos string
 }
 
 // Writer appends to a log. Its methods must not be called at the same time.
@@ -24,6 +28,9 @@ type Writer struct {
 	opts  Options
 	fd    int
 	size  int64
+	limit int64 // the size that the current file is rotated at
+	begin int64 // of the current file, in bytes since the log began
+	slack int64 // followSlack
 	buf   []byte
 	carry [Stderr + 1][]byte // json-file: the begin of a rune, per stream
 }
@@ -37,10 +44,11 @@ func OpenWriter(opts Options) (*Writer, error) {
 	if err := opts.Format.check(); err != nil {
 		return nil, err
 	}
-	w := &Writer{opts: opts, fd: -1}
+	w := &Writer{opts: opts, fd: -1, limit: opts.MaxSize, slack: followSlack}
 	if err := w.open(); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
+	w.resumePos()
 	var last [1]byte
 	if w.size > 0 {
 		if n, _ := unix.Pread(w.fd, last[:], w.size-1); n == 1 && last[0] != '\n' {
@@ -96,7 +104,7 @@ func (w *Writer) write(stream Stream, t time.Time, data []byte) error {
 		e.Text, e.Partial, data = cutEntry(data)
 		begin := len(batch)
 		batch = w.opts.Format.appendEntry(batch, &e)
-		if w.opts.MaxSize <= 0 || w.size+int64(len(batch)) <= w.opts.MaxSize || (begin == 0 && w.size == 0) {
+		if w.opts.MaxSize <= 0 || w.size+int64(len(batch)) <= w.limit || (begin == 0 && w.size == 0) {
 			continue
 		}
 		// The entry that was just appended has no place in this file any more.
@@ -132,16 +140,28 @@ func (w *Writer) append(data []byte) error {
 }
 
 // rotate renames the files and begins a new one. Where that fails, the present
-// file is written on: a log too large is better than a line lost.
+// file is written on: a log too large is better than a line lost. So it is where a
+// follower still reads what would go, until the present file is followSlack too large.
 func (w *Writer) rotate() error {
-	for i := max(w.opts.MaxFile, 2) - 1; i >= 1; i-- {
+	oldest := max(w.opts.MaxFile, 2) - 1
+	free, held := claim(w.rotated(oldest))
+	defer closeFD(free) // whoever follows waits for the end of the renaming
+	if held && w.size < w.opts.MaxSize+w.slack {
+		w.limit = w.size + max(w.opts.MaxSize/4, lookAgain)
+		return nil
+	}
+	for i := oldest; i >= 1; i-- {
 		if err := os.Rename(w.rotated(i-1), w.rotated(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("rotate log: %w", err)
 		}
 	}
+	size := w.size
 	if err := w.open(); err != nil {
 		return fmt.Errorf("rotate log: %w", err)
 	}
+	w.limit = w.opts.MaxSize
+	w.begin += size
+	w.notePos()
 	return nil
 }
 

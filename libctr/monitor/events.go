@@ -5,7 +5,8 @@ import (
 	"maps"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/berth-containers/berth/libctr/logfile"
+	"github.com/berth-containers/berth/libctr/record"
 )
 
 // containerEvent is a line of the events log. The words are podman's.
@@ -19,8 +20,7 @@ type containerEvent struct {
 	Attributes map[string]string `json:",omitempty"`
 }
 
-// event appends to the events log, in one write, so that lines of many monitors
-// do not mix. It requires m.mu.
+// event appends to the events log. It requires m.mu.
 func (m *Monitor) event(status string, attributes map[string]string) {
 	if m.cfg.EventsLog == "" {
 		return
@@ -38,10 +38,5 @@ func (m *Monitor) event(status string, attributes map[string]string) {
 	if err != nil {
 		return
 	}
-	fd, err := openFD(m.cfg.EventsLog, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT)
-	if err != nil {
-		return // an event is news, not a record
-	}
-	defer unix.Close(fd)
-	unix.Write(fd, append(line, '\n'))
+	_ = logfile.AppendShared(m.cfg.EventsLog, append(line, '\n'), record.MaxEventsLog) // an event is news, not a record
 }

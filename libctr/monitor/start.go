@@ -94,7 +94,9 @@ func (m *Monitor) openLog() error {
 	if l.Driver != string(logfile.K8s) && l.Driver != string(logfile.JSON) {
 		return nil
 	}
-	return m.out.openLog(logfile.Options{Path: l.Path, Format: logfile.Format(l.Driver), MaxSize: l.MaxSize, MaxFile: l.MaxFile})
+	return m.out.openLog(logfile.Options{
+		Path: l.Path, Format: logfile.Format(l.Driver), MaxSize: l.MaxSize, MaxFile: l.MaxFile, Pos: m.runPath(record.LogPosFile),
+	})
 }
 
 // launch starts the container, the first time or again, records that it runs, has

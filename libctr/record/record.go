@@ -37,6 +37,7 @@ const (
 	SocketFile = "ctl.sock"    // RunDir: the monitor's socket, see package ctl
 	PidFile    = "pid"         // RunDir: written by the OCI runtime
 	NetNSFile  = "netns"       // RunDir: see Config.NetNSPath
+	LogPosFile = "log.pos"     // RunDir: where the log's current file begins, see package logfile
 )
 
 // Config is everything about a container that its creation decided.
@@ -136,6 +137,9 @@ type Runtime struct {
 	// /sys/fs/cgroup/unified in its own mount namespace before it calls the runtime.
 	HideUnified bool `json:"hideUnified,omitempty"`
 }
+
+// MaxEventsLog is the size in bytes above which the events log is rotated, by whoever wrote last to it.
+const MaxEventsLog = 10 << 20
 
 // Log is where the container's output goes.
 type Log struct {
