@@ -26,7 +26,8 @@ func (e *Engine) Logs(ctx context.Context, c *Container, opts logfile.ReadOption
 	opts.Path, opts.Format = cfg.Log.Path, logfile.Format(cfg.Log.Driver)
 	opts.Pos = filepath.Join(c.RunDir, record.LogPosFile)
 	if opts.Follow {
-		running := c.State.Status == record.Running || c.State.Status == record.Paused
+		// One that waits for its restart has a monitor still.
+		running := c.State.Status == record.Running || c.State.Status == record.Paused || c.State.Monitor > 0
 		if !running {
 			opts.Follow = false
 		} else {
