@@ -58,7 +58,7 @@ func wantAll(t *testing.T, r *Reader, first, last int) {
 
 // TestRotationWaitsForFollowers has the writer far ahead of followers that stand still.
 func TestRotationWaitsForFollowers(t *testing.T) {
-	const before, after = 500, 3000
+	const before, after = 500, 1500
 	for name, tc := range map[string]struct {
 		opts      ReadOptions
 		maxFile   int
