@@ -9,20 +9,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/imagebuildah"
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/semaphore"
-	"golang.org/x/sys/unix"
 )
 
 // Options say what to build. Buildah's own options hold what its flags set; Build fills in what belongs to the host: the
@@ -212,35 +212,43 @@ func (s *Session) useRuntime(ctx context.Context, b *define.BuildOptions) error 
 	return nil
 }
 
-// limits gives RUN the limits that this process has. buildah would raise them for root, who may lack the right to.
+// limits gives RUN the limits of containers.conf, as far as this process may set them, and otherwise its own. buildah would
+// raise them for root, who may lack the right to.
 func (s *Session) limits(b *define.BuildOptions) error {
 	conf, err := s.engine.Config()
 	if err != nil {
 		return err
 	}
-	given := slices.Concat(conf.Containers.DefaultUlimits.Get(), b.CommonBuildOpts.Ulimit)
-	for name, number := range map[string]int{"nofile": unix.RLIMIT_NOFILE, "nproc": unix.RLIMIT_NPROC} {
-		if slices.ContainsFunc(given, func(u string) bool { return strings.HasPrefix(strings.ToLower(u), name+"=") }) {
-			continue
+	h, err := spec.ReadHost()
+	if err != nil {
+		return err
+	}
+	defaults, err := spec.ParseUlimits(conf.Containers.DefaultUlimits.Get(), h)
+	if err != nil {
+		return fmt.Errorf("default_ulimits of containers.conf: %w", err)
+	}
+	for _, l := range h.Rlimits {
+		if l.Name == "RLIMIT_NOFILE" || l.Name == "RLIMIT_NPROC" {
+			l.Soft = l.Hard
+			defaults = spec.MergeUlimits(defaults, []record.Ulimit{l}, h)
 		}
-		var l unix.Rlimit
-		if err := unix.Getrlimit(number, &l); err != nil {
-			return fmt.Errorf("read the limit %s: %w", name, err)
-		}
-		b.CommonBuildOpts.Ulimit = append(b.CommonBuildOpts.Ulimit, fmt.Sprintf("%s=%d:%d", name, int64(l.Max), int64(l.Max)))
+	}
+	given, err := spec.ParseUlimits(b.CommonBuildOpts.Ulimit, h)
+	if err != nil {
+		return err
+	}
+	for _, l := range spec.MergeUlimits(given, defaults, h)[len(given):] {
+		b.CommonBuildOpts.Ulimit = append(b.CommonBuildOpts.Ulimit, fmt.Sprintf("%s=%d:%d", strings.ToLower(strings.TrimPrefix(l.Name, "RLIMIT_")), l.Soft, l.Hard))
 	}
 	return nil
 }
 
 func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetwork, error) {
-	conf, err := s.engine.Config()
-	if err != nil {
+	o := network.Options{Rootless: s.engine.Rootless(), RuntimeDir: s.engine.RuntimeDir()}
+	if err := s.engine.NetworkDefaults(&o); err != nil {
 		return nil, err
 	}
-	o := network.Options{
-		Rootless: s.engine.Rootless(), RuntimeDir: s.engine.RuntimeDir(), BaseHosts: conf.Containers.BaseHostsFile,
-		HelperDirs: conf.Engine.HelperBinariesDir.Get(), PastaOptions: conf.Network.PastaOptions.Get(), SlirpOptions: conf.Engine.NetworkCmdOptions.Get(),
-	}
+	var err error
 	ns := b.NamespaceOptions
 	for i := range ns {
 		if ns[i].Name != string(specs.NetworkNamespace) || ns[i].Path == "" || filepath.IsAbs(ns[i].Path) {

@@ -44,8 +44,10 @@ type CreateOptions struct {
 	PublishAll bool            // publish what the image and Expose name
 	Expose     []string
 	NoHosts    bool // leave the image's /etc/hosts
-	Labels     map[string]string
-	Secure     []string // --security-opt, as inspect shows it
+	// NameAsHostname is containers.conf's container_name_as_hostname, for a container without a Hostname.
+	NameAsHostname bool
+	Labels         map[string]string
+	Secure         []string // --security-opt, as inspect shows it
 
 	Interactive bool
 	AutoRemove  bool
@@ -280,10 +282,8 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 		}
 	}
 	cfg.Annotations = o.Spec.Annotations
-	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt, cfg.Ulimits = o.Spec.CapAdd, o.Spec.CapDrop, o.Secure, o.Spec.Ulimits
+	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt = o.Spec.CapAdd, o.Spec.CapDrop, o.Secure
 	cfg.ReadOnly, cfg.Privileged, cfg.Init = o.Spec.ReadOnly, o.Spec.Privileged, o.Init
-	cfg.Memory, cfg.MemorySwap = o.Spec.Resources.Memory, o.Spec.Resources.MemorySwap
-	cfg.NanoCPUs, cfg.PidsLimit = o.Spec.Resources.NanoCPUs, o.Spec.Resources.PidsLimit
 	cfg.UserNS, cfg.CreateCommand = o.UserNS, o.CreateCommand
 	cfg.EventsLog = e.EventsLog()
 	cfg.Cleanup = append(e.selfCommand(), "cleanup", cfg.ID)
@@ -297,7 +297,7 @@ func (e *Engine) selfCommand() []string {
 		self = "berth"
 	}
 	argv := []string{self, "--root", e.storeOpts.GraphRoot, "--runroot", e.storeOpts.RunRoot, "--tmpdir", e.runtime,
-		"--storage-driver", e.storeOpts.GraphDriverName, "--events-backend", or(e.opts.EventsBackend, "file")}
+		"--storage-driver", e.storeOpts.GraphDriverName, "--events-backend", e.eventsBackend()}
 	for _, o := range e.storeOpts.GraphDriverOptions {
 		argv = append(argv, "--storage-opt", o)
 	}
@@ -342,7 +342,7 @@ func (e *Engine) addLayer(_ context.Context, m *making) error {
 func (e *Engine) generate(ctx context.Context, m *making) error {
 	cfg := m.cfg
 	s := &m.opts.Spec
-	r, err := e.Runtime(ctx, "")
+	r, err := e.runtimeFor(ctx, m.conf.Image.OS, m.conf.Image.Architecture)
 	if err != nil {
 		return err
 	}
@@ -360,6 +360,11 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	s.Args, s.WorkingDir, s.StopSignal = cfg.Command, cfg.WorkingDir, syscall.Signal(cfg.StopSignal)
 	s.NoCgroup, s.CgroupPath = cg.manager == "disabled", cg.path(cfg.ID, e.Rootless())
 	cfg.CgroupPath = s.CgroupPath
+	if err := e.fitDefaults(cg, s); err != nil {
+		return err
+	}
+	cfg.Memory, cfg.MemorySwap, cfg.NanoCPUs, cfg.PidsLimit = s.Resources.Memory, s.Resources.MemorySwap, s.Resources.NanoCPUs, s.Resources.PidsLimit
+	cfg.Ulimits = spec.MergeUlimits(s.Ulimits, s.DefaultUlimits, s.Host)
 	cfg.LimitsIgnored = s.NoCgroup && s.Resources.Limited()
 	if m.opts.Init {
 		if s.Init, err = e.initPath(m.opts.InitPath); err != nil {

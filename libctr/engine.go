@@ -30,7 +30,7 @@ type Options struct {
 	Runtime       string   // OCI runtime, name or path; empty is containers.conf's
 	RuntimeFlags  []string // global flags for it, without the leading dashes
 	CgroupManager string   // systemd, cgroupfs, disabled; empty is chosen by the host
-	EventsBackend string   // file or none; empty is file
+	EventsBackend string   // file or none; empty is containers.conf's
 	Modules       []string // containers.conf modules
 	Command       []string // the program's argv, with which a monitor calls back
 	Pull          Puller   // fetches an image that a new container needs; nil: it must be in the store

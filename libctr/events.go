@@ -26,9 +26,9 @@ type Event struct {
 	Attributes map[string]string `json:"Attributes,omitempty"`
 }
 
-// EventsLog is the file that events are appended to; empty where --events-backend is none.
+// EventsLog is the file that events are appended to; empty where there is none.
 func (e *Engine) EventsLog() string {
-	if e.opts.EventsBackend == "none" {
+	if e.eventsBackend() == "none" {
 		return ""
 	}
 	return filepath.Join(e.data, "events.log")
@@ -92,6 +92,17 @@ func (r *EventReader) Close() error {
 		return nil
 	}
 	return r.lines.Close()
+}
+
+// eventsBackend is file or none: the option, else containers.conf's events_logger, of which only none differs from file.
+func (e *Engine) eventsBackend() string {
+	if e.opts.EventsBackend != "" {
+		return e.opts.EventsBackend
+	}
+	if conf, err := e.conf(); err == nil && conf.Engine.EventsLogger == "none" {
+		return "none"
+	}
+	return "file"
 }
 
 // event notes what happened to a container. That it cannot be noted is no reason to fail.

@@ -21,6 +21,7 @@ type Info struct {
 	Host    HostInfo            `json:"host"`
 	Store   StoreInfo           `json:"store"`
 	Plugins map[string][]string `json:"plugins"`
+	Config  ConfigInfo          `json:"config"` // podman has none
 	Version VersionInfo         `json:"version"`
 }
 
@@ -144,8 +145,12 @@ func (e *Engine) Info(ctx context.Context) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	conf, err := e.configInfo()
+	if err != nil {
+		return nil, err
+	}
 	return &Info{
-		Host: *host, Store: *store,
+		Host: *host, Store: *store, Config: *conf,
 		Plugins: map[string][]string{"log": {"k8s-file", "json-file", "none", "passthrough"}, "network": {"pasta", "slirp4netns"}, "volume": {"local"}},
 		Version: VersionInfo{APIVersion: version.Version, Version: version.Version, GitCommit: version.Commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH},
 	}, nil
@@ -161,13 +166,12 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 		return nil, err
 	}
 	h := &HostInfo{
-		Arch: runtime.GOARCH, OS: runtime.GOOS, CgroupManager: cg.manager, CgroupsVersion: "v1", CgroupControllers: []string{}, CPUs: runtime.NumCPU(),
-		DatabaseBackend: "files", EventLogger: or(e.opts.EventsBackend, "file"), Kernel: KernelVersion(), LogDriver: "k8s-file", NetworkBackend: "none",
+		Arch: runtime.GOARCH, OS: runtime.GOOS, CgroupManager: cg.manager, CgroupsVersion: "v1", CgroupControllers: cg.controllers(e.Rootless()), CPUs: runtime.NumCPU(),
+		DatabaseBackend: "files", EventLogger: e.eventsBackend(), Kernel: KernelVersion(), LogDriver: "k8s-file", NetworkBackend: "none",
 		Uptime: sinceBoot().Round(time.Second).String(), Distribution: distribution(),
 	}
 	if cg.v2 {
 		h.CgroupsVersion = "v2"
-		h.CgroupControllers = controllers(cg)
 	}
 	if h.Hostname, err = os.Hostname(); err != nil {
 		return nil, err
@@ -205,19 +209,6 @@ func mappings(maps []rootless.IDMap) []IDMapping {
 		list = append(list, IDMapping{ContainerID: m.Inside, HostID: m.Outside, Size: m.Size})
 	}
 	return list
-}
-
-// controllers are those that containers of this user can be limited by (cgroups v2).
-func controllers(cg cgroups) []string {
-	dir := "/sys/fs/cgroup"
-	if own, err := ownCgroup(); err == nil && cg.manager != "disabled" && rootless.IsRootless() {
-		dir = filepath.Join(dir, filepath.Dir(own))
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
-	if err != nil {
-		return []string{}
-	}
-	return strings.Fields(string(data))
 }
 
 func programInfo(ctx context.Context, name string) ProgramInfo {

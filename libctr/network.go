@@ -28,12 +28,9 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	o := m.opts.Network
 	o.Rootless, o.UserNS, o.Name, o.RuntimeDir = e.Rootless(), s.UserNS.Nested(), cfg.Name, e.runtime
 	o.NetNSElsewhere = e.sharedNetNS(cfg.ID) == ""
-	conf, err := e.conf()
-	if err != nil {
+	if err := e.NetworkDefaults(&o); err != nil {
 		return err
 	}
-	o.BaseHosts = conf.Containers.BaseHostsFile
-	o.HelperDirs, o.PastaOptions, o.SlirpOptions = conf.Engine.HelperBinariesDir.Get(), conf.Network.PastaOptions.Get(), conf.Engine.NetworkCmdOptions.Get()
 	if m.opts.PublishAll {
 		exposed := append([]string(nil), m.opts.Expose...)
 		for p := range m.conf.Image.Config.ExposedPorts {
@@ -53,10 +50,15 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	cfg.Hostname = s.Hostname
 	if cfg.Hostname == "" {
 		cfg.Hostname = cfg.ID[:12]
+		if m.opts.NameAsHostname {
+			cfg.Hostname = or(hostnameOf(cfg.Name), cfg.Hostname)
+		}
 		if o.Mode.Kind == network.Host || s.UTS.Host {
-			if cfg.Hostname, err = os.Hostname(); err != nil {
+			host, err := os.Hostname()
+			if err != nil {
 				return err
 			}
+			cfg.Hostname = host
 		}
 	}
 	s.Hostname, o.Hostname = cfg.Hostname, cfg.Hostname
@@ -93,7 +95,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	case network.Host:
 		s.NetHost = true
 	case network.NS:
-		s.NetNSPath = o.Mode.Path
+		s.NetNSPath, s.NetShared = o.Mode.Path, true // its settings are its owner's
 	case network.None:
 		cfg.Network.NetNS = "" // the runtime makes it, there is nothing to connect
 	default:
@@ -120,6 +122,29 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	}
 	trace("network planned")
 	return atomicfile.Write(filepath.Join(m.dir, networkFile), data, 0o600, false)
+}
+
+// NetworkDefaults fills in what containers.conf says of every network: the helpers, their options, /etc/hosts.
+func (e *Engine) NetworkDefaults(o *network.Options) error {
+	conf, err := e.conf()
+	if err != nil {
+		return err
+	}
+	o.BaseHosts, o.HostIP = conf.Containers.BaseHostsFile, conf.Containers.HostContainersInternalIP
+	o.HelperDirs, o.PastaOptions, o.SlirpOptions = conf.Engine.HelperBinariesDir.Get(), conf.Network.PastaOptions.Get(), conf.Engine.NetworkCmdOptions.Get()
+	o.Prefer = network.Kind(conf.Network.DefaultRootlessNetworkCmd)
+	return nil
+}
+
+// hostnameOf is what of a container's name can be a host name (containers.conf(5), container_name_as_hostname).
+func hostnameOf(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return -1
+	}, name)
+	return strings.Trim(name[:min(len(name), 64)], "-")
 }
 
 // netnsPrefix begins the names of our files in the directory of sharedNetNS.

@@ -6,16 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 	"golang.org/x/sys/unix"
 )
@@ -36,9 +34,7 @@ func (r *RuntimeInfo) isCrun() bool { return strings.HasPrefix(r.Version, "crun 
 // Runtime finds the OCI runtime: name is a name in containers.conf, a program in PATH, or a path. An
 // empty name is the engine's option, then containers.conf's choice.
 func (e *Engine) Runtime(ctx context.Context, name string) (*RuntimeInfo, error) {
-	if name == "" {
-		name = e.opts.Runtime
-	}
+	name = or(name, e.opts.Runtime)
 	var known map[string][]string
 	if !strings.HasPrefix(name, "/") {
 		conf, err := e.conf()
@@ -55,6 +51,16 @@ func (e *Engine) Runtime(ctx context.Context, name string) (*RuntimeInfo, error)
 		return nil, err
 	}
 	return e.askRuntime(ctx, name, path)
+}
+
+// runtimeFor finds the OCI runtime for an image's platform: the one that platform_to_oci_runtime in containers.conf names for
+// it, where the engine's options name none.
+func (e *Engine) runtimeFor(ctx context.Context, os, arch string) (*RuntimeInfo, error) {
+	conf, err := e.conf()
+	if err != nil {
+		return nil, err
+	}
+	return e.Runtime(ctx, or(e.opts.Runtime, conf.Engine.PlatformToOCIRuntime[os+"/"+arch]))
 }
 
 func runtimePath(name string, candidates []string) (string, error) {
@@ -113,116 +119,6 @@ func specVersion(version string) string {
 	return "1.0.2"
 }
 
-// cgroups is how a container gets its control group on this host.
-type cgroups struct {
-	manager string // systemd, cgroupfs, or disabled: no container gets one
-	v2      bool
-	hybrid  bool // v1, with the controllers that v1 does not use in /sys/fs/cgroup/unified
-	why     string
-}
-
-// cgroups finds the manager: what the user says, else what the host can do.
-func (e *Engine) cgroups() (cgroups, error) {
-	c := hostCgroups()
-	want := e.opts.CgroupManager
-	if want == "" {
-		conf, err := e.conf()
-		if err != nil {
-			return c, err
-		}
-		if conf.Containers.Cgroups == "disabled" {
-			c.manager, c.why = "disabled", "containers.conf says cgroups=\"disabled\""
-			return c, nil
-		}
-	}
-	systemd := systemdRuns(e.Rootless())
-	switch {
-	case want == "disabled":
-		c.manager, c.why = want, "--cgroup-manager is disabled"
-	case e.Rootless() && !c.v2:
-		c.manager, c.why = "disabled", "an unprivileged user cannot set limits with cgroups v1"
-	case want != "":
-		c.manager = want
-		if want == "systemd" && !systemd {
-			return c, hint.Add(errors.New("--cgroup-manager systemd: systemd does not run here for this user"), "use --cgroup-manager cgroupfs, or log in with a user session (loginctl enable-linger)")
-		}
-	case systemd:
-		c.manager = "systemd"
-	case e.Rootless() && !ownCgroupWritable():
-		c.manager, c.why = "disabled", "this user's cgroup is not delegated to it; log in with a systemd user session (loginctl enable-linger)"
-	default:
-		c.manager = "cgroupfs"
-	}
-	return c, nil
-}
-
-var hostCgroups = sync.OnceValue(func() cgroups {
-	var c cgroups
-	var st unix.Statfs_t
-	if unix.Statfs("/sys/fs/cgroup", &st) == nil {
-		c.v2 = st.Type == unix.CGROUP2_SUPER_MAGIC
-	}
-	c.hybrid = host.Hybrid()
-	return c
-})
-
-// systemdRuns tells whether a systemd is there that makes scopes: the user's, or the system's.
-func systemdRuns(user bool) bool {
-	path := "/run/systemd/system"
-	if user {
-		xdg := os.Getenv("XDG_RUNTIME_DIR")
-		if xdg == "" {
-			return false
-		}
-		path = filepath.Join(xdg, "systemd/private")
-	}
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// ownCgroupWritable tells whether this process may make cgroups below its own (cgroups v2).
-func ownCgroupWritable() bool {
-	own, err := ownCgroup()
-	return err == nil && unix.Access(filepath.Join("/sys/fs/cgroup", own), unix.W_OK) == nil
-}
-
-func ownCgroup() (string, error) { return cgroupOf(os.Getpid()) }
-
-// cgroupOf is a process's place in the unified hierarchy.
-func cgroupOf(pid int) (string, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(data)) {
-		if p, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return p, nil
-		}
-	}
-	return "", fs.ErrNotExist
-}
-
-// path is the cgroupsPath of a container in its OCI spec: for systemd "slice:prefix:name".
-func (c cgroups) path(id string, rootless bool) string {
-	switch c.manager {
-	case "systemd":
-		if rootless {
-			return "user.slice:berth:" + id
-		}
-		return "machine.slice:berth:" + id
-	case "cgroupfs":
-		if rootless {
-			own, err := ownCgroup()
-			if err != nil {
-				return ""
-			}
-			return filepath.Join(filepath.Dir(own), "berth-"+id)
-		}
-		return "/berth/" + id
-	}
-	return ""
-}
-
 // runtimeRecord is what the monitor needs to call the runtime.
 func (e *Engine) runtimeRecord(r *RuntimeInfo, cg cgroups) (record.Runtime, error) {
 	root := filepath.Join(e.runtime, "oci-"+filepath.Base(r.Path))
@@ -232,14 +128,27 @@ func (e *Engine) runtimeRecord(r *RuntimeInfo, cg cgroups) (record.Runtime, erro
 		args = append(args, "--cgroup-manager="+cg.manager)
 	case cg.manager == "systemd":
 		args = append(args, "--systemd-cgroup")
+	case cg.manager == "disabled" && strings.HasPrefix(r.Version, "runc "):
+		args = append(args, "--rootless=true") // it then takes it that no cgroup can be made
 	}
-	for _, f := range e.opts.RuntimeFlags {
+	conf, err := e.conf()
+	if err != nil {
+		return record.Runtime{}, err
+	}
+	for _, f := range slices.Concat(conf.Engine.OCIRuntimesFlags[r.Name], e.opts.RuntimeFlags) {
 		if f == "" {
-			return record.Runtime{}, errors.New("--runtime-flag must not be empty")
+			return record.Runtime{}, errors.New("--runtime-flag, and runtimes_flags of containers.conf, must not be empty")
 		}
-		args = append(args, "--"+f)
+		args = append(args, "--"+strings.TrimLeft(f, "-"))
 	}
-	return record.Runtime{Name: r.Name, Path: r.Path, Args: args, HideUnified: r.isCrun() && cg.hybrid}, nil
+	rt := record.Runtime{Name: r.Name, Path: r.Path, Args: args, HideUnified: r.isCrun() && cg.hybrid}
+	if conf.Engine.NoPivotRoot {
+		rt.RunArgs = append(rt.RunArgs, "--no-pivot")
+	}
+	if !conf.Containers.EnableKeyring {
+		rt.RunArgs = append(rt.RunArgs, "--no-new-keyring")
+	}
+	return rt, nil
 }
 
 // KernelVersion is as uname -r prints it.

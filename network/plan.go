@@ -43,6 +43,8 @@ type Options struct {
 	HelperDirs   []string // containers.conf helper_binaries_dir, searched before PATH
 	PastaOptions []string // containers.conf pasta_options
 	SlirpOptions []string // containers.conf network_cmd_options, in podman's KEY=VALUE form
+	Prefer       Kind     // containers.conf default_rootless_network_cmd: Slirp4netns is taken for the default mode where it can
+	HostIP       string   // containers.conf host_containers_internal_ip; empty is what the helper has
 }
 
 // Result is a plan.
@@ -187,6 +189,11 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 		}
 		return p, Slirp4netns, err
 	}
+	if o.Prefer == Slirp4netns && !slices.ContainsFunc(o.Ports, func(m record.PortMapping) bool { return strings.Contains(m.HostIP, ":") }) {
+		if p, err := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir); err == nil {
+			return p, Slirp4netns, nil
+		}
+	}
 	pasta, err := findProgram(ctx, "pasta", o.HelperDirs, o.RuntimeDir)
 	if err != nil && !errors.Is(err, exec.ErrNotFound) {
 		return nil, "", err
@@ -254,6 +261,11 @@ func (r *Result) files(o Options, l link, resolv resolvConf) error {
 	base, err := readBaseHosts(o.BaseHosts)
 	if err != nil {
 		return err
+	}
+	if o.HostIP != "" {
+		if l.hostAt, err = netip.ParseAddr(o.HostIP); err != nil || l.hostAt.Zone() != "" {
+			return hint.Add(fmt.Errorf("make /etc/hosts: %q is not an IP address", o.HostIP), "correct host_containers_internal_ip in containers.conf")
+		}
 	}
 	add, err := parseAddHosts(o.AddHosts, l.hostAt, false)
 	if err != nil {

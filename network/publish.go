@@ -27,6 +27,30 @@ func ParsePublish(specs []string) ([]record.PortMapping, error) {
 	return all, checkDuplicates(all)
 }
 
+// BindTo gives each mapping without a host address one for each of ips, as containers.conf(5) says of
+// default_host_ips. Without ips the mappings stay as they are.
+func BindTo(ports []record.PortMapping, ips []string) ([]record.PortMapping, error) {
+	if len(ips) == 0 {
+		return ports, nil
+	}
+	var all []record.PortMapping
+	for _, p := range ports {
+		if p.HostIP != "" {
+			all = append(all, p)
+			continue
+		}
+		for _, ip := range ips {
+			a, err := parseHostIP(ip)
+			if err != nil {
+				return nil, err
+			}
+			p.HostIP = a.String()
+			all = append(all, p)
+		}
+	}
+	return all, checkDuplicates(all)
+}
+
 // ParseExposed makes a mapping with a free host port of each exposed port, for --publish-all:
 // "80", "80/tcp", "5000-5010/udp".
 func ParseExposed(exposed []string) ([]record.PortMapping, error) {

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
@@ -222,6 +225,9 @@ func (b *buildFlags) defaults(f *pflag.FlagSet, conf *config.Config) error {
 	if !f.Changed("shm-size") {
 		b.run.ShmSize = conf.Containers.ShmSize
 	}
+	if !f.Changed("format") && os.Getenv("BUILDAH_FORMAT") == "" && conf.Engine.ImageBuildFormat != "" && conf.Engine.ImageBuildFormat != "oci" {
+		b.bud.Format = conf.Engine.ImageBuildFormat
+	}
 	if !f.Changed("retry") {
 		b.run.Retry = int(conf.Engine.Retry)
 	}
@@ -229,7 +235,11 @@ func (b *buildFlags) defaults(f *pflag.FlagSet, conf *config.Config) error {
 		b.run.RetryDelay = conf.Engine.RetryDelay
 	}
 	if !f.Changed("device") {
-		b.run.Devices = conf.Containers.Devices.Get()
+		b.run.Devices = slices.DeleteFunc(slices.Clone(conf.Containers.Devices.Get()), func(v string) bool {
+			host, _, _ := strings.Cut(v, ":")
+			_, err := os.Stat(host)
+			return errors.Is(err, fs.ErrNotExist) // a default that this host does not have
+		})
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -154,7 +156,17 @@ func (f *createFlags) options(cmd *cobra.Command, e *libctr.Engine, args []strin
 		Name: f.name, Image: args[0], Args: args[1:], User: f.user, GroupAdd: f.groupAdd, Interactive: f.interactive, AutoRemove: f.rm,
 		Init: f.init || conf.Containers.Init, InitPath: f.initPath, Timeout: f.timeout, UserNS: f.userns, IDFile: f.cidfile, Secure: f.securityOpt,
 	}
+	if !given("privileged") {
+		f.privileged = conf.Containers.Privileged
+	}
+	if !given("image-volume") && conf.Engine.ImageVolumeMode != "" {
+		f.imageVolume = conf.Engine.ImageVolumeMode
+	}
+	if !given("pull") && conf.Engine.PullPolicy != "" {
+		f.pull = conf.Engine.PullPolicy
+	}
 	o.Spec.ReadOnly, o.Spec.Terminal, o.Spec.Privileged = f.readOnly || conf.Containers.ReadOnly, f.tty, f.privileged
+	o.NameAsHostname = conf.Containers.ContainerNameAsHostName
 	o.Spec.Hostname, o.Spec.WorkingDir = f.hostname, f.workdir
 	if f.rm && f.restart != "no" && f.restart != "" {
 		return o, errors.New("--rm and --restart exclude each other")
@@ -241,12 +253,15 @@ func (f *createFlags) storage(_ *cobra.Command, conf *config.Config, o *libctr.C
 			return err
 		}
 	}
-	for _, v := range append(conf.Containers.Devices.Get(), f.device...) {
+	for i, v := range slices.Concat(conf.Containers.Devices.Get(), f.device) {
 		d, err := spec.ParseDevice(v)
 		if err != nil {
 			return err
 		}
 		found, err := spec.StatDevice(d)
+		if errors.Is(err, fs.ErrNotExist) && i < len(conf.Containers.Devices.Get()) {
+			continue // a default that this host does not have
+		}
 		if err != nil {
 			return err
 		}
@@ -279,6 +294,9 @@ func (f *createFlags) network(_ *cobra.Command, conf *config.Config, o *libctr.C
 	ports, err := network.ParsePublish(f.publish)
 	if err != nil {
 		return err
+	}
+	if ports, err = network.BindTo(ports, conf.Network.DefaultHostIPs.Get()); err != nil {
+		return fmt.Errorf("default_host_ips of containers.conf: %w", err)
 	}
 	o.PublishAll, o.Expose, o.NoHosts = f.publishAll, f.expose, f.noHosts || conf.Containers.NoHosts
 	if o.NoHosts && len(f.addHost) > 0 {
@@ -327,24 +345,39 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 	if err != nil {
 		return err
 	}
-	if s.Ulimits, err = spec.ParseUlimits(append(conf.Containers.DefaultUlimits.Get(), f.ulimit...), host); err != nil {
+	if s.DefaultUlimits, err = spec.ParseUlimits(conf.Containers.DefaultUlimits.Get(), host); err != nil {
+		return fmt.Errorf("default_ulimits of containers.conf: %w", err)
+	}
+	if s.Ulimits, err = spec.ParseUlimits(f.ulimit, host); err != nil {
 		return err
 	}
-	if s.Sysctls, err = spec.ParseSysctls(append(conf.Containers.DefaultSysctls.Get(), f.sysctl...)); err != nil {
+	if s.DefaultSysctls, err = spec.ParseSysctls(conf.Containers.DefaultSysctls.Get()); err != nil {
+		return fmt.Errorf("default_sysctls of containers.conf: %w", err)
+	}
+	if s.Sysctls, err = spec.ParseSysctls(f.sysctl); err != nil {
 		return err
 	}
-	if s.UserNS, err = spec.ParseUserNS(f.userns); err != nil {
-		return err
+	if s.UserNS, err = spec.ParseUserNS(orConf(f.userns, conf.Containers.UserNS)); err != nil {
+		return fromConf(f.userns, "userns", err)
+	}
+	if f.userns == "" && !host.Rootless && s.UserNS.Nested() {
+		s.UserNS = spec.UserNS{} // a default that is for users other than root
+	}
+	if o.UserNS = f.userns; s.UserNS.Nested() {
+		o.UserNS = orConf(f.userns, conf.Containers.UserNS)
 	}
 	if s.UserNS.Mode == "nomap" {
 		return hint.Add(errors.New("--userns nomap is not supported: the container's users could not reach its root file system"), "use --userns keep-id, or host")
 	}
 	for _, ns := range []struct {
-		flag, value string
-		to          *spec.Namespace
-	}{{"--pid", f.pid, &s.PID}, {"--ipc", f.ipc, &s.IPC}, {"--uts", f.uts, &s.UTS}, {"--cgroupns", f.cgroupns, &s.CgroupNS}} {
-		if *ns.to, err = spec.ParseNamespace(ns.flag, ns.value); err != nil {
-			return err
+		flag, value, conf string
+		to                *spec.Namespace
+	}{
+		{"--pid", f.pid, conf.Containers.PidNS, &s.PID}, {"--ipc", f.ipc, conf.Containers.IPCNS, &s.IPC},
+		{"--uts", f.uts, conf.Containers.UTSNS, &s.UTS}, {"--cgroupns", f.cgroupns, conf.Containers.CgroupNS, &s.CgroupNS},
+	} {
+		if *ns.to, err = spec.ParseNamespace(ns.flag, orConf(ns.value, ns.conf)); err != nil {
+			return fromConf(ns.value, strings.TrimPrefix(ns.flag, "--")+"ns", err)
 		}
 	}
 	if cmd.Flags().Changed("oom-score-adj") {
@@ -352,8 +385,30 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 			return fmt.Errorf("--oom-score-adj %d: must be from -1000 to 1000", f.oomScoreAdj)
 		}
 		s.OOMScoreAdj = &f.oomScoreAdj
+	} else if conf.Containers.OOMScoreAdj != nil {
+		score := *conf.Containers.OOMScoreAdj
+		if !host.RaiseLimits {
+			score = max(score, host.OOMScoreAdj)
+		}
+		s.OOMScoreAdj = &score
 	}
 	return nil
+}
+
+// orConf is the flag's value, or that of containers.conf where the flag was not given.
+func orConf(flag, conf string) string {
+	if flag != "" {
+		return flag
+	}
+	return conf
+}
+
+// fromConf says where a wrong value comes from: the error names the flag, which may not have been given.
+func fromConf(flag, key string, err error) error {
+	if flag != "" {
+		return err
+	}
+	return fmt.Errorf("%s of containers.conf: %w", key, err)
 }
 
 func (f *createFlags) resources(cmd *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
@@ -391,8 +446,8 @@ func (f *createFlags) resources(cmd *cobra.Command, conf *config.Config, o *libc
 		}
 	}
 	r.CPUShares, r.CPUPeriod, r.CPUQuota = f.cpuShares, f.cpuPeriod, f.cpuQuota
-	if conf.Containers.PidsLimit != spec.DefaultPids {
-		r.PidsLimit = conf.Containers.PidsLimit // what was not asked for is no reason to warn where it cannot be had
+	if r.PidsDefault = conf.Containers.PidsLimit; r.PidsDefault == 0 {
+		r.PidsDefault = -1 // containers.conf(5): 0 is no limit
 	}
 	if cmd.Flags().Changed("pids-limit") {
 		if r.PidsLimit = f.pidsLimit; r.PidsLimit == 0 {
@@ -420,6 +475,9 @@ func (f *createFlags) life(cmd *cobra.Command, conf *config.Config, o *libctr.Cr
 		driver = conf.Containers.LogDriver
 	}
 	opts := f.logOpt
+	if conf.Containers.LogTag != "" && !slices.ContainsFunc(opts, func(o string) bool { return strings.HasPrefix(o, "tag=") }) {
+		opts = append([]string{"tag=" + conf.Containers.LogTag}, opts...)
+	}
 	if conf.Containers.LogSizeMax > 0 && !strings.Contains(strings.Join(opts, " "), "max-size=") {
 		opts = append([]string{"max-size=" + strconv.FormatInt(conf.Containers.LogSizeMax, 10)}, opts...)
 	}

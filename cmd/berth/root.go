@@ -67,7 +67,7 @@ func (f *engineFlags) bind(cmd *cobra.Command) {
 	p.StringVar(&o.Runtime, "runtime", "", "OCI runtime, a name or a path (default from containers.conf: crun)")
 	p.StringArrayVar(&o.RuntimeFlags, "runtime-flag", nil, "global flag for the OCI runtime, without dashes (repeatable)")
 	p.StringVar(&o.CgroupManager, "cgroup-manager", "", "systemd, cgroupfs, or disabled (default chosen by the host)")
-	p.StringVar(&o.EventsBackend, "events-backend", "file", "where events go: file or none")
+	p.StringVar(&o.EventsBackend, "events-backend", "", "where events go: file or none (default from containers.conf: file)")
 	p.StringArrayVar(&o.Modules, "module", nil, "containers.conf module to load (repeatable)")
 	p.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn, error, fatal or panic")
 	p.BoolVar(&f.noOut, "noout", false, "print nothing on standard output")
@@ -81,7 +81,7 @@ func (f *engineFlags) apply(cmd *cobra.Command) error {
 	}
 	setUpLogging(cmd.ErrOrStderr(), level)
 	switch f.opts.EventsBackend {
-	case "file", "none":
+	case "", "file", "none":
 	case "journald":
 		return hint.Add(fmt.Errorf("--events-backend journald is not supported"), "use --events-backend file; the events are in GRAPHROOT/berth/events.log")
 	default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -189,7 +190,7 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console) (*process, error) {
 		return nil, err
 	}
 	defer unix.Close(lock)
-	args := []string{"--pid-file", pidFile, "--bundle", filepath.Join(m.cfg.Dir, record.BundleDir)}
+	args := append(slices.Clone(m.cfg.Runtime.RunArgs), "--pid-file", pidFile, "--bundle", filepath.Join(m.cfg.Dir, record.BundleDir))
 	if cons != nil {
 		args = append(args, "--console-socket", cons.arg)
 	}

@@ -133,6 +133,8 @@ type Runtime struct {
 	Name string   `json:"name"` // as asked for: crun
 	Path string   `json:"path"` // absolute
 	Args []string `json:"args"` // global arguments, in front of the verb: --root DIR …
+	// RunArgs are those of the verbs run and create: --no-pivot
+	RunArgs []string `json:"runArgs,omitempty"`
 	// HideUnified is set for a crun that refuses hybrid cgroups: the monitor hides
 	// /sys/fs/cgroup/unified in its own mount namespace before it calls the runtime.
 	HideUnified bool `json:"hideUnified,omitempty"`

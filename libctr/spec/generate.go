@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -37,7 +38,7 @@ func Generate(o Options) (*specs.Spec, error) {
 	if o.NoCgroup {
 		s.Linux.CgroupsPath = ""
 	} else {
-		s.Linux.Resources = o.Resources.oci(o.Host.NoSwapLimit)
+		s.Linux.Resources = o.Resources.oci(o.Host.NoSwapLimit, o.Controllers)
 		if !o.Host.Rootless { // a device cgroup is for the first user namespace only
 			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: o.Privileged, Access: "rwm"}}
 		}
@@ -78,7 +79,7 @@ func process(o *Options) (*specs.Process, error) {
 	if p.Capabilities, err = processCaps(o); err != nil {
 		return nil, err
 	}
-	for _, u := range defaultUlimits(o.Ulimits, o.Host) {
+	for _, u := range defaultUlimits(MergeUlimits(o.Ulimits, o.DefaultUlimits, o.Host), o.Host) {
 		p.Rlimits = append(p.Rlimits, specs.POSIXRlimit{Type: u.Name, Soft: uint64(u.Soft), Hard: uint64(u.Hard)})
 	}
 	if o.OOMScoreAdj != nil {
@@ -131,6 +132,20 @@ func sysctls(o *Options, gids []specs.LinuxIDMapping) map[string]string {
 	}
 	if ownNet {
 		set["net.ipv4.ping_group_range"] = "0 0"
+	}
+	for k, v := range o.DefaultSysctls {
+		var own bool
+		switch {
+		case strings.HasPrefix(k, "net."):
+			own = ownNet
+		case k == "kernel.domainname": // only root of the first user namespace may write it
+			own = o.UTS.Path == "" && !o.Host.Rootless && !o.UserNS.Nested()
+		default:
+			own = o.IPC.Path == ""
+		}
+		if own && checkSysctl(k, o) == nil {
+			set[k] = v
+		}
 	}
 	for k, v := range o.Sysctls {
 		set[k] = v

@@ -20,7 +20,7 @@ type Namespace struct {
 func ParseNamespace(flag, value string) (Namespace, error) {
 	kind, arg, _ := strings.Cut(value, ":")
 	switch {
-	case value == "" || value == "private":
+	case value == "" || value == "private", flag == "--ipc" && value == "shareable": // any can be shared
 		return Namespace{}, nil
 	case value == "host":
 		return Namespace{Host: true}, nil

@@ -46,6 +46,8 @@ type Options struct {
 	NoCgroup   bool   // no cgroup can be had: no limits, no cgroup file system
 	CgroupPath string // for the runtime; empty leaves the choice to it
 	Resources  Resources
+	// Controllers of the cgroup that the container will have; nil is all. Defaults that need another are dropped.
+	Controllers []string
 
 	Privileged  bool
 	DefaultCaps []string // containers.conf's default_capabilities; nil is DefaultCapabilities
@@ -54,6 +56,12 @@ type Options struct {
 	Security    Security
 	Sysctls     map[string]string
 	Ulimits     []record.Ulimit // see ParseUlimits
+
+	// What containers.conf adds to Sysctls and Ulimits. What the container's namespaces or the host cannot give is
+	// dropped without a word.
+	DefaultSysctls map[string]string
+	DefaultUlimits []record.Ulimit
+
 	OOMScoreAdj *int
 	Annotations map[string]string
 

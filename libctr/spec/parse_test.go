@@ -320,10 +320,10 @@ func TestSizes(t *testing.T) {
 	} {
 		check(t, want, nil, nil, r.Check(), want)
 	}
-	if r := (Resources{PidsLimit: -1}).oci(false); r.Pids != nil {
+	if r := (Resources{PidsLimit: -1}).oci(false, nil); r.Pids != nil {
 		t.Error("--pids-limit -1 limits the processes")
 	}
-	if r := (Resources{Memory: 8 << 20}).oci(true); r.Memory.Swap != nil || *r.Memory.Limit != 8<<20 {
+	if r := (Resources{Memory: 8 << 20}).oci(true, nil); r.Memory.Swap != nil || *r.Memory.Limit != 8<<20 {
 		t.Error("swap is limited where the kernel cannot")
 	}
 	if (Resources{}).Limited() || (Resources{PidsLimit: -1}).Limited() || !(Resources{PidsLimit: 9}).Limited() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,11 +23,47 @@ type Resources struct {
 	CPUShares         uint64
 	CpusetCpus        string
 	CpusetMems        string
-	PidsLimit         int64 // 0 is DefaultPids, -1 is no limit
+	PidsLimit         int64 // -1 is no limit; 0 is PidsDefault
+	PidsDefault       int64 // what nobody asked for, and is dropped where it cannot be had; 0 is DefaultPids, -1 no limit
 }
 
 // DefaultPids is podman's limit of processes.
 const DefaultPids = 2048
+
+// Missing lists the controllers that r, but for its default, needs and have lacks.
+func (r Resources) Missing(have []string) (missing []string) {
+	for _, c := range []struct {
+		name  string
+		asked bool
+	}{
+		{"cpu", r.NanoCPUs != 0 || r.CPUPeriod != 0 || r.CPUQuota != 0 || r.CPUShares != 0},
+		{"cpuset", r.CpusetCpus != "" || r.CpusetMems != ""},
+		{"memory", r.Memory != 0 || r.MemorySwap != 0 || r.MemoryReservation != 0},
+		{"pids", r.PidsLimit > 0},
+	} {
+		if c.asked && !slices.Contains(have, c.name) {
+			missing = append(missing, c.name)
+		}
+	}
+	return missing
+}
+
+// Without returns r with no limits by these controllers.
+func (r Resources) Without(controllers []string) Resources {
+	for _, c := range controllers {
+		switch c {
+		case "cpu":
+			r.NanoCPUs, r.CPUPeriod, r.CPUQuota, r.CPUShares = 0, 0, 0, 0
+		case "cpuset":
+			r.CpusetCpus, r.CpusetMems = "", ""
+		case "memory":
+			r.Memory, r.MemorySwap, r.MemoryReservation = 0, 0, 0
+		case "pids":
+			r.PidsLimit = 0
+		}
+	}
+	return r
+}
 
 // ParseSize reads a size in bytes (512, 64k, 512m, 1.5g) given to flag.
 func ParseSize(flag, value string) (int64, error) {
@@ -97,9 +134,13 @@ func (r Resources) Check() error {
 }
 
 // Limited tells whether the user asked for any limit.
-func (r Resources) Limited() bool { r.PidsLimit = max(r.PidsLimit, 0); return r != Resources{} }
+func (r Resources) Limited() bool {
+	r.PidsLimit, r.PidsDefault = max(r.PidsLimit, 0), 0
+	return r != Resources{}
+}
 
-func (r Resources) oci(noSwap bool) *specs.LinuxResources {
+// oci is r for the runtime. have are the controllers that the cgroup will have; nil is all.
+func (r Resources) oci(noSwap bool, have []string) *specs.LinuxResources {
 	res := &specs.LinuxResources{}
 	if r.Memory > 0 || r.MemoryReservation > 0 {
 		m := &specs.LinuxMemory{}
@@ -136,8 +177,10 @@ func (r Resources) oci(noSwap bool) *specs.LinuxResources {
 		res.CPU = &cpu
 	}
 	pids := r.PidsLimit
-	if pids == 0 {
-		pids = DefaultPids
+	if pids == 0 && (have == nil || slices.Contains(have, "pids")) {
+		if pids = r.PidsDefault; pids == 0 {
+			pids = DefaultPids
+		}
 	}
 	if pids > 0 {
 		res.Pids = &specs.LinuxPids{Limit: &pids}

@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -102,6 +103,18 @@ func clampUlimit(u record.Ulimit, h Host) (record.Ulimit, bool) {
 		}
 	}
 	return u, false
+}
+
+// MergeUlimits are the limits of given, and those of defaults that given does not have, lowered to what the caller may set.
+func MergeUlimits(given, defaults []record.Ulimit, h Host) []record.Ulimit {
+	all := slices.Clone(given)
+	for _, d := range defaults {
+		if !slices.ContainsFunc(given, func(g record.Ulimit) bool { return g.Name == d.Name }) {
+			d, _ = clampUlimit(d, h)
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 // defaultUlimits are podman's: many files and processes, as far as the caller may go.

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ociv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/common/libimage"
+	"go.podman.io/common/pkg/config"
 	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/pkg/compression"
@@ -102,6 +103,9 @@ func (opts *PushOptions) lib() (*libimage.PushOptions, error) {
 		lib.CompressionFormat, lib.ForceCompressionFormat = &algorithm, true
 	}
 	lib.CompressionLevel = opts.CompressionLevel
+	if err := compressionDefaults(lib); err != nil {
+		return nil, err
+	}
 	if opts.ForceCompression != nil {
 		if *opts.ForceCompression && opts.Compression == "" {
 			return nil, errors.New("to force the compression, name its format")
@@ -137,4 +141,24 @@ func (r *Runtime) explainPush(ctx context.Context, err error, destination string
 		return err
 	}
 	return explain(ctx, err, destination)
+}
+
+// compressionDefaults takes from containers.conf what was not asked for. Layers that the registry has otherwise
+// compressed are not compressed again for a default.
+func compressionDefaults(lib *libimage.PushOptions) error {
+	c, err := config.Default()
+	if err != nil {
+		return fmt.Errorf("read containers.conf: %w", err)
+	}
+	if name := c.Engine.CompressionFormat; lib.CompressionFormat == nil && name != "" && name != "gzip" {
+		algorithm, err := compression.AlgorithmByName(name)
+		if err != nil {
+			return fmt.Errorf("compression_format %q of containers.conf: must be gzip, zstd or zstd:chunked", name)
+		}
+		lib.CompressionFormat = &algorithm
+	}
+	if lib.CompressionLevel == nil {
+		lib.CompressionLevel = c.Engine.CompressionLevel
+	}
+	return nil
 }
