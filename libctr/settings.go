@@ -36,21 +36,21 @@ type UnusedSetting struct {
 	Why       string `json:"why"`
 }
 
-// confFile is a configuration file as it was read.
-type confFile struct {
+// settingsFile is a configuration file as it was read.
+type settingsFile struct {
 	path string
 	tree map[string]any
 }
 
 // table returns the file's [name], or nil.
-func (f confFile) table(name string) map[string]any {
+func (f settingsFile) table(name string) map[string]any {
 	t, _ := f.tree[name].(map[string]any)
 	return t
 }
 
 // containersConf reads the files of containers.conf(5) apart; e.conf has them joined. What cannot be read is left out: e.conf
 // has told.
-func (e *Engine) containersConf() []confFile {
+func (e *Engine) containersConf() []settingsFile {
 	return readConf(&configfile.File{Name: "containers", Extension: "conf", EnvironmentName: "CONTAINERS_CONF", UserId: confUser(), Modules: slices.Clone(e.opts.Modules)})
 }
 
@@ -61,12 +61,12 @@ func confUser() int {
 	return 0
 }
 
-func readConf(file *configfile.File) (files []confFile) {
+func readConf(file *configfile.File) (files []settingsFile) {
 	for item, err := range configfile.Read(file) {
 		if err != nil {
 			break
 		}
-		f := confFile{path: item.Name}
+		f := settingsFile{path: item.Name}
 		if _, err := toml.NewDecoder(item.Reader).Decode(&f.tree); err == nil {
 			files = append(files, f)
 		}
@@ -82,7 +82,7 @@ func (e *Engine) configInfo() (*ConfigInfo, error) {
 	}
 	c := &ConfigInfo{Files: []string{}, Settings: []Setting{}, NotUsed: []UnusedSetting{}}
 	containers := e.containersConf()
-	storage := readConf(&configfile.File{Name: "storage", Extension: "conf", EnvironmentName: "CONTAINERS_STORAGE_CONF", UserId: confUser()})
+	storage := readConf(storageConfSearch(confUser()))
 	registries := readConf(&configfile.File{Name: "registries", Extension: "conf", EnvironmentName: "CONTAINERS_REGISTRIES_CONF", UserId: confUser()})
 	for _, f := range slices.Concat(containers, storage, registries) {
 		c.Files = append(c.Files, f.path)
@@ -110,8 +110,18 @@ func (e *Engine) configInfo() (*ConfigInfo, error) {
 			}
 		}
 	}
+	foreign, err := e.foreignRoots()
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range storage {
-		flatten(f.tree, "", func(name string, value any) { decide(decided, name, value, f.path) })
+		flatten(f.tree, "", func(name string, value any) {
+			if slices.Contains(foreign, f.path+" "+name) {
+				c.unused(name, f.path, "it is root's: a system-wide path counts for a user only where it holds a variable")
+				return
+			}
+			decide(decided, name, value, f.path)
+		})
 	}
 	e.storageOverrides(decided)
 	for _, f := range registries {
@@ -135,6 +145,22 @@ func (e *Engine) configInfo() (*ConfigInfo, error) {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.DecidedBy, b.DecidedBy))
 	})
 	return c, nil
+}
+
+// foreignRoots lists the "FILE SETTING" that name root's store, which a user's engine does not use (storeConf.forUser).
+func (e *Engine) foreignRoots() (foreign []string, err error) {
+	if e.storeConf.rootReason == "" {
+		return nil, nil
+	}
+	files, err := storageConfFiles(confUser())
+	for _, f := range files {
+		for _, key := range []string{"graphroot", "runroot", "imagestore"} {
+			if raw := f.raw(key); f.everyones && raw != "" && !strings.Contains(raw, "$") {
+				foreign = append(foreign, f.path+" storage."+key)
+			}
+		}
+	}
+	return foreign, err
 }
 
 // storageOverrides notes what environment and flags say over storage.conf.
