@@ -65,6 +65,8 @@ copy() { # copy SETUP NAME: skopeo puts an image into the user's store
     fedora=$(printf '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\nimagestore = "/var/lib/images"\n' | etc storage.conf)
     on_host "$fedora" berth load -q -i "$FIXTURES/busybox.tar"
     on_host "$fedora" berth run --rm --network none localhost/busybox cat /etc/berth-image
+    on_host "$fedora" berth info --format '{{range .Config.NotUsed}}{{.Name}} {{end}}'
+    assert_equal "$output" "storage.graphroot storage.imagestore storage.runroot "
     on_host "$fedora" berth info --format '{{.Store.GraphRoot}} {{.Store.RunRoot}} {{.Store.GraphRootReason}}'
     assert_equal "$output" "$USER_DIR/home/.local/share/containers/storage $USER_DIR/run/containers the roots that /etc/containers/storage.conf names are root's"
     on_host "$fedora" podman images
