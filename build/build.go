@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/host"
@@ -93,7 +94,12 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()  // for stages that are still at work when another has failed
 	b.Quiet = false // the memo wants the steps; who is not to see them does not
+	files, shown, err := s.prepared(&o)
+	if err != nil {
+		return "", err
+	}
 	t := newTracker(func(e Event) {
+		e.Text = shown.Replace(e.Text)
 		if memos != nil {
 			memos.note(e)
 		}
@@ -103,12 +109,9 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	if b.ReportWriter != io.Discard {
 		b.ReportWriter = t
 	}
-	files, err := s.coalesced(&o)
-	if err != nil {
-		return "", err
-	}
-	g := &gate{Store: store, note: s.noteLayer}
+	g := &gate{Store: store, note: s.noteLayer, mounts: copier.NewMounts(s.tmp)}
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, g, o.BuildOptions, files...)
+	err = inUsersWords(shown, err)
 	g.shut.Store(err != nil)
 	s.failed = s.failed || err != nil
 	t.finish(err)

@@ -3,37 +3,12 @@ package build
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/openshift/imagebuilder"
 	"github.com/openshift/imagebuilder/dockerfile/command"
 	"github.com/openshift/imagebuilder/dockerfile/parser"
 )
-
-// coalesced returns the Containerfiles to build in place of o.Files: where stages are equal, the later ones are begun from the
-// first and do nothing else, so that they are built once, at once with others or not. Buildah finds a stage's equal in the cache
-// only once that has ended.
-func (s *Session) coalesced(o *Options) ([]string, error) {
-	if len(o.Files) != 1 || o.SaveStages || o.From != "" || strings.HasSuffix(o.Files[0], ".in") {
-		return o.Files, nil
-	}
-	file := o.Files[0]
-	text, err := os.ReadFile(file)
-	if err != nil && !filepath.IsAbs(file) {
-		text, err = os.ReadFile(filepath.Join(o.ContextDirectory, file))
-	}
-	if err != nil {
-		return o.Files, nil // a URL; of the others buildah says what is wrong
-	}
-	changed, ok := coalesce(text, o.Target)
-	if !ok {
-		return o.Files, nil
-	}
-	path := filepath.Join(s.tmp, "Containerfile.coalesced")
-	return []string{path}, os.WriteFile(path, changed, 0o600)
-}
 
 // stage is a part of a Containerfile that begins with FROM.
 type stage struct {

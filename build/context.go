@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/cyphar/filepath-securejoin"
+	"github.com/moby/patternmatcher/ignorefile"
 	"go.podman.io/buildah/define"
-	"go.podman.io/buildah/pkg/parse"
 )
 
 // Contain returns the Containerfiles with those that a context from elsewhere (a tar, a URL, a repository) brings in their
@@ -87,10 +87,22 @@ func ReadIgnoreFile(o *define.BuildOptions, files []string) (err error) {
 			o.IgnoreFile = os.DevNull // else buildah looks for one itself
 		}
 	}
-	if o.Excludes, o.IgnoreFile, err = parse.ContainerIgnoreFile(o.ContextDirectory, o.IgnoreFile, files); err != nil {
-		return fmt.Errorf("read the ignore file: %w", err)
+	o.Excludes, err = readIgnoreFile(o.IgnoreFile)
+	return err
+}
+
+// readIgnoreFile reads an ignore file as Docker does.
+func readIgnoreFile(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the ignore file: %w", err)
 	}
-	return nil
+	defer f.Close()
+	patterns, err := ignorefile.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("read the ignore file %s: %w", path, err)
+	}
+	return patterns, nil
 }
 
 func findIgnoreFile(dir string, files []string) (string, error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/berth-containers/berth/build/copier"
 	"go.podman.io/storage"
 )
 
@@ -24,8 +25,9 @@ import (
 // a build that is killed in between, nothing else would tell whose it is.
 type gate struct {
 	storage.Store
-	shut atomic.Bool
-	note func(layer string) error
+	shut   atomic.Bool
+	note   func(layer string) error
+	mounts *copier.Mounts // nil where nothing is copied
 }
 
 func (g *gate) wait() {
@@ -99,6 +101,9 @@ func (g *gate) Mount(id, mountLabel string) (string, error) {
 	g.wait()
 	dir, err := g.Store.Mount(id, mountLabel)
 	g.wait()
+	if err == nil && g.mounts != nil {
+		err = g.mounts.Note(id, dir)
+	}
 	return dir, err
 }
 

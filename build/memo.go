@@ -17,13 +17,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/common/libimage"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/fileutils"
 )
 
 // A memo remembers what a whole build made. buildah finds each cached step by making a container of the step before,
@@ -230,7 +230,7 @@ func hashStat(h io.Writer, name string, st fs.FileInfo) {
 
 // hashContext hashes what stat(2) says of all files that the excludes leave, and tells when the last of them was changed.
 func hashContext(dir string, excludes []string) (sum []byte, newest time.Time, err error) {
-	match, err := fileutils.NewPatternMatcher(excludes)
+	match, err := copier.NewMatcher(excludes)
 	if err != nil {
 		return nil, newest, err
 	}
@@ -244,14 +244,14 @@ func hashContext(dir string, excludes []string) (sum []byte, newest time.Time, e
 			return err
 		}
 		if name != "." {
-			out, err := match.MatchesResult(name)
+			out, err := match.Out(name)
 			if err != nil {
 				return err
 			}
 			switch {
-			case out.IsMatched() && d.IsDir() && !match.Exclusions():
+			case out && d.IsDir() && !match.Exceptions():
 				return filepath.SkipDir
-			case out.IsMatched():
+			case out:
 				return nil
 			}
 		}
@@ -263,7 +263,7 @@ func hashContext(dir string, excludes []string) (sum []byte, newest time.Time, e
 		if t := time.Unix(s.Ctim.Unix()); t.After(newest) {
 			newest = t
 		}
-		if name == "." || d.IsDir() && match.Exclusions() {
+		if name == "." || d.IsDir() && match.Exceptions() {
 			// The directory changes with files that are ignored; those that are not are hashed themselves.
 			fmt.Fprintf(h, "%q %o %d %d\n", name, st.Mode(), s.Uid, s.Gid)
 			return nil

@@ -17,3 +17,17 @@ build() {
 
 # in_image ARG...: runs a command in what was built.
 in_image() { berth run --rm --network none "localhost/$name" "$@"; }
+
+# serve DIR: serves a directory on loopback, and the repositories in it; sets $port. end_servers ends that.
+serve() {
+    port=$(free_port)
+    "$HELPERS_DIR/tools/git-http" "$port" "$1" >/dev/null 2>&1 3>&- &
+    echo $! >>"$FILE_DIR/servers-$name"
+    gitport=$port
+    port=$(free_port)
+    python3 -m http.server -b 127.0.0.1 -d "$1" "$port" >/dev/null 2>&1 3>&- &
+    echo $! >>"$FILE_DIR/servers-$name"
+    wait_for 10 curl -sf -o /dev/null "http://127.0.0.1:$port/"
+}
+
+end_servers() { [[ ! -s $FILE_DIR/servers-$name ]] || xargs kill <"$FILE_DIR/servers-$name" 2>/dev/null || true; }

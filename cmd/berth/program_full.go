@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/berth-containers/berth/build"
+	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/image/library"
@@ -14,7 +15,7 @@ import (
 )
 
 // help does what this program was started for as a helper of its own, if it was; the libraries' are reexec's.
-func help() bool { return build.ReadUserFile(os.Args) }
+func help() bool { return build.ReadUserFile(os.Args) || copier.Help(os.Args) }
 
 // otherCommands are those that only this program has.
 func otherCommands(f *engineFlags) ([]*cobra.Command, error) {

@@ -1,0 +1,116 @@
+package copier
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/berth-containers/berth/build/rewrite"
+	"github.com/moby/patternmatcher"
+	mode "github.com/tonistiigi/dchapes-mode"
+)
+
+// Matcher tells what patterns of an ignore file leave out, by Docker's rules: those of moby/patternmatcher, where a
+// path is matched with what its directories matched.
+type Matcher struct {
+	pm    *patternmatcher.PatternMatcher
+	cache map[string]matched
+}
+
+type matched struct {
+	out  bool
+	info patternmatcher.MatchInfo
+}
+
+// NewMatcher reads patterns.
+func NewMatcher(patterns []string) (*Matcher, error) {
+	pm, err := patternmatcher.New(patterns)
+	if err != nil {
+		return nil, fmt.Errorf("read the patterns of what to leave out: %w", err)
+	}
+	return &Matcher{pm: pm, cache: map[string]matched{}}, nil
+}
+
+// Exceptions tells whether something below a directory that is left out may be kept.
+func (m *Matcher) Exceptions() bool { return m.pm.Exclusions() }
+
+// Out tells whether a path, without a slash in front, is left out.
+func (m *Matcher) Out(name string) (bool, error) {
+	r, err := m.match(name)
+	return r.out, err
+}
+
+func (m *Matcher) match(name string) (r matched, err error) {
+	if r, ok := m.cache[name]; ok || name == "." || name == "" {
+		return r, nil
+	}
+	var parent matched
+	if dir := path.Dir(name); dir != "." {
+		if parent, err = m.match(dir); err != nil {
+			return r, err
+		}
+	}
+	r.out, r.info, err = m.pm.MatchesUsingParentResults(name, parent.info)
+	if len(m.cache) > 100_000 { // a directory's entries follow each other
+		clear(m.cache)
+	}
+	m.cache[name] = r
+	return r, err
+}
+
+// rules are what the patterns of one copy say, once the words of build/rewrite are taken for what they mean.
+type rules struct {
+	ignore   []string // relative to the root of what is copied from
+	exclude  []string // of --exclude
+	pivots   []string
+	chmod    func(fs.FileMode) fs.FileMode
+	dropGit  bool
+	noUnpack bool
+}
+
+func readRules(patterns []string) (r rules, err error) {
+	for _, p := range patterns {
+		word, ok := strings.CutPrefix(p, rewrite.Mark)
+		if !ok {
+			// buildah puts the source in front of patterns once more
+			if !strings.Contains(p, rewrite.Mark) {
+				r.ignore = append(r.ignore, p)
+			}
+			continue
+		}
+		switch key, value, _ := strings.Cut(word, "="); key + "=" {
+		case rewrite.Exclude:
+			r.exclude = append(r.exclude, value)
+		case rewrite.Pivot:
+			r.pivots = append(r.pivots, value)
+		case rewrite.Chmod:
+			if r.chmod, err = readMode(value); err != nil {
+				return r, err
+			}
+		default:
+			r.dropGit = r.dropGit || word == rewrite.DropGit
+			r.noUnpack = r.noUnpack || word == rewrite.NoUnpack
+		}
+	}
+	return r, nil
+}
+
+// readMode reads the mode of --chmod: a number, or symbols as chmod(1) has them.
+func readMode(text string) (func(fs.FileMode) fs.FileMode, error) {
+	if n, err := strconv.ParseUint(text, 8, 32); err == nil && n <= 0o7777 {
+		m := fs.FileMode(n & 0o777)
+		for bit, special := range map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+			if n&bit != 0 {
+				m |= special
+			}
+		}
+		return func(fs.FileMode) fs.FileMode { return m }, nil
+	}
+	set, err := mode.ParseWithUmask(text, 0)
+	if err != nil {
+		return nil, fmt.Errorf("--chmod=%s: must be an octal number from 0 to 07777, or symbols as u=rwX,go=rX", text)
+	}
+	return set.Apply, nil
+}

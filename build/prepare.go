@@ -1,0 +1,123 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/berth-containers/berth/build/copier"
+	"github.com/berth-containers/berth/build/rewrite"
+)
+
+// prepared returns the Containerfiles to build in place of o.Files, changed so that buildah does what they say, and what
+// turns the changed words into the user's again. It tells the helpers that copy files what the ignore files leave out.
+func (s *Session) prepared(o *Options) ([]string, *strings.Replacer, error) {
+	if err := s.planCopies(o); err != nil {
+		return nil, nil, err
+	}
+	same := strings.NewReplacer()
+	var texts [][]byte
+	for _, f := range o.Files {
+		text, err := containerfile(o, f)
+		if err != nil || strings.HasSuffix(f, ".in") {
+			return o.Files, same, nil // a URL, or for the C preprocessor; of the others buildah says what is wrong
+		}
+		texts = append(texts, text)
+	}
+	r, err := rewrite.Containerfiles(texts, rewrite.Options{
+		Target: o.Target, Args: o.Args, Context: o.ContextDirectory, Contexts: slices.Collect(maps.Keys(o.AdditionalBuildContexts)),
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", strings.Join(o.Files, ", "), err)
+	}
+	o.Target = r.Target
+	files := slices.Clone(o.Files)
+	for i, text := range r.Texts {
+		if len(texts) == 1 && !o.SaveStages && o.From == "" {
+			// Equal stages are built once.
+			if c, ok := coalesce(text, o.Target); ok {
+				text = c
+			}
+		}
+		if string(text) == string(texts[i]) {
+			continue
+		}
+		files[i] = filepath.Join(s.tmp, fmt.Sprintf("Containerfile.%d", i))
+		if err := os.WriteFile(files[i], text, 0o600); err != nil {
+			return nil, nil, err
+		}
+	}
+	return files, r.Shown, nil
+}
+
+// containerfile reads one as buildah finds it: by its name from here, else in the context.
+func containerfile(o *Options, name string) ([]byte, error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(name) {
+		text, err = os.ReadFile(filepath.Join(o.ContextDirectory, name))
+	}
+	return text, err
+}
+
+// planCopies tells the helpers what the ignore files leave out, and has buildah leave out nothing itself.
+func (s *Session) planCopies(o *Options) error {
+	p := copier.Plan{Ignore: o.Excludes, Contexts: map[string][]string{}}
+	if _, err := copier.NewMatcher(p.Ignore); err != nil {
+		return fmt.Errorf("ignore file %s: %w", o.IgnoreFile, err)
+	}
+	o.Excludes = []string{rewrite.Mark} // else buildah reads the file itself
+	for name, c := range o.AdditionalBuildContexts {
+		if c.IsImage || c.IsURL {
+			continue
+		}
+		dir, err := filepath.Abs(c.Value)
+		if err != nil {
+			return err
+		}
+		ignore, err := findIgnoreFile(dir, nil)
+		if err != nil {
+			return fmt.Errorf("context %s: %w", name, err)
+		}
+		if ignore == "" {
+			continue
+		}
+		patterns, err := readIgnoreFile(ignore)
+		if err != nil {
+			return fmt.Errorf("context %s: %w", name, err)
+		}
+		if _, err := copier.NewMatcher(patterns); err != nil {
+			return fmt.Errorf("context %s: ignore file %s: %w", name, ignore, err)
+		}
+		p.Contexts[dir] = patterns
+		// Of what has been fetched already buildah reads no ignore file.
+		local := *c
+		local.IsURL, local.DownloadedCache = true, dir
+		o.AdditionalBuildContexts[name] = &local
+	}
+	return p.Write(s.tmp)
+}
+
+// userWords is an error of buildah's whose text has the user's words.
+type userWords struct {
+	error
+	text string
+}
+
+func (e userWords) Error() string { return e.text }
+
+func (e userWords) Unwrap() error { return e.error }
+
+func inUsersWords(shown *strings.Replacer, err error) error {
+	if err == nil {
+		return nil
+	}
+	if text := shown.Replace(err.Error()); text != err.Error() {
+		return userWords{err, text}
+	}
+	return err
+}

@@ -1,0 +1,88 @@
+package rewrite
+
+import (
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cyphar/filepath-securejoin"
+)
+
+// run writes out what --mount leaves out: buildah takes only what says type=bind for a part of the cache's key, looks for a
+// stage by the name that it was given, and hashes a link in place of what it leads to.
+func (r *rewriter) run(word string, flags []string, rest, original string) string {
+	before := slices.Clone(flags)
+	for i, f := range flags {
+		if value, ok := strings.CutPrefix(f, "--mount="); ok {
+			flags[i] = "--mount=" + r.mount(value)
+		}
+	}
+	if slices.Equal(flags, before) {
+		return original
+	}
+	for i := range flags {
+		if flags[i] != before[i] {
+			r.shown = append(r.shown, flags[i], before[i])
+		}
+	}
+	return join(word, flags, rest)
+}
+
+func (r *rewriter) mount(value string) string {
+	fields := strings.Split(value, ",")
+	kind, from := "", false
+	for i, f := range fields {
+		key, v, has := strings.Cut(f, "=")
+		switch key = strings.ToLower(key); {
+		case strings.Contains(key, "$"):
+			return value // who knows what it says
+		case has && key == "type":
+			kind = strings.ToLower(v)
+			fields[i] = "type=" + kind
+		case has && key == "from":
+			from = true
+			fields[i] = "from=" + r.mountFrom(v)
+		}
+	}
+	if kind == "" {
+		kind = "bind"
+		fields = append([]string{"type=bind"}, fields...)
+	}
+	if kind != "bind" || from || r.Context == "" {
+		return strings.Join(fields, ",")
+	}
+	for i, f := range fields {
+		key, v, _ := strings.Cut(f, "=")
+		if key = strings.ToLower(key); key != "source" && key != "src" || v == "" || strings.ContainsAny(v, `$"'`) {
+			continue
+		}
+		fields[i] = key + "=" + followed(r.Context, v)
+	}
+	return strings.Join(fields, ",")
+}
+
+// mountFrom is the stage that buildah finds under a name or number.
+func (r *rewriter) mountFrom(name string) string {
+	if ref, ok := r.find(name); ok {
+		return ref
+	}
+	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < r.at && !slices.Contains(r.Contexts, name) {
+		return r.stages[i].ref
+	}
+	return name
+}
+
+// followed is where a path in the context leads to.
+func followed(dir, name string) string {
+	resolved, err := securejoin.SecureJoin(dir, name)
+	if err != nil {
+		return name
+	}
+	rel, err := filepath.Rel(dir, resolved)
+	if err != nil || rel == strings.TrimPrefix(path.Clean("/"+name), "/") {
+		return name
+	}
+	return rel
+}
