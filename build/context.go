@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/berth-containers/berth/build/copier"
 	"github.com/cyphar/filepath-securejoin"
 	"github.com/moby/patternmatcher/ignorefile"
 	"go.podman.io/buildah/define"
@@ -101,6 +102,9 @@ func readIgnoreFile(path string) ([]string, error) {
 	patterns, err := ignorefile.ReadAll(f)
 	if err != nil {
 		return nil, fmt.Errorf("read the ignore file %s: %w", path, err)
+	}
+	if _, err := copier.NewMatcher(patterns); err != nil {
+		return nil, fmt.Errorf("ignore file %s: %w", path, err)
 	}
 	return patterns, nil
 }

@@ -71,10 +71,11 @@ type memoKeeper struct {
 	opts  *Options
 	began time.Time
 
-	fixed   []byte            // hash of what is not in the context or the store
-	context []byte            // hash of the context
-	names   map[string]string // names of local images
-	steps   []Event
+	fixed    []byte            // hash of what is not in the context or the store
+	excludes []string          // what is not hashed of the context
+	context  []byte            // hash of the context
+	names    map[string]string // names of local images
+	steps    []Event
 }
 
 // memoDir is where the memos are.
@@ -105,7 +106,11 @@ func newMemoKeeper(e *libctr.Engine, store storage.Store, o *Options) (*memoKeep
 		return nil, err
 	}
 	var newest time.Time
-	k.context, newest, err = hashContext(o.ContextDirectory, o.Excludes)
+	k.excludes = o.Excludes
+	if slices.ContainsFunc(texts, func(t []byte) bool { return strings.Contains(string(t), "--mount") }) {
+		k.excludes = nil // RUN --mount of the context has all files
+	}
+	k.context, newest, err = hashContext(o.ContextDirectory, k.excludes)
 	if err != nil {
 		return nil, err
 	}
@@ -334,7 +339,7 @@ func (k *memoKeeper) keep(image string) error {
 	if k.began.IsZero() || image == "" {
 		return nil
 	}
-	now, _, err := hashContext(k.opts.ContextDirectory, k.opts.Excludes)
+	now, _, err := hashContext(k.opts.ContextDirectory, k.excludes)
 	if err != nil || string(now) != string(k.context) {
 		return err
 	}

@@ -67,9 +67,6 @@ func containerfile(o *Options, name string) ([]byte, error) {
 // planCopies tells the helpers what the ignore files leave out, and has buildah leave out nothing itself.
 func (s *Session) planCopies(o *Options) error {
 	p := copier.Plan{Ignore: o.Excludes, Contexts: map[string][]string{}}
-	if _, err := copier.NewMatcher(p.Ignore); err != nil {
-		return fmt.Errorf("ignore file %s: %w", o.IgnoreFile, err)
-	}
 	o.Excludes = []string{rewrite.Mark} // else buildah reads the file itself
 	for name, c := range o.AdditionalBuildContexts {
 		if c.IsImage || c.IsURL {
@@ -89,9 +86,6 @@ func (s *Session) planCopies(o *Options) error {
 		patterns, err := readIgnoreFile(ignore)
 		if err != nil {
 			return fmt.Errorf("context %s: %w", name, err)
-		}
-		if _, err := copier.NewMatcher(patterns); err != nil {
-			return fmt.Errorf("context %s: ignore file %s: %w", name, ignore, err)
 		}
 		p.Contexts[dir] = patterns
 		// Of what has been fetched already buildah reads no ignore file.

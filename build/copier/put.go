@@ -211,8 +211,8 @@ func (p *putter) entry(tw *tar.Writer, hdr *tar.Header, content io.Reader, archi
 
 // below is where a name of the stream is: its directories' links are followed.
 func (p *putter) below(name string) (string, error) {
-	full := path.Join(p.dir, path.Clean("/"+name))
-	if full == "" || full == p.dir {
+	full := strings.TrimPrefix(path.Join(p.dir, path.Clean("/"+name)), "/")
+	if full == p.dir {
 		return p.dir, nil
 	}
 	dir, err := p.tree.resolve(path.Dir("/" + full))

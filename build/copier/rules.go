@@ -3,7 +3,6 @@ package copier
 import (
 	"fmt"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 
@@ -12,16 +11,11 @@ import (
 	mode "github.com/tonistiigi/dchapes-mode"
 )
 
-// Matcher tells what patterns of an ignore file leave out, by Docker's rules: those of moby/patternmatcher, where a
-// path is matched with what its directories matched.
+// Matcher tells what patterns of an ignore file leave out, by Docker's rules, those of moby/patternmatcher: the last pattern that
+// matches a path or one of its directories decides. (BuildKit's walk, which asks with what the directory has matched, skips
+// patterns that could not change the directory's own result, and so forgets vendor in the three lines *, !**/*.go, vendor.)
 type Matcher struct {
-	pm    *patternmatcher.PatternMatcher
-	cache map[string]matched
-}
-
-type matched struct {
-	out  bool
-	info patternmatcher.MatchInfo
+	pm *patternmatcher.PatternMatcher
 }
 
 // NewMatcher reads patterns.
@@ -30,7 +24,7 @@ func NewMatcher(patterns []string) (*Matcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the patterns of what to leave out: %w", err)
 	}
-	return &Matcher{pm: pm, cache: map[string]matched{}}, nil
+	return &Matcher{pm}, nil
 }
 
 // Exceptions tells whether something below a directory that is left out may be kept.
@@ -38,26 +32,10 @@ func (m *Matcher) Exceptions() bool { return m.pm.Exclusions() }
 
 // Out tells whether a path, without a slash in front, is left out.
 func (m *Matcher) Out(name string) (bool, error) {
-	r, err := m.match(name)
-	return r.out, err
-}
-
-func (m *Matcher) match(name string) (r matched, err error) {
-	if r, ok := m.cache[name]; ok || name == "." || name == "" {
-		return r, nil
+	if name == "" || name == "." {
+		return false, nil
 	}
-	var parent matched
-	if dir := path.Dir(name); dir != "." {
-		if parent, err = m.match(dir); err != nil {
-			return r, err
-		}
-	}
-	r.out, r.info, err = m.pm.MatchesUsingParentResults(name, parent.info)
-	if len(m.cache) > 100_000 { // a directory's entries follow each other
-		clear(m.cache)
-	}
-	m.cache[name] = r
-	return r, err
+	return m.pm.MatchesOrParentMatches(name)
 }
 
 // rules are what the patterns of one copy say, once the words of build/rewrite are taken for what they mean.

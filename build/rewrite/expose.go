@@ -25,21 +25,20 @@ func (r *rewriter) expose(n *parser.Node, word string) (string, error) {
 			ports = append(ports, w.Value)
 			continue
 		}
+		var all []string
 		for _, p := range words {
 			each, err := portRange(p)
 			if err != nil {
 				return "", err
 			}
-			// A plain port stays as it is written: that is how earlier builds are known in the cache.
-			if len(each) == 1 && (each[0] == p || each[0] == p+"/tcp") && p == w.Value {
-				each = []string{p}
-			} else if len(each) > 1 || !strings.Contains(w.Value, "$") {
-				changed = true
-			} else {
-				each = []string{w.Value}
-			}
-			ports = append(ports, each...)
+			all = append(all, each...)
 		}
+		// A plain port stays as it is written: that is how earlier builds are known in the cache.
+		if len(all) == 1 && (all[0] == words[0] || all[0] == words[0]+"/tcp") {
+			all = []string{w.Value}
+		}
+		changed = changed || len(all) != 1 || all[0] != w.Value
+		ports = append(ports, all...)
 	}
 	if !changed {
 		return n.Original, nil

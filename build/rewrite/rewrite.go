@@ -230,7 +230,7 @@ func (r *rewriter) onbuild(n *parser.Node, word, rest string) (string, error) {
 
 // replaceFlag notes what a flag of the new text was in the old.
 func (r *rewriter) replaceFlag(flags []string, i int, now string) {
-	r.shown = append(r.shown, now, flags[i])
+	r.shown = append(r.shown, escape([]string{now})[0], escape(flags[i : i+1])[0], now, flags[i])
 	flags[i] = now
 }
 

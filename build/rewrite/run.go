@@ -44,6 +44,8 @@ func (r *rewriter) mount(value string) string {
 		case has && key == "from":
 			from = true
 			fields[i] = "from=" + r.mountFrom(v)
+		case has && access(key, v) != "":
+			fields[i] = access(key, v)
 		}
 	}
 	if kind == "" {
@@ -61,6 +63,25 @@ func (r *rewriter) mount(value string) string {
 		fields[i] = key + "=" + followed(r.Context, v)
 	}
 	return strings.Join(fields, ",")
+}
+
+// access is how buildah has an option that Docker gives a value to: without one.
+func access(key, value string) string {
+	on, err := strconv.ParseBool(value)
+	if err != nil {
+		return ""
+	}
+	switch key {
+	case "rw", "readwrite":
+	case "ro", "readonly":
+		on = !on
+	default:
+		return ""
+	}
+	if on {
+		return "rw"
+	}
+	return "ro"
 }
 
 // mountFrom is the stage that buildah finds under a name or number.
