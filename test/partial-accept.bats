@@ -45,15 +45,26 @@ EOF
     assert_equal "$output" "$first"
 }
 
-@test "A3 the ejected file is plain, and plain buildah makes the same image of it" {
+@test "A3 the composed file is plain, and plain buildah makes the same image of it; the ejected one makes the same layers" {
     source_file "FROM $BASE AS build" '#: use std/tool as dev' "FROM $BASE" '#: use std/tool' 'USER app' '#: use std/app-user name=web uid=77' \
         'RUN id -u > /tmp/uid' 'COPY file /file' 'CMD ["tool"]'
     echo content >file
     berth build -q --timestamp 0 --layers -t "localhost/$name:1" .
     first=$output
+    berth partial compose -o Composed
+    not grep -q '^#:' Composed
+    run plain_build Composed .
+    assert_equal "$output" "$first"
     berth partial eject
     not grep -q '^#:' Containerfile
+    not grep -q 'dev.partials' Containerfile
+    berth build -q --timestamp 0 --layers -t "localhost/$name:2" .
+    second=$output
     run plain_build Containerfile .
+    assert_equal "$output" "$second"
+    berth image inspect --format '{{json .RootFS.Layers}}' "localhost/$name:1"
+    first=$output
+    berth image inspect --format '{{json .RootFS.Layers}}' "localhost/$name:2"
     assert_equal "$output" "$first"
 }
 

@@ -165,7 +165,7 @@ setup_file() {
     assert_contains "$output" "P051: std/mine 1.0.0: digest is sha256:"
 }
 
-@test "A27 build composes; the ejected and the extracted file build the same image" {
+@test "A27 build composes; the extracted file builds the same image, the ejected file the same layers" {
     source_file 'FROM localhost/debian:12' '#: use std/tool' 'USER app' '#: use std/app-user name=web uid=77' 'RUN id -u > /tmp/uid' 'COPY file /file' 'CMD ["tool"]'
     echo content >file
     berth build -q --timestamp 0 -t "localhost/$name:1" .
@@ -182,10 +182,19 @@ setup_file() {
     berth load -q -i saved.tar
     berth_split partial extract "localhost/$name:1"
     assert_equal "$output" "$printed"
-    berth partial eject
-    assert_equal "$(cat Containerfile)" "$printed"
-    berth build -q --timestamp 0 -t "localhost/$name:2" .
+    berth partial extract -o Extracted "localhost/$name:1"
+    berth build -q --timestamp 0 -f Extracted -t "localhost/$name:2" .
     assert_equal "$output" "$first"
+    berth partial eject
+    assert_equal "$(tail -n +2 Containerfile)" "$(tail -n +2 <<<"$printed" | head -n -1)"
+    berth build -q --timestamp 0 -t "localhost/$name:3" .
+    for image in 1 3; do
+        berth image inspect --format '{{json .RootFS.Layers}} {{json .Config.Cmd}} {{json .Config.Env}} {{.Config.User}}' "localhost/$name:$image"
+        [[ $image == 1 ]] && first=$output
+    done
+    assert_equal "$output" "$first"
+    berth image inspect --format '{{json .Labels}}' "localhost/$name:3"
+    [[ $output != *dev.partials* ]]
 }
 
 @test "A17 user, directory and shell are the source's after a block" {

@@ -29,7 +29,8 @@ type Options struct {
 	Target    string            // leave later stages out
 	NoLink    bool              // leave --link out, for builders that lack it
 
-	source string
+	source  string
+	ejected bool // there is a lock, of a source that was ejected since
 }
 
 func (o *Options) lockName() string { return o.File + ".lock" }
@@ -59,6 +60,9 @@ type Block struct {
 //
 // The errors are of the catalogue; nothing is built on a P071.
 func Compose(ctx context.Context, opts Options) (*Result, error) {
+	if opts.Lock != nil && opts.Lock.Ejected != "" {
+		opts.Lock, opts.ejected = nil, true
+	}
 	if opts.Target == "" {
 		return compose(ctx, opts)
 	}

@@ -19,6 +19,10 @@ type ImageFacts struct {
 	History []History // the first step first
 	DiffIDs []string
 	Env     []string
+	Config  *ImageConfig // nil if it is not known
+
+	// Image returns what is known of another image of the store, nil if it is not there. It may be nil.
+	Image func(ref string) *ImageFacts
 
 	BaseRef    string   // the image it was built on, if that is known
 	BaseDigest string   // its digest, or ""
@@ -39,18 +43,49 @@ type Paths func(layer int) ([]string, error)
 // Extracted is the container file of an image.
 type Extracted struct {
 	Text      string
-	From      string // label, file, record, provenance, or history
-	Exact     bool   // Text is what the image was built from, byte for byte
-	Inherited bool   // the label is a parent's: the beginning is exact, the rest is reconstructed
-	Lost      int    // COPY and ADD sources that had to be replaced
-	Lock      []byte // of a build record
+	From      string   // label, file, record, provenance, or history
+	Exact     bool     // Text is what the image was built from, byte for byte
+	Inherited bool     // the label is a parent's: the beginning is exact, the rest is reconstructed
+	Lost      int      // COPY and ADD sources that had to be replaced
+	Stated    string   // where the text is that the image is not what it makes: label, file, record; "" if there is none
+	Differs   []string // how the image differs from that
+	Notes     []string // what could not be compared
+	Lock      []byte   // of a build record
 	Source    []byte
 }
 
 // Extract returns the container file of an image: from its label, from a file in it or the record of its build that have
-// the digest of the label, from BuildKit's provenance, or from its history, in this order. P082 is a label that was altered, P080
+// the digest of the label, from BuildKit's provenance, or from its history, in this order. Where the image is not what the
+// text makes, since somebody has built it from an edited one, the history counts. P082 is a label that was altered, P080
 // an image without any of them.
 func Extract(f *ImageFacts) (*Extracted, error) {
+	x, err := Stated(f)
+	if err != nil || x.From == "provenance" || x.From == "history" {
+		return x, err
+	}
+	steps, config, notes := f.differences(x.Text)
+	if len(steps)+len(config) > 0 {
+		r, err := reconstruct(f)
+		if err != nil {
+			return nil, err
+		}
+		r.Differs, r.Stated = append(steps, config...), x.From
+		return r, nil
+	}
+	x.Notes = notes
+	if after := f.afterTrailer(); after >= 0 && after < len(f.History) {
+		x.Exact, x.Inherited = false, true
+		rest := &recovery{facts: f}
+		rest.steps(after)
+		x.Lost = rest.lost
+		x.Text += "# the text above is exact; from here on it is reconstructed from the history of " + f.Ref + " ; NOT exact\n" + rest.out.String()
+		return x, checkRecovered(x.Text)
+	}
+	return x, nil
+}
+
+// Stated is the container file that an image says it was built from, whether or not that is so.
+func Stated(f *ImageFacts) (*Extracted, error) {
 	body, trailer, err := fromLabel(f.Labels)
 	if err != nil {
 		return nil, err
@@ -73,14 +108,6 @@ func Extract(f *ImageFacts) (*Extracted, error) {
 		return &Extracted{Text: f.Provenance, From: "provenance", Exact: true}, nil
 	default:
 		return reconstruct(f)
-	}
-	if after := f.afterTrailer(); after >= 0 && after < len(f.History) {
-		x.Exact, x.Inherited = false, true
-		rest := &recovery{facts: f}
-		rest.steps(after)
-		x.Lost = rest.lost
-		x.Text += "# the text above is exact; from here on it is reconstructed from the history of " + f.Ref + " ; NOT exact\n" + rest.out.String()
-		return x, checkRecovered(x.Text)
 	}
 	return x, nil
 }

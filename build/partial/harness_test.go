@@ -133,7 +133,8 @@ func partText(name, version, meta, body string) string {
 type fakeBases map[string]*Base
 
 func (f fakeBases) Base(_ context.Context, ref string) (*Base, error) {
-	if b, ok := f[ref]; ok {
+	name, _, _ := strings.Cut(ref, "@")
+	if b, ok := f[name]; ok {
 		return b, nil
 	}
 	return nil, fmt.Errorf("no image %s", ref)

@@ -17,6 +17,9 @@ type Lock struct {
 	Bases    map[string]*Base  `json:"bases"`    // by reference as in FROM
 	Images   map[string]string `json:"images"`   // digests of images that are only copied from
 	Parts    []LockedPart      `json:"parts"`    // by name, then stages
+	// Ejected is the digest of the Containerfile that the source was replaced by; "" as long as there is a source. Such a
+	// lock is a record: nothing is chosen by it.
+	Ejected string `json:"ejected,omitempty"`
 }
 
 // LockSource says what the lock belongs to.
@@ -148,6 +151,8 @@ func (m *maker) outOfDate(now *Lock) *Error {
 	was := m.opts.Lock
 	why := "the source changed"
 	switch {
+	case m.opts.ejected:
+		return Errorf("P050", "%s is out of date (the source that it was of is ejected); run: berth partial update", m.opts.lockName())
 	case was == nil:
 		return Errorf("P050", "%s is missing; run: berth partial update", m.opts.lockName())
 	case was.Source.Digest == now.Source.Digest && was.Composed != now.Composed:

@@ -2,23 +2,9 @@ package partial
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
-
-// ImageConfig is the part of an image's configuration that instructions set.
-type ImageConfig struct {
-	Env        []string
-	User       string
-	WorkingDir string
-	Entrypoint []string
-	Cmd        []string
-	Exposed    []string
-	Volumes    []string
-	Labels     map[string]string
-	StopSignal string
-}
 
 // RebaseInput is what a rebase is decided on.
 type RebaseInput struct {
@@ -88,12 +74,12 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 		}
 	}
 	// What the instructions make of the old base must be what the image has; then what they make of the new one can be trusted.
-	was, err := replay(cf, in.OldBase, in.Old)
+	was, err := replay(stepsOf(cf), in.OldBase, nil)
 	if err != nil {
 		return nil, err
 	}
-	if d := was.differs(in.Config); d != "" {
-		return nil, Errorf("P090", "cannot rebase: the image's %s is not what its container file sets; %s", d, rebuildHint(in.NewRef))
+	if d := was.differences(in.Config, false); len(d) > 0 {
+		return nil, Errorf("P090", "cannot rebase: the image's %s is not what its container file sets; %s", d[0].what, rebuildHint(in.NewRef))
 	}
 	r := &Rebased{Base: in.NewRef}
 	body := strings.ReplaceAll(BodyOf(in.Text), in.OldRef, pinned(in.NewRef, in.New.Digest))
@@ -108,7 +94,7 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 	if cf, err = parseContainerfile("", r.Text, "P071"); err != nil {
 		return nil, err
 	}
-	if r.Config, err = replay(cf, in.NewBase, in.New); err != nil {
+	if r.Config, err = replay(stepsOf(cf), in.NewBase, nil); err != nil {
 		return nil, err
 	}
 	for k, v := range in.Config.Labels { // labels of the builder itself
@@ -200,116 +186,6 @@ func markedSafe(cf *containerfile, in *instruction) bool {
 		}
 	}
 	return false
-}
-
-// replay applies the configuration instructions of the last stage to a base's configuration.
-func replay(cf *containerfile, base ImageConfig, facts *Base) (ImageConfig, error) {
-	c := base
-	c.Labels = maps.Clone(base.Labels)
-	if c.Labels == nil {
-		c.Labels = map[string]string{}
-	}
-	st := newState(facts)
-	st.user, st.workdir = base.User, base.WorkingDir
-	first := lastFrom(cf)
-	var order []string // of variables
-	for _, e := range base.Env {
-		name, _, _ := strings.Cut(e, "=")
-		order = append(order, name)
-	}
-	if _, has := st.env["PATH"]; !has { // builders give it to an image whose base has none
-		st.env["PATH"] = defaultPath
-		order = append(order, "PATH")
-	}
-	cmdSet := false
-	for i := first + 1; i < len(cf.instrs); i++ {
-		in := &cf.instrs[i]
-		st.apply(in, nil, nil)
-		expand := func(s string) string { v, _ := st.expand(s); return v }
-		switch in.cmd {
-		case "ENV", "LABEL":
-			kv, err := in.keyValues()
-			if err != nil {
-				return c, Errorf("P071", "%v", err)
-			}
-			for _, e := range kv {
-				if in.cmd == "LABEL" {
-					c.Labels[expand(e[0])] = expand(e[1])
-				} else if !slices.Contains(order, e[0]) {
-					order = append(order, e[0])
-				}
-			}
-		case "CMD":
-			c.Cmd, cmdSet = commandOf(in, st), true
-		case "ENTRYPOINT":
-			c.Entrypoint = commandOf(in, st)
-			if !cmdSet {
-				c.Cmd = nil
-			}
-		case "EXPOSE":
-			for _, a := range in.args {
-				p := expand(a)
-				if !strings.Contains(p, "/") {
-					p += "/tcp"
-				}
-				c.Exposed = append(slices.Clone(c.Exposed), p)
-			}
-		case "VOLUME":
-			for _, a := range in.args {
-				c.Volumes = append(slices.Clone(c.Volumes), expand(a))
-			}
-		case "STOPSIGNAL":
-			c.StopSignal = expand(in.args[0])
-		}
-	}
-	c.User, c.WorkingDir = st.user, st.workdir
-	c.Env = nil
-	for _, name := range order {
-		c.Env = append(c.Env, name+"="+st.env[name])
-	}
-	for _, list := range []*[]string{&c.Exposed, &c.Volumes} {
-		slices.Sort(*list)
-		*list = slices.Compact(*list)
-	}
-	return c, nil
-}
-
-func commandOf(in *instruction, st *state) []string {
-	if in.json {
-		return slices.Clone(in.args)
-	}
-	return append(slices.Clone(st.shellWords()), strings.Join(in.args, " "))
-}
-
-// differs names what of a configuration is not as replay has it; "" if all is. Labels that only the image has are the builder's.
-func (c ImageConfig) differs(image ImageConfig) string {
-	sorted := func(s []string) []string { t := slices.Clone(s); slices.Sort(t); return slices.Compact(t) }
-	dir := func(s string) string {
-		if s == "" {
-			return "/"
-		}
-		return strings.TrimSuffix(s, "/") + "/"
-	}
-	switch {
-	case !slices.Equal(sorted(c.Env), sorted(image.Env)):
-		return "environment"
-	case c.User != image.User:
-		return "user"
-	case strings.TrimSuffix(dir(c.WorkingDir), "/") != strings.TrimSuffix(dir(image.WorkingDir), "/"):
-		return "working directory"
-	case !slices.Equal(c.Cmd, image.Cmd) || !slices.Equal(c.Entrypoint, image.Entrypoint):
-		return "command"
-	case !slices.Equal(sorted(c.Exposed), sorted(image.Exposed)) || !slices.Equal(sorted(c.Volumes), sorted(image.Volumes)):
-		return "ports or volumes"
-	case c.StopSignal != image.StopSignal:
-		return "stop signal"
-	}
-	for k, v := range c.Labels {
-		if image.Labels[k] != v {
-			return "labels"
-		}
-	}
-	return ""
 }
 
 // PartLayers finds the layers that a detached part has made in an image of this text: their numbers among the layers

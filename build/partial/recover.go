@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	bkparser "github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
 // reconstruct writes a container file from an image's history. It builds, but it is not what the
@@ -98,7 +100,7 @@ func (r *recovery) steps(first int) {
 			continue
 		}
 		h := r.facts.History[i]
-		in, ok := recoverStep(h.CreatedBy)
+		in, ok := r.recoverStep(h.CreatedBy)
 		switch {
 		case strings.Contains(in, "dev.partials."):
 			r.out.WriteString("# left out: the label of another composition\n")
@@ -115,7 +117,7 @@ func (r *recovery) steps(first int) {
 // oneLayer returns the step that made the layer with the files of the COPY at i, if a later step did: buildah without
 // --layers makes one layer of all steps. Otherwise it returns i.
 func (r *recovery) oneLayer(i int) int {
-	if in, _ := recoverStep(r.facts.History[i].CreatedBy); !isCopy(in) || !r.facts.History[i].Empty {
+	if in, _ := r.recoverStep(r.facts.History[i].CreatedBy); !isCopy(in) || !r.facts.History[i].Empty {
 		return i
 	}
 	for end := i; end < len(r.facts.History); end++ {
@@ -132,7 +134,7 @@ func (r *recovery) fromOneLayer(i, end int) {
 	copied := false
 	for ; i <= end; i++ {
 		h := r.facts.History[i]
-		in, ok := recoverStep(h.CreatedBy)
+		in, ok := r.recoverStep(h.CreatedBy)
 		switch {
 		case isCopy(in) && !copied:
 			copied = true
@@ -193,10 +195,19 @@ func oneLine(s string) string {
 var argsPrefix = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\|(\d+) `) })
 
 // recoverStep writes the instruction of one step; ok is false where it cannot be known.
-func recoverStep(by string) (in string, ok bool) {
+func (r *recovery) recoverStep(by string) (in string, ok bool) {
 	by = strings.TrimSpace(by)
 	by = strings.TrimSpace(strings.TrimSuffix(by, "# buildkit"))
+	by = buildahNotes().ReplaceAllString(by, "")
 	if nop, is := strings.CutPrefix(by, "/bin/sh -c #(nop)"); is {
+		// Buildah writes the line as it was, others with the values of variables.
+		in := strings.TrimSpace(nop)
+		_, rest, _ := strings.Cut(in, " ")
+		var words []string
+		noList := strings.HasPrefix(rest, "[") && json.Unmarshal([]byte(rest), &words) != nil // as Docker's classic builder writes it
+		if r.byBuildah() && parses(in) && !isCopy(in) && !noList {
+			return in, true
+		}
 		return recoverInstruction(strings.TrimSpace(nop))
 	}
 	if rest, is := strings.CutPrefix(by, "RUN "); is {
@@ -233,6 +244,9 @@ func recoverRun(s string) (string, bool) {
 	switch {
 	case s == "":
 		return "", false
+	case strings.Contains(s, "\n") && strings.Contains(strings.SplitN(s, "\n", 2)[0], "<<"):
+		in, ok := recoverHeredoc(s)
+		return args.String() + in, ok
 	case strings.Contains(s, "\n"):
 		end := "PARTIAL_EOF"
 		for n := 2; strings.Contains("\n"+s+"\n", "\n"+end+"\n"); n++ {
@@ -241,6 +255,30 @@ func recoverRun(s string) (string, bool) {
 		return args.String() + "RUN <<\"" + end + "\"\n" + s + "\n" + end, true
 	}
 	return args.String() + "RUN " + s, parses("RUN " + s)
+}
+
+// recoverHeredoc writes a RUN with one heredoc, of which buildah notes the line and the text, but not the end.
+func recoverHeredoc(s string) (string, bool) {
+	line, content, _ := strings.Cut(s, "\n")
+	var name string
+	for _, w := range strings.Fields(line) {
+		if h, err := bkparser.ParseHeredoc(w); err == nil && h != nil {
+			if name != "" {
+				return "", false // where one ends and the next begins is not known
+			}
+			name = h.Name
+		}
+	}
+	if name == "" || slices.Contains(strings.Split(content, "\n"), name) {
+		return "", false
+	}
+	in := "RUN " + line + "\n" + strings.TrimSuffix(content, "\n") + "\n" + name
+	return in, parses(in)
+}
+
+// byBuildah tells whether buildah, podman or Berth has made the image.
+func (r *recovery) byBuildah() bool {
+	return r.facts.Labels["io.buildah.version"] != "" || slices.ContainsFunc(r.facts.History, func(h History) bool { return strings.HasPrefix(h.Comment, "FROM ") })
 }
 
 // recoverInstruction handles instructions as histories write them.

@@ -65,6 +65,33 @@ func Trailer(body, embed string) string {
 	return label + "\n"
 }
 
+// Ejected is the composed file as an ordinary Containerfile: it says that it is one, and has no label, which would tell of
+// a text that is edited from then on. It makes the same layers.
+func (r *Result) Ejected() string {
+	var b strings.Builder
+	replaced := false
+	for l := range strings.Lines(r.Body) {
+		if file, ok := composedFrom(l); ok && !replaced {
+			l, replaced = "# ejected from "+file+" (partial format 1); an ordinary Containerfile: edit it as you like\n", true
+		}
+		b.WriteString(l)
+	}
+	return b.String()
+}
+
+// headMark begins the line that says of a Containerfile that the maker wrote it.
+const headMark = "# composed from "
+
+// composedFrom returns the name of the source that a header names.
+func composedFrom(line string) (file string, ok bool) {
+	rest, ok := strings.CutPrefix(line, headMark)
+	i := strings.LastIndex(rest, " (partial format ")
+	if !ok || i < 0 {
+		return "", false
+	}
+	return rest[:i], true
+}
+
 // verify is the last wall against injection: both parsers must read from the text exactly the
 // instructions that were planned, on their lines, with the values of parameters as they were given.
 func (m *maker) verify(text string) error {

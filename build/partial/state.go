@@ -22,6 +22,8 @@ type state struct {
 	shell   []string
 	env     map[string]string // ENV, the base's included
 	args    map[string]string // ARG whose value is known here
+	whole   bool              // there is no variable but these: another one is empty, as in a build
+	open    bool              // another one has a value that is not known
 }
 
 func newState(b *Base) *state {
@@ -83,7 +85,10 @@ func (s *state) Keys() []string {
 func (s *state) expand(word string) (value string, known bool) {
 	lex := bkshell.NewLex('\\')
 	r, err := lex.ProcessWordWithMatches(word, s)
-	if err != nil || len(r.Unmatched) > 0 {
+	switch {
+	case err == nil && len(r.Unmatched) > 0 && s.open:
+		return anything, true
+	case err != nil || len(r.Unmatched) > 0 && !s.whole:
 		return word, false
 	}
 	return r.Result, true

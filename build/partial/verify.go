@@ -63,6 +63,13 @@ func VerifySource(ctx context.Context, opts Options, published Publisher, now Ba
 	if l == nil {
 		return nil, Errorf("P050", "%s is missing; run: berth partial update", opts.lockName())
 	}
+	if !isRequirementFile(opts.File) && !HasDirectives(opts.Source) {
+		if l.Ejected == "" {
+			return nil, Errorf("P050", "%s is out of date: %s has no parts any more; remove it, or run: berth partial update", opts.lockName(), opts.File)
+		}
+		verifyEjected(&f, opts)
+		return f, verifyPublished(ctx, &f, l, published, now)
+	}
 	opts.Locked = false
 	r, err := Compose(ctx, opts)
 	if err != nil {
@@ -78,15 +85,29 @@ func VerifySource(ctx context.Context, opts Options, published Publisher, now Ba
 	} else {
 		f.bad("composed", Errorf("P050", "%s is out of date (the composed text changed); run: berth partial update", opts.lockName()))
 	}
+	return f, verifyPublished(ctx, &f, l, published, now)
+}
+
+// verifyEjected compares an ejected Containerfile with what it was when it was written. It may be edited.
+func verifyEjected(f *Findings, opts Options) {
+	if d := digestOf(opts.Source); d == opts.Lock.Ejected {
+		f.good("ejected", "%s", d)
+	} else {
+		f.note("ejected", "%s was edited since it was ejected", opts.File)
+	}
+}
+
+// verifyPublished compares the parts and bases of a lock with what is published.
+func verifyPublished(ctx context.Context, f *Findings, l *Lock, published Publisher, now Bases) error {
 	for _, p := range l.Parts {
-		if err := verifyPart(ctx, &f, p, published); err != nil {
-			return f, err
+		if err := verifyPart(ctx, f, p, published); err != nil {
+			return err
 		}
 	}
+	if now == nil {
+		return nil
+	}
 	for _, ref := range sortedKeys(l.Bases) {
-		if now == nil {
-			break
-		}
 		d, err := now.Digest(ctx, ref)
 		switch {
 		case err != nil:
@@ -97,7 +118,7 @@ func VerifySource(ctx context.Context, opts Options, published Publisher, now Ba
 			f.good("base "+shortImage(ref), "%s", d)
 		}
 	}
-	return f, nil
+	return nil
 }
 
 func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publisher) error {
@@ -133,12 +154,12 @@ func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publis
 	return nil
 }
 
-// VerifyImage compares an image with the container file it carries: the label with its digest, the
-// history with the composed instructions, the base's layers, and the os-release with what the parts need. base is the locked base,
-// if it is at hand; metas are the parts' metadata by name, as far as they are.
-func VerifyImage(img *ImageFacts, os *OSRelease, base *ImageFacts, metas map[string]*Meta) (Findings, error) {
+// VerifyImage compares an image with the container file it carries: the label with its digest, every step of the history
+// and the whole configuration in both directions, the base's layers, and the os-release with what the parts need. metas are the parts'
+// metadata by name, as far as they are at hand.
+func VerifyImage(img *ImageFacts, os *OSRelease, metas map[string]*Meta) (Findings, error) {
 	var f Findings
-	x, err := Extract(img)
+	x, err := Stated(img)
 	if err != nil {
 		return nil, err
 	}
@@ -146,15 +167,21 @@ func VerifyImage(img *ImageFacts, os *OSRelease, base *ImageFacts, metas map[str
 		return nil, Errorf("P080", "%s was not composed by parts: it has no label and no record; nothing to verify", img.Ref)
 	}
 	f.good(x.From, "%s", digestOf([]byte(BodyOf(x.Text))))
-	if x.Inherited {
+	after := img.afterTrailer()
+	if after >= 0 && after < len(img.History) {
 		f.note(x.From, "the image was extended by other means after it was composed")
 	}
-	verifyHistory(&f, img, x.Text)
+	steps, config, notes := img.differences(x.Text)
+	for _, n := range notes {
+		f.note("history", "%s", n)
+	}
+	f.compared("history", steps, len(img.History) > 0, "every step as in the container file")
+	f.compared("configuration", config, img.Config != nil && after == len(img.History), "as the container file makes it")
 	if err := verifyLayers(&f, img); err != nil {
 		return f, err
 	}
-	if base != nil {
-		if n := len(base.DiffIDs); n <= len(img.DiffIDs) && slices.Equal(base.DiffIDs, img.DiffIDs[:n]) {
+	if base := img.base(x.Text); base != nil {
+		if n := len(base.DiffIDs); sameBase(base, img) {
 			f.good("base layers", "%d, those of %s", n, shortImage(base.Ref))
 		} else {
 			f.bad("base layers", Errorf("P051", "the first layers are not those of the base %s", shortImage(base.Ref)))
@@ -169,6 +196,16 @@ func VerifyImage(img *ImageFacts, os *OSRelease, base *ImageFacts, metas map[str
 		}
 	}
 	return f, nil
+}
+
+// compared says how something differs; if nothing does, and it was compared, that it is good.
+func (f *Findings) compared(what string, differs []string, done bool, good string) {
+	for _, d := range differs {
+		f.bad(what, Errorf("P051", "%s", d))
+	}
+	if done && len(differs) == 0 {
+		f.good(what, "%s", good)
+	}
 }
 
 // verifyLayers compares the layers with those of the build's record, if it is at hand.
@@ -198,35 +235,6 @@ func verifyLayers(f *Findings, img *ImageFacts) error {
 	}
 	f.good("layers", "%d, as the build's record has them", len(l.DiffIDs))
 	return nil
-}
-
-// verifyHistory looks for the instructions of the last stage, in their order, in the history.
-func verifyHistory(f *Findings, img *ImageFacts, text string) {
-	cf, err := parseContainerfile("", text, "P071")
-	if err != nil {
-		f.bad("history", asError(err))
-		return
-	}
-	var want []*instruction
-	for i := range cf.instrs {
-		in := &cf.instrs[i]
-		if in.cmd == "FROM" {
-			want = nil
-		} else if in.cmd == "RUN" && !in.json && len(in.heredocs) == 0 {
-			want = append(want, in)
-		}
-	}
-	i := 0
-	for _, in := range want {
-		words := strings.Join(in.args, " ")
-		at := slices.IndexFunc(img.History[i:], func(h History) bool { return strings.Contains(squeeze(h.CreatedBy), squeeze(words)) })
-		if at < 0 {
-			f.bad("history", Errorf("P051", "the history has no step for line %d of the container file: RUN %s", in.start, oneLine(words)))
-			return
-		}
-		i += at + 1
-	}
-	f.good("history", "%d RUN steps as in the container file", len(want))
 }
 
 // squeeze makes runs of blanks one.

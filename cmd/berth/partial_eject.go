@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/berth-containers/berth/build/partial/project"
-	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/spf13/cobra"
 )
 
@@ -19,7 +18,9 @@ func newPartialEjectCmd(f *engineFlags) *cobra.Command {
 		Short:   "Replace a source by its composed file",
 		Example: "berth partial eject --file Containerfile",
 		Long: "Replaces the source by the plain Containerfile that it stands for. From then on it is an ordinary Containerfile,\n" +
-			"which builds the same image. The lock stays as a record. A requirement file stays; Containerfile is written next to it.",
+			"which builds the same layers in any builder. It has no label with its text, since that would be wrong after the first edit;\n" +
+			"\"berth partial compose\" writes the file with the label. The lock stays as a record. A requirement file stays; Containerfile\n" +
+			"is written next to it.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := p.source(cmd, f)
@@ -42,25 +43,25 @@ func partialEject(cmd *cobra.Command, o project.Options, format string, out, tal
 	if !project.IsSource(o.File, text) {
 		return &exitError{Code: 1, Err: fmt.Errorf("%s has no parts: it is a plain Containerfile already", o.File)}
 	}
+	if file := project.EjectTarget(o.File); file != o.File {
+		if _, err := os.Lstat(file); err == nil {
+			return &exitError{Code: 1, Err: fmt.Errorf("eject %s: %s is there already", o.File, file)}
+		}
+	}
 	r, err := project.Compose(cmd.Context(), o)
 	if err != nil {
 		return partialError(err)
 	}
 	printNotes(talk, r.Notes)
-	target := project.EjectTarget(o.File)
-	if target != o.File {
-		if _, err := os.Stat(target); err == nil {
-			return &exitError{Code: 1, Err: fmt.Errorf("eject %s: %s is there already", o.File, target)}
-		}
-	}
-	if err := atomicfile.Write(target, []byte(r.Text), 0o644, false); err != nil {
-		return fmt.Errorf("eject %s: %w", o.File, err)
+	target, digest, err := project.Eject(o, r)
+	if err != nil {
+		return err
 	}
 	if format == "json" {
 		return printJSON(out, struct {
 			File, Digest string
 			Notes        []string
-		}{target, r.Digest, r.Notes})
+		}{target, digest, r.Notes})
 	}
 	_, err = fmt.Fprintf(talk, "wrote %s; it needs no parts any more\n", target)
 	return err

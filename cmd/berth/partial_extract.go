@@ -58,6 +58,11 @@ func partialExtract(ctx context.Context, p *project.Project, name string, uncomp
 		fmt.Fprintln(talk, "exact, from the provenance that BuildKit attached; the values of ARGs are not in it")
 	case x.Exact:
 		fmt.Fprintf(talk, "exact, from the image's %s\n", x.From)
+	case x.Stated != "":
+		fmt.Fprintf(talk, "not exact: the image is not what the container file in its %s makes; reconstructed from the history, %d sources of COPY lost\n", x.Stated, x.Lost)
+		for _, d := range x.Differs {
+			fmt.Fprintf(talk, "  %s\n", d)
+		}
 	case x.Inherited:
 		fmt.Fprintln(talk, "exact up to the label; the rest is reconstructed from the history")
 	default:
@@ -78,7 +83,8 @@ func partialExtract(ctx context.Context, p *project.Project, name string, uncomp
 			Text, From, Lock, Source string
 			Exact, Inherited         bool
 			Lost                     int
-		}{text, x.From, string(x.Lock), string(x.Source), x.Exact, x.Inherited, x.Lost}
+			Differs, Notes           []string `json:",omitempty"`
+		}{text, x.From, string(x.Lock), string(x.Source), x.Exact, x.Inherited, x.Lost, x.Differs, x.Notes}
 		if output == "" || output == "-" {
 			return printJSON(out, shown)
 		}

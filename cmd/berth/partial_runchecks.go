@@ -25,7 +25,7 @@ func (c *imageChecks) run(ctx context.Context, name string) (partial.Findings, e
 	if err != nil {
 		return nil, err
 	}
-	x, err := partial.Extract(facts)
+	x, err := partial.Stated(facts)
 	if err != nil {
 		return nil, err
 	}

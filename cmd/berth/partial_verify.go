@@ -93,18 +93,5 @@ func verifyImage(ctx context.Context, p *project.Project, name string) (partial.
 	if err != nil {
 		return nil, err
 	}
-	x, err := partial.Extract(facts)
-	if err != nil {
-		return nil, err
-	}
-	// The base is the one that the container file names by its digest, whatever its tag stands for by now.
-	var under *partial.ImageFacts
-	if ref := partial.FirstImage(x.Text); x.From != "history" && ref != "scratch" {
-		if known, err := p.Bases.Local(ref); err == nil {
-			if under, err = p.Bases.Extraction(known); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return partial.VerifyImage(facts, base.OSRelease(dirs), under, p.Metas(ctx, facts))
+	return partial.VerifyImage(facts, base.OSRelease(dirs), p.Metas(ctx, facts))
 }

@@ -28,13 +28,8 @@ func (b *Images) Extraction(img *image.Image) (*partial.ImageFacts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &partial.ImageFacts{Ref: Name(img), Labels: c.Config.Labels, Env: c.Config.Env}
-	for _, d := range c.RootFS.DiffIDs {
-		f.DiffIDs = append(f.DiffIDs, d.String())
-	}
-	for _, h := range c.History {
-		f.History = append(f.History, partial.History{CreatedBy: h.CreatedBy, Comment: h.Comment, Empty: h.EmptyLayer})
-	}
+	f := facts(img, c)
+	f.Image = b.other
 	if err := b.findBase(img, f); err != nil {
 		return nil, err
 	}
@@ -49,6 +44,32 @@ func (b *Images) Extraction(img *image.Image) (*partial.ImageFacts, error) {
 	}
 	f.Paths = func(layer int) ([]string, error) { return layerPaths(dirs, layer) }
 	return f, nil
+}
+
+// facts are what an image's configuration says.
+func facts(img *image.Image, c *image.Config) *partial.ImageFacts {
+	config := configOf(c)
+	f := &partial.ImageFacts{Ref: Name(img), Labels: c.Config.Labels, Env: c.Config.Env, Config: &config}
+	for _, d := range c.RootFS.DiffIDs {
+		f.DiffIDs = append(f.DiffIDs, d.String())
+	}
+	for _, h := range c.History {
+		f.History = append(f.History, partial.History{CreatedBy: h.CreatedBy, Comment: h.Comment, Empty: h.EmptyLayer})
+	}
+	return f
+}
+
+// other returns the facts of another image; nil if the store does not have it, or cannot read it.
+func (b *Images) other(ref string) *partial.ImageFacts {
+	img, err := b.Local(ref)
+	if err != nil {
+		return nil
+	}
+	c, err := img.Config()
+	if err != nil {
+		return nil
+	}
+	return facts(img, c)
 }
 
 // Name is a name that the image can be found by again: name:tag@digest, name@digest, or its ID.

@@ -23,8 +23,15 @@ func Config(img *image.Image) (partial.ImageConfig, error) {
 	if err != nil {
 		return partial.ImageConfig{}, err
 	}
+	return configOf(c), nil
+}
+
+func configOf(c *image.Config) partial.ImageConfig {
 	o := partial.ImageConfig{Env: c.Config.Env, User: c.Config.User, WorkingDir: c.Config.WorkingDir, Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd,
-		Labels: c.Config.Labels, StopSignal: c.Config.StopSignal}
+		Labels: c.Config.Labels, StopSignal: c.Config.StopSignal, Shell: c.Shell, OnBuild: c.OnBuild}
+	if c.Healthcheck != nil {
+		o.Healthcheck = c.Healthcheck.Test
+	}
 	for p := range c.Config.ExposedPorts {
 		o.Exposed = append(o.Exposed, p)
 	}
@@ -33,7 +40,7 @@ func Config(img *image.Image) (partial.ImageConfig, error) {
 	}
 	slices.Sort(o.Exposed)
 	slices.Sort(o.Volumes)
-	return o, nil
+	return o
 }
 
 // Rebase makes an image of the layers of now and those of img above its first oldLayers, with the

@@ -131,19 +131,21 @@ func (p *Project) ComposeText(ctx context.Context, text []byte, lock *partial.Lo
 }
 
 // WriteLock writes the composition's lock, if that is another one. It tells whether it was.
-func (p *Project) WriteLock(r *partial.Result) (bool, error) {
-	now, err := r.Lock.Marshal()
+func (p *Project) WriteLock(r *partial.Result) (bool, error) { return p.opts.writeLock(r.Lock) }
+
+func (o *Options) writeLock(l *partial.Lock) (bool, error) {
+	now, err := l.Marshal()
 	if err != nil {
 		return false, err
 	}
-	was, err := os.ReadFile(p.opts.LockFile())
+	was, err := os.ReadFile(o.LockFile())
 	if err == nil && bytes.Equal(was, now) {
 		return false, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if err := atomicfile.Write(p.opts.LockFile(), now, 0o644, false); err != nil {
+	if err := atomicfile.Write(o.LockFile(), now, 0o644, false); err != nil {
 		return false, fmt.Errorf("write the lock: %w", err)
 	}
 	return true, nil
@@ -218,6 +220,28 @@ func systemContext(o Options) *types.SystemContext {
 	return &sys
 }
 
+// Eject writes the ordinary Containerfile that a source stands for, in the place of the source or, for a requirement
+// file, next to it. The lock of a source that is gone stays as a record, and says so. It returns the file and its digest.
+func Eject(o Options, r *partial.Result) (file, digest string, err error) {
+	file = EjectTarget(o.File)
+	mode := fs.FileMode(0o644)
+	if st, err := os.Stat(file); err == nil {
+		mode = st.Mode().Perm()
+	}
+	text := r.Ejected()
+	digest = partial.DigestOf(text)
+	if err := atomicfile.Write(file, []byte(text), mode, false); err != nil {
+		return "", "", fmt.Errorf("eject %s: %w", o.File, err)
+	}
+	if file != o.File { // the source is still there, and its lock fits
+		return file, digest, nil
+	}
+	record := *r.Lock
+	record.Ejected = digest
+	_, err = o.writeLock(&record)
+	return file, digest, err
+}
+
 // EjectTarget is the file that a source is ejected to: itself, or Containerfile next to a requirement file.
 func EjectTarget(file string) string {
 	if ext := filepath.Ext(file); ext == ".yaml" || ext == ".yml" {
@@ -280,7 +304,7 @@ func (p *Project) Verify(ctx context.Context) (partial.Findings, error) {
 // Metas returns the metadata of the parts in an image, as far as they can be found here.
 func (p *Project) Metas(ctx context.Context, img *partial.ImageFacts) map[string]*partial.Meta {
 	metas := map[string]*partial.Meta{}
-	x, err := partial.Extract(img)
+	x, err := partial.Stated(img)
 	if err != nil {
 		return metas
 	}
