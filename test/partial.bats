@@ -134,15 +134,72 @@ setup_file() {
     berth 4 partial verify
 }
 
-@test "an edited part in a folder is locked anew, but not with --locked" {
+@test "a part in a folder that is not what is locked: P051 until update, and with another version a note" {
     part edited 1.0.0 '' 'RUN echo one > /edited'
     source_file 'FROM localhost/debian:12' '#: use std/edited'
     berth partial compose -o /dev/null
+    cp Containerfile.lock before
     part edited 1.0.0 '' 'RUN echo two > /edited'
-    berth 1 partial compose --locked
-    assert_contains "$output" "out of date (std/edited, line 2 changed)"
-    berth partial compose
+    for command in "partial compose" "partial compose --locked" "build -q ." "build -q --locked ." "partial tree" "partial add std/tz" "partial verify"; do
+        # shellcheck disable=SC2086
+        berth 3 $command
+        assert_contains "$output" "P051: std/edited 1.0.0"
+        assert_contains "$output" "was edited in"
+        [[ $output != *tampered* ]]
+        assert_contains "$output" "berth partial update"
+        cmp before Containerfile.lock
+    done
+    berth partial update
+    assert_contains "$output" "! part std/edited 1.0.0 has another digest"
+    berth partial compose --locked
     assert_contains "$output" "RUN echo two"
+    part edited 1.1.0 '' 'RUN echo three > /edited'
+    berth 1 partial compose --locked
+    assert_contains "$output" "P050: Containerfile.lock is out of date (std/edited is 1.1.0 by now, the lock has 1.0.0); run: berth partial update"
+    berth 1 partial verify
+    assert_contains "$output" "BAD   part std/edited 1.0.0: is not in"
+    berth_split partial compose
+    assert_contains "$output" "RUN echo three"
+    assert_contains "$stderr" "Note: Containerfile.lock changes: ~ part std/edited 1.0.0 -> 1.1.0"
+}
+
+@test "a lock with another digest, and a registry with other content, are P051 whatever else has changed" {
+    part other 1.0.0 '' 'RUN true'
+    part mine 1.0.0 '' 'RUN echo one > /mine'
+    for n in other mine; do berth partial push "$FILE_DIR/parts/$n" "$REGISTRY/pin/$n"; done
+    printf '[aliases]\nstd = "%s/pin"\n' "$REGISTRY" >partials.conf
+    source_file 'FROM localhost/debian:12' '#: use std/mine'
+    berth partial compose -o /dev/null
+    part mine 1.0.0 '' 'RUN echo two > /mine'
+    berth partial pack -o layout "$FILE_DIR/parts/mine"
+    skopeo copy -q --dest-tls-verify=false oci:layout:1.0.0 "docker://$REGISTRY/pin/mine:1.0.0"
+    rm -rf "$GRAPHROOT/berth/parts"
+    cp Containerfile.lock before
+    # The lock no longer fits the source, so versions are chosen anew: but the locked one is not another.
+    source_file 'FROM localhost/debian:12' '#: use std/mine' '#: use std/other'
+    for command in "partial compose" "build -q ." "partial compose --locked" "partial update std/other"; do
+        # shellcheck disable=SC2086
+        berth 3 $command
+        assert_contains "$output" "P051: std/mine 1.0.0: digest is sha256:"
+        cmp before Containerfile.lock
+    done
+    berth partial update
+    berth partial compose
+    assert_contains "$output" "echo two"
+    # The digest of another part, of none, and of nothing that a registry has.
+    for digest in "$(printf 0%.0s {1..64})" "$(jq -r '.parts[1].digest[7:]' Containerfile.lock)"; do
+        cp Containerfile.lock good
+        jq --arg d "sha256:$digest" '.parts[0].digest = $d' good >Containerfile.lock
+        cp Containerfile.lock before
+        rm -rf "$GRAPHROOT/berth/parts"
+        for command in "partial compose" "build -q ." "build -q --locked ."; do
+            # shellcheck disable=SC2086
+            berth 3 $command
+            assert_contains "$output" "P051"
+            cmp before Containerfile.lock
+        done
+        cp good Containerfile.lock
+    done
 }
 
 @test "A24 A25 a tag that was overwritten is noticed, and push does not overwrite" {

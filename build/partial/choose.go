@@ -19,6 +19,7 @@ type catalog struct {
 	metas    map[string]*Meta             // by name and version or digest
 	given    map[string]map[string]string // parameters of the first use, by name: what "provides" may name
 	lock     *Lock                        // not nil: only what it has exists
+	pins     *Lock                        // not nil: a version that it has is the one with its digest
 }
 
 func newCatalog(lib Library, lock *Lock) *catalog {
@@ -48,7 +49,7 @@ func (c *catalog) identify(ctx context.Context, u *Use) (string, error) {
 		if len(all) == 0 {
 			return "", Errorf("P022", "part %s has no versions", u.Ref.Text)
 		}
-		r = Newest(all)
+		r = c.pinned(Newest(all), func(p LockedPart) bool { return p.From == u.Ref.Text })
 	}
 	m, err := c.lib.Meta(ctx, u.Ref, r)
 	if err != nil {
@@ -121,8 +122,25 @@ func (c *catalog) list(ctx context.Context, name string) ([]Release, error) {
 	} else if all, err = c.lib.Releases(ctx, ref); err != nil {
 		return nil, err
 	}
+	all = slices.Clone(all)
+	for i, r := range all {
+		all[i] = c.pinned(r, func(p LockedPart) bool { return p.Name == name })
+	}
 	c.releases[name] = all
 	return all, nil
+}
+
+// pinned gives a release the digest that it has in the lock. If it has another one by now that is P051, when it is read.
+func (c *catalog) pinned(r Release, same func(LockedPart) bool) Release {
+	if c.pins == nil {
+		return r
+	}
+	for _, p := range c.pins.Parts {
+		if p.Version == r.Version && same(p) {
+			r.Digest = p.Digest
+		}
+	}
+	return r
 }
 
 // Versions implements solve.Source.
@@ -317,19 +335,21 @@ func (m *maker) choose(ctx context.Context) error {
 			m.solution = res
 			return nil
 		case errors.Is(err, errNotLocked):
-		case errors.As(err, &catalogue) && catalogue.Code == "P051" && m.edited(ctx):
-			// A part in a folder is under work: it is locked anew.
+		case errors.As(err, &catalogue) && catalogue.Code == "P051" && m.raised(ctx):
+			// A part in a folder is under work, and has another version: it is locked anew.
 		case errors.As(err, &catalogue) && (catalogue.Code == "P051" || catalogue.Code == "P052" || catalogue.Code[:3] == "P06" || catalogue.Code[:3] == "P00"):
 			return err
 		}
 	}
-	res, err := m.solve(ctx, newCatalog(m.opts.Library, nil))
+	c := newCatalog(m.opts.Library, nil)
+	c.pins = m.locked()
+	res, err := m.solve(ctx, c)
 	m.solution = res
 	return err
 }
 
-// edited tells whether all parts that differ from the lock are in folders.
-func (m *maker) edited(ctx context.Context) bool {
+// raised tells whether all parts that cannot be had as the lock has them are in folders that have another version by now.
+func (m *maker) raised(ctx context.Context) bool {
 	local, ok := m.opts.Library.(interface{ IsLocal(ref Ref) bool })
 	if !ok {
 		return false
@@ -339,7 +359,11 @@ func (m *maker) edited(ctx context.Context) bool {
 		if err != nil {
 			return false
 		}
-		if _, err := m.opts.Library.Part(ctx, ref, Release{Version: p.Version, Digest: p.Digest}); err != nil && !local.IsLocal(ref) {
+		if _, err := m.opts.Library.Part(ctx, ref, Release{Version: p.Version, Digest: p.Digest}); err == nil {
+			continue
+		}
+		all, err := m.opts.Library.Releases(ctx, ref)
+		if err != nil || !local.IsLocal(ref) || slices.ContainsFunc(all, func(r Release) bool { return r.Version == p.Version }) {
 			return false
 		}
 	}

@@ -64,7 +64,8 @@ func Compose(ctx context.Context, opts Options) (*Result, error) {
 		opts.Lock, opts.ejected = nil, true
 	}
 	if opts.Target == "" {
-		return compose(ctx, opts)
+		r, err := compose(ctx, opts)
+		return noted(r, opts, err)
 	}
 	// The lock is that of the whole source, whatever stage is built.
 	whole := opts
@@ -73,12 +74,26 @@ func Compose(ctx context.Context, opts Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	was := opts
 	opts.Lock, opts.Locked, opts.Update, opts.Only = all.Lock, false, false, nil
 	r, err := compose(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
 	r.Lock = all.Lock
+	return noted(r, was, nil)
+}
+
+// noted adds to a composition what has another version than in the lock, though no update was asked for.
+func noted(r *Result, opts Options, err error) (*Result, error) {
+	if err != nil || opts.Lock == nil || opts.Update {
+		return r, err
+	}
+	for _, c := range LockChanges(opts.Lock, r.Lock) {
+		if c.Old != "" && c.New != "" {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s changes: %s", opts.lockName(), c))
+		}
+	}
 	return r, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -149,29 +150,58 @@ func (m *maker) lockedArgs() map[string]string {
 // outOfDate says why a lock that may not change would change.
 func (m *maker) outOfDate(now *Lock) *Error {
 	was := m.opts.Lock
-	why := "the source changed"
+	var why string
 	switch {
 	case m.opts.ejected:
-		return Errorf("P050", "%s is out of date (the source that it was of is ejected); run: berth partial update", m.opts.lockName())
+		why = "the source that it was of is ejected"
 	case was == nil:
 		return Errorf("P050", "%s is missing; run: berth partial update", m.opts.lockName())
-	case was.Source.Digest == now.Source.Digest && was.Composed != now.Composed:
-		why = "the composed text changed"
+	default:
+		why = m.whatChanged(was, now)
+	}
+	return Errorf("P050", "%s is out of date (%s); run: berth partial update", m.opts.lockName(), why)
+}
+
+// whatChanged names the first thing that a lock does not have as it is now: a part, a line, then the rest.
+func (m *maker) whatChanged(was, now *Lock) string {
+	for _, c := range LockChanges(was, now) {
+		if c.Kind == "part" && c.Old != "" && c.New != "" {
+			return fmt.Sprintf("%s is %s by now, the lock has %s", c.Name, c.New, c.Old)
+		}
 	}
 	for _, u := range m.src.d.uses {
 		name := m.names[u]
-		i := slices.IndexFunc(was.Parts, func(p LockedPart) bool {
-			return p.Name == name && slices.ContainsFunc(now.Parts, func(n LockedPart) bool {
-				return n.Name == name && n.Digest == p.Digest && slices.Equal(flat(n.Params), flat(p.Params)) && slices.Contains(p.Stages, m.src.stages[u.stage].key())
-			})
-		})
-		if i < 0 || name == "" {
-			if name == "" {
-				name = u.Ref.Text
+		if name == "" {
+			name = u.Ref.Text
+		}
+		entries := func(l *Lock) (in []LockedPart) {
+			for _, p := range l.Parts {
+				if p.Name == name && slices.Contains(p.Stages, m.src.stages[u.stage].key()) {
+					in = append(in, p)
+				}
 			}
-			why = fmt.Sprintf("%s, line %d changed", name, u.Line)
-			break
+			return in
+		}
+		then, current := entries(was), entries(now)
+		same := slices.EqualFunc(then, current, func(a, b LockedPart) bool { return slices.Equal(flat(a.Params), flat(b.Params)) })
+		switch {
+		case len(then) == 0:
+			return fmt.Sprintf("%s, line %d is not in it", name, u.Line)
+		case !same && len(m.opts.Params)+len(was.Source.Params) > 0 && !maps.Equal(m.opts.Params, was.Source.Params):
+			return "--param is not what it was"
+		case !same:
+			return fmt.Sprintf("%s, line %d changed", name, u.Line)
 		}
 	}
-	return Errorf("P050", "%s is out of date (%s); run: berth partial update", m.opts.lockName(), why)
+	switch {
+	case was.Source.Profile != now.Source.Profile:
+		return "--profile is not what it was"
+	case !maps.Equal(was.Source.Args, now.Source.Args):
+		return "--build-arg is not what it was"
+	case !maps.Equal(was.Source.Params, now.Source.Params):
+		return "--param is not what it was"
+	case was.Source.Digest == now.Source.Digest && was.Composed != now.Composed:
+		return "the composed text changed"
+	}
+	return "the source changed"
 }

@@ -43,6 +43,9 @@ func ParseOSRelease(data []byte) *OSRelease {
 }
 
 func (o *OSRelease) String() string {
+	if o == nil {
+		return "a system without os-release"
+	}
 	if o.Version == "" {
 		return o.ID
 	}

@@ -21,17 +21,27 @@ type Finding struct {
 // Findings are all results of one verification.
 type Findings []Finding
 
-// Err is the first bad finding's error; nil if all is good.
+// Err is the error of the worst finding, the first of several: that something is not what it was, then that a policy refuses
+// it, then that a lock is out of date. It is nil if all is good.
 func (f Findings) Err() error {
+	var worst *Error
+	rank := func(e *Error) int { return slices.Index([]int{1, 5, 3}, ExitCode(e)) }
 	for _, x := range f {
-		if x.Bad {
-			if x.err != nil {
-				return x.err
-			}
-			return Errorf("P051", "%s: %s", x.What, x.Text)
+		if !x.Bad {
+			continue
+		}
+		e := x.err
+		if e == nil {
+			e = Errorf("P051", "%s: %s", x.What, x.Text)
+		}
+		if worst == nil || rank(e) > rank(worst) {
+			worst = e
 		}
 	}
-	return nil
+	if worst == nil {
+		return nil
+	}
+	return worst
 }
 
 func (f *Findings) good(what, format string, args ...any) {
@@ -39,7 +49,11 @@ func (f *Findings) good(what, format string, args ...any) {
 }
 
 func (f *Findings) bad(what string, e *Error) {
-	*f = append(*f, Finding{What: what, Bad: true, Text: e.Msg, err: e})
+	text := e.Msg // "part std/nodejs 1.4.2: std/nodejs 1.4.2: …" would say one thing twice
+	if name, ok := strings.CutPrefix(what, "part "); ok {
+		text = strings.TrimLeft(strings.TrimPrefix(text, name), ": ")
+	}
+	*f = append(*f, Finding{What: what, Bad: true, Text: text, err: e})
 }
 
 func (f *Findings) note(what, format string, args ...any) {
@@ -68,11 +82,12 @@ func VerifySource(ctx context.Context, opts Options, published Publisher, now Ba
 			return nil, Errorf("P050", "%s is out of date: %s has no parts any more; remove it, or run: berth partial update", opts.lockName(), opts.File)
 		}
 		verifyEjected(&f, opts)
-		return f, verifyPublished(ctx, &f, l, published, now)
+		return f, verifyPublished(ctx, &f, opts, published, now)
 	}
 	opts.Locked = false
 	r, err := Compose(ctx, opts)
-	if err != nil {
+	changed := errors.Is(err, &Error{Code: "P051"}) // which part, is said below
+	if err != nil && !changed {
 		return nil, err
 	}
 	if d := digestOf(opts.Source); d == l.Source.Digest {
@@ -80,12 +95,17 @@ func VerifySource(ctx context.Context, opts Options, published Publisher, now Ba
 	} else {
 		f.bad("source", Errorf("P050", "%s is out of date (the source changed); run: berth partial update", opts.lockName()))
 	}
-	if r.Digest == l.Composed {
+	if changed {
+		f.note("composed", "not compared: a part is not what the lock has")
+	} else if r.Digest == l.Composed {
 		f.good("composed", "%s", r.Digest)
 	} else {
 		f.bad("composed", Errorf("P050", "%s is out of date (the composed text changed); run: berth partial update", opts.lockName()))
 	}
-	return f, verifyPublished(ctx, &f, l, published, now)
+	if e := verifyPublished(ctx, &f, opts, published, now); e != nil || !changed || f.Err() != nil {
+		return f, e
+	}
+	return f, err
 }
 
 // verifyEjected compares an ejected Containerfile with what it was when it was written. It may be edited.
@@ -98,9 +118,10 @@ func verifyEjected(f *Findings, opts Options) {
 }
 
 // verifyPublished compares the parts and bases of a lock with what is published.
-func verifyPublished(ctx context.Context, f *Findings, l *Lock, published Publisher, now Bases) error {
+func verifyPublished(ctx context.Context, f *Findings, opts Options, published Publisher, now Bases) error {
+	l := opts.Lock
 	for _, p := range l.Parts {
-		if err := verifyPart(ctx, f, p, published); err != nil {
+		if err := verifyPart(ctx, f, p, published, opts.Library); err != nil {
 			return err
 		}
 	}
@@ -121,17 +142,28 @@ func verifyPublished(ctx context.Context, f *Findings, l *Lock, published Publis
 	return nil
 }
 
-func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publisher) error {
+func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publisher, lib Library) error {
 	what := "part " + p.Name + " " + p.Version
 	ref, _, err := ParseRef(p.From)
 	if err != nil {
 		return err
 	}
+	local, _ := lib.(interface{ IsLocal(ref Ref) bool })
+	inFolder := local != nil && local.IsLocal(ref)
 	d, err := published.Digest(ctx, ref, p.Version)
-	if err != nil {
+	switch {
+	case errors.Is(err, &Error{Code: "P051"}) && inFolder: // with another version
+		f.bad(what, Errorf("P050", "%s; run: berth partial update", asError(err).Msg))
+		return nil
+	case errors.Is(err, &Error{Code: "P051"}):
+		f.bad(what, asError(err))
+		return nil
+	case err != nil:
 		return err
-	}
-	if d != p.Digest {
+	case d != p.Digest && inFolder:
+		f.bad(what, Errorf("P051", "%s %s was edited in its folder since it was locked: its digest is %s, the lock has %s; run: berth partial update", p.Name, p.Version, d, p.Digest))
+		return nil
+	case d != p.Digest:
 		f.bad(what, Errorf("P051", "%s %s: digest is %s but the lock says %s; the published part was changed or tampered with", p.Name, p.Version, d, p.Digest))
 		return nil
 	}
@@ -189,8 +221,8 @@ func VerifyImage(img *ImageFacts, os *OSRelease, metas map[string]*Meta) (Findin
 	}
 	for _, name := range sortedKeys(metas) {
 		m := metas[name]
-		if e := m.fits(img.Ref, &Base{OS: os}, nil); e != nil {
-			f.bad("part "+name, e)
+		if e := m.fits(img.Ref, &Base{OS: os}, nil); e != nil { // it did fit when it was built
+			f.bad("part "+name, Errorf("P051", "%s", e.Msg))
 		} else {
 			f.good("part "+name, "%s fits %v", m.Version, os)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,9 +155,10 @@ func partialError(err error) error {
 		return err
 	}
 	var network *registry.NetworkError
+	var dial net.Error
 	if code := partial.ExitCode(err); code != 0 {
 		return &exitError{Code: code, Err: err}
-	} else if errors.As(err, &network) {
+	} else if errors.As(err, &network) || errors.As(err, &dial) {
 		return &exitError{Code: 4, Err: err}
 	}
 	return err

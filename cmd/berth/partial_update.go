@@ -95,7 +95,7 @@ func printChanges(ctx context.Context, p *project.Project, r *partial.Result, fo
 		}
 		was, err := lockedPart(ctx, p, old, c)
 		if err != nil {
-			fmt.Fprintf(out, "  (the old text cannot be had: %v)\n", err)
+			fmt.Fprintln(out, "  (the old text cannot be had, so what has changed in it is not shown)")
 			continue
 		}
 		i := slices.IndexFunc(r.Blocks, func(b partial.Block) bool { return b.Part.Meta.Name == c.Name })

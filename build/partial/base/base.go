@@ -17,6 +17,7 @@ import (
 	"github.com/berth-containers/berth/libctr/spec"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
 )
 
@@ -60,7 +61,28 @@ func withoutTag(ref string) string {
 	return name + "@" + digest
 }
 
+// onlyLocal tells whether an image can be nowhere but in the store: localhost is what builds call their images, and no
+// registry, unless registries.conf says where it is.
+func (b *Images) onlyLocal(ref string) bool {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil || reference.Domain(named) != "localhost" {
+		return false
+	}
+	found, err := sysregistriesv2.FindRegistry(b.Engine.SystemContext(), named.Name())
+	return err == nil && found == nil
+}
+
+func notHere(ref string) error {
+	return fmt.Errorf("look up image %q: %w (images named localhost/ are in no registry)", ref, image.ErrNotFound)
+}
+
 func (b *Images) pull(ctx context.Context, ref string) (_ *image.Image, err error) {
+	if b.onlyLocal(ref) {
+		if img, err := b.local(ref); err == nil {
+			return img, nil
+		}
+		return nil, notHere(ref)
+	}
 	if b.Offline {
 		return nil, partial.Errorf("P052", "offline: missing base %s; run without --offline once, or: berth pull %s", ref, ref)
 	}
@@ -98,6 +120,13 @@ func (b *Images) Digest(ctx context.Context, ref string) (string, error) {
 		return d, err
 	case b.Offline:
 		return "", partial.Errorf("P052", "offline: missing image %s; run without --offline once, or: berth pull %s", ref, ref)
+	}
+	if b.onlyLocal(ref) {
+		if err != nil {
+			return "", notHere(ref)
+		}
+		d, _, err := digestOf(img)
+		return d, err
 	}
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {

@@ -181,6 +181,9 @@ func (l *Library) part(ctx context.Context, loc location, r partial.Release) (*p
 		return nil, err
 	}
 	if r.Version != "" && p.Meta.Version != r.Version {
+		if loc.kind == folder {
+			return nil, partial.Errorf("P051", "%s %s is not in %s any more, which has %s", loc.ref, r.Version, loc.path, p.Meta.Version)
+		}
 		return nil, partial.Errorf("P051", "%s %s: what is published as that says that it is %s", loc.ref, r.Version, p.Meta.Version)
 	}
 	if r.Digest != "" && p.Digest != r.Digest {
@@ -251,6 +254,9 @@ func (l *Library) keep(loc location, p *partial.Part) error {
 }
 
 func changed(loc location, version, is, locked string) error {
+	if loc.kind == folder {
+		return partial.Errorf("P051", "%s %s: digest is %s but the lock says %s; it was edited in %s since it was locked", loc.ref, version, is, locked, loc.path)
+	}
 	return partial.Errorf("P051", "%s %s: digest is %s but the lock says %s; the published part was changed or tampered with", loc.ref, version, is, locked)
 }
 

@@ -104,7 +104,7 @@ func (l *Library) fetchMeta(ctx context.Context, loc location, r partial.Release
 	}
 	if f == nil {
 		if f, err = l.askMeta(ctx, loc, r); err != nil {
-			return nil, err
+			return nil, l.replaced(ctx, loc, r, err)
 		}
 	}
 	if r.Version != "" && f.meta.Version != r.Version {
@@ -112,6 +112,18 @@ func (l *Library) fetchMeta(ctx context.Context, loc location, r partial.Release
 	}
 	l.metas[key] = f
 	return f, nil
+}
+
+// replaced says of a digest that cannot be found what its version is instead; otherwise it returns err.
+func (l *Library) replaced(ctx context.Context, loc location, r partial.Release, err error) error {
+	var gone *partial.Error
+	if r.Version == "" || r.Digest == "" || !errors.As(err, &gone) || gone.Code != "P022" {
+		return err
+	}
+	if is, asked := l.digest(ctx, loc, r.Version); asked == nil && is != r.Digest {
+		return changed(loc, r.Version, is, r.Digest)
+	}
+	return err
 }
 
 func (l *Library) storedMeta(loc location, r partial.Release) (*fetched, error) {
