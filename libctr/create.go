@@ -20,6 +20,7 @@ import (
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
+	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/idtools"
 	storagetypes "go.podman.io/storage/types"
@@ -292,7 +293,7 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 
 // selfCommand is how a monitor calls this program on the same store.
 func (e *Engine) selfCommand() []string {
-	self, err := os.Readlink("/proc/self/exe")
+	self, err := rootless.Executable()
 	if err != nil {
 		self = "berth"
 	}

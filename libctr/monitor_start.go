@@ -25,7 +25,7 @@ func monitorPath() (string, error) {
 	if p := os.Getenv("BERTH_MONITOR"); p != "" {
 		return p, nil
 	}
-	self, err := os.Readlink("/proc/self/exe")
+	self, err := rootless.Executable()
 	if err != nil {
 		return "", err
 	}

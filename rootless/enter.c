@@ -467,6 +467,9 @@ __attribute__((constructor)) static void enter(int argc, char **argv)
 {
 	berth_entry.uid = geteuid();
 	berth_entry.gid = getegid();
+	// Now, since in another mount namespace the kernel may not find the way from a root that chroot(2) has set to the file.
+	ssize_t n = readlink("/proc/self/exe", berth_entry.exe, sizeof berth_entry.exe - 1);
+	berth_entry.exe[n > 0 ? n : 0] = 0;
 	const char *pid = getenv("_BERTH_ENTER_PID");
 	if (argc < 1 || (!pid && !berth_must_enter(argc, argv)))
 		return;

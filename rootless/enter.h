@@ -11,6 +11,7 @@ struct berth_entry {
 	gid_t gid;
 	char error[512]; // why it could not enter; empty if it did, or did not have to
 	char hint[256];
+	char exe[4096];  // this program's file, as it is called where the process was started; empty if that is not known
 };
 extern struct berth_entry berth_entry;
 

@@ -66,6 +66,14 @@ func Entered() bool { return C.berth_entry.entered != 0 || os.Getenv(envConfigur
 // outside the namespace.
 func IsRootless() bool { return os.Geteuid() != 0 || os.Getenv(envConfigured) != "" }
 
+// Executable returns the path of this program, from before the process has changed its mount namespace.
+func Executable() (string, error) {
+	if path := C.GoString(&C.berth_entry.exe[0]); path != "" {
+		return path, nil
+	}
+	return os.Executable()
+}
+
 // UID returns the user's ID outside the user namespace.
 func UID() int {
 	if n, err := strconv.Atoi(os.Getenv(envUID)); err == nil && os.Getenv(envConfigured) != "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/rootless"
 	"github.com/spf13/cobra"
 )
 
@@ -37,7 +38,7 @@ func pullImage(context.Context, *libctr.Engine, string, image.PullOptions) ([]st
 
 // becomeFull runs the command line with berth-full in place of this program. It returns only errors.
 func becomeFull() error {
-	self, err := os.Readlink("/proc/self/exe")
+	self, err := rootless.Executable()
 	if err != nil {
 		return err
 	}
