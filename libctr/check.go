@@ -333,38 +333,30 @@ func (c *checker) runs(id string) bool {
 	return err == nil && Alive(ctr.State)
 }
 
-// volumes looks for anonymous volumes whose container is gone.
+// volumes looks for volumes that killed commands were making or filling. One that was ever there stays, whoever it
+// was made for: its data may be wanted, and volume prune removes it.
 func (c *checker) volumes(context.Context) error {
-	used := map[string]bool{}
-	for _, ctr := range c.live {
-		if cfg, err := ctr.Config(); err == nil {
-			for _, m := range cfg.Mounts {
-				used[m.Name] = true
-			}
+	names, err := c.e.volumeNames()
+	for _, name := range names {
+		if lock, lerr := c.e.lockVolume(name, syscall.LOCK_EX|syscall.LOCK_NB); lerr != nil {
+			continue // a command is making, filling or removing it
+		} else if err := lock.Close(); err != nil {
+			return err
+		}
+		dir := c.e.volumeDir(name)
+		if _, err := os.Lstat(filepath.Join(dir, "_data")); errors.Is(err, fs.ErrNotExist) {
+			c.report(func() error { return c.e.removeHalfMadeVolume(name) }, "volume %s is half-made", name)
+			continue
+		}
+		half, err := halfFilled(dir)
+		if err != nil {
+			return err
+		}
+		for _, d := range half {
+			c.report(func() error { return os.RemoveAll(d) }, "files of a command that was killed while it filled a volume: %s", d)
 		}
 	}
-	marks, err := filepath.Glob(filepath.Join(c.e.data, "volumes", "*", "anonymous"))
-	if err != nil {
-		return err
-	}
-	for _, mark := range marks {
-		dir := filepath.Dir(mark)
-		if name := filepath.Base(dir); !used[name] && len(c.found) == 0 && c.quiet() {
-			c.report(func() error { return os.RemoveAll(dir) }, "anonymous volume %.12s of a container that is gone", name)
-		}
-	}
-	return nil
-}
-
-// quiet tells whether no container is being made: its volumes come before its record.
-func (c *checker) quiet() bool {
-	entries, err := os.ReadDir(filepath.Join(c.e.runtime, "pending"))
-	for _, d := range entries {
-		if !slices.ContainsFunc(c.live, func(l *Container) bool { return l.ID == d.Name() }) {
-			return false
-		}
-	}
-	return err == nil || errors.Is(err, fs.ErrNotExist)
+	return err
 }
 
 // files looks for temporary files of writers that were killed.
@@ -457,7 +449,7 @@ func (e *Engine) removeUnlessBusy(ctx context.Context, id string) error {
 		return errors.Join(err, ErrBusy)
 	}
 	defer lock.Close()
-	return e.removeAbandoned(ctx, id)
+	return e.removeAbandoned(ctx, id, false)
 }
 
 // links finds the layers that others cannot name any more.

@@ -75,6 +75,8 @@ type making struct {
 	dir  string
 	lock *os.File
 	back undo.Stack
+
+	mounts *preparing
 }
 
 // Create makes a container and returns it, with its lock held: the caller starts it with startLocked or
@@ -102,6 +104,9 @@ func (e *Engine) create(ctx context.Context, opts CreateOptions) (c *Container, 
 		}
 	}
 	if c, err = e.commit(m); err != nil {
+		return nil, nil, fmt.Errorf("create container %q: %w", m.cfg.Name, err)
+	}
+	if err := m.mounts.release(); err != nil {
 		return nil, nil, fmt.Errorf("create container %q: %w", m.cfg.Name, err)
 	}
 	trace("record written")
@@ -329,12 +334,49 @@ func (e *Engine) addLayer(_ context.Context, m *making) error {
 	if m.cfg.Rootfs, err = e.rootfs(sc.LayerID, m.opts.AutoRemove); err != nil {
 		return err
 	}
+	if len(so.UIDMap) > 0 {
+		if err := m.ownRoot(so); err != nil {
+			return err
+		}
+	}
 	userData, err := store.ContainerDirectory(m.cfg.ID)
 	if err != nil {
 		return err
 	}
 	if m.cfg.Log.Path == "" && (m.cfg.Log.Driver == "k8s-file" || m.cfg.Log.Driver == "json-file") {
 		m.cfg.Log.Path = filepath.Join(userData, "ctr.log")
+	}
+	return nil
+}
+
+// ownRoot gives the directory / to the container's root. The storage library leaves it out where it gives an image's
+// files to other IDs, and takes it back to ours whenever it mounts a layer itself.
+func (m *making) ownRoot(so *storage.ContainerOptions) error {
+	root, err := idtools.NewIDMappingsFromMaps(so.UIDMap, so.GIDMap).ToHost(idtools.IDPair{})
+	if err != nil {
+		return err
+	}
+	dir := m.cfg.Rootfs.Source
+	if m.cfg.Rootfs.Type != "bind" {
+		dir = filepath.Join(m.cfg.Rootfs.Workdir, m.cfg.Rootfs.Layer, "diff")
+	}
+	return os.Lchown(dir, root.UID, root.GID)
+}
+
+// ownFiles gives the files that are bound into the container to its root.
+func (m *making) ownFiles() error {
+	s := &m.opts.Spec
+	uid, gid, err := s.UserNS.HostIDs(s.Host, 0, 0)
+	if err != nil || !s.UserNS.Nested() {
+		return nil // there is no root inside, or it is who has made them
+	}
+	for _, path := range []string{s.Files.Hosts, s.Files.ResolvConf, s.Files.Hostname, s.Files.ContainerEnv} {
+		if filepath.Dir(path) != m.dir {
+			continue // none, or another container's
+		}
+		if err := os.Lchown(path, int(uid), int(gid)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -375,10 +417,14 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	root := spec.NewRootfs(e.layerDirs(m)...)
 	user := cfg.User
 	if s.UserNS.Mode == "keep-id" && m.opts.User == "" {
-		user = keptUser(s.UserNS, s.Host) // podman-run(1): keep-id runs as the caller
+		uid, gid := s.UserNS.Kept(s.Host) // podman-run(1): keep-id runs as the caller
+		user = fmt.Sprintf("%d:%d", uid, gid)
 		cfg.User = user
 	}
 	if s.User, err = spec.LookupUser(root, user, m.opts.GroupAdd); err != nil {
+		return err
+	}
+	if err := s.CheckUser(); err != nil {
 		return err
 	}
 	s.Files.ContainerEnv = filepath.Join(m.dir, "containerenv")
@@ -386,7 +432,7 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	env.Image, env.Terminal, env.Hostname, env.Home = m.conf.Image.Config.Env, s.Terminal, cfg.Hostname, s.User.Home
 	s.Env = spec.Environment(env)
 	cfg.Env = s.Env
-	if err := e.addMounts(m); err != nil {
+	if err := e.addMounts(ctx, m); err != nil {
 		return err
 	}
 	for _, w := range s.Warnings() {
@@ -412,23 +458,31 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	if err := atomicfile.Write(filepath.Join(m.dir, record.BundleDir, "config.json"), data, 0o600, false); err != nil {
 		return storeHint(err, e.storeOpts.GraphRoot)
 	}
-	return os.WriteFile(s.Files.ContainerEnv, e.containerEnv(m), 0o644)
+	if err := os.WriteFile(s.Files.ContainerEnv, e.containerEnv(m), 0o644); err != nil {
+		return err
+	}
+	return m.ownFiles()
 }
 
 // addMounts joins the mounts of flags and image and prepares what they need.
-func (e *Engine) addMounts(m *making) error {
+func (e *Engine) addMounts(ctx context.Context, m *making) error {
 	o := m.opts.Mounts
 	o.ImageVolumes = specImage(m.conf).Volumes
 	mounts, err := spec.Mounts(o)
 	if err != nil {
 		return err
 	}
-	back, err := e.prepareMounts(mounts, m.cfg.Rootfs, m.opts.Spec.User.UID, m.opts.Spec.User.GID)
-	m.back.Push(back)
+	var user owner
+	s := &m.opts.Spec
+	if user.uid, user.gid, err = s.UserNS.HostIDs(s.Host, s.User.UID, s.User.GID); err != nil {
+		return err
+	}
+	m.mounts, err = e.prepareMounts(ctx, m.cfg.ID, mounts, m.cfg.Rootfs, user)
+	m.back.Push(m.mounts.undo)
 	if err != nil {
 		return err
 	}
-	m.opts.Spec.Mounts = mounts
+	s.Mounts = mounts
 	for _, v := range mounts {
 		rm := record.Mount{Type: v.Type, Name: v.Name, Source: v.Source, Destination: v.Destination, Options: v.Options, RW: !v.ReadOnly, Mode: v.Relabel}
 		if v.Type == "volume" {
@@ -537,8 +591,11 @@ func idMapping(u spec.UserNS) (o storagetypes.IDMappingOptions, err error) {
 		return o, err
 	}
 	uids, gids, err := u.Mappings(host)
-	if err != nil {
+	if err != nil || spec.Identity(uids) && spec.Identity(gids) {
 		return o, err
+	}
+	if _, _, err := u.HostIDs(host, 0, 0); err != nil {
+		return o, nil // without subordinate IDs there is no root inside that they could belong to
 	}
 	for _, m := range uids {
 		o.UIDMap = append(o.UIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
@@ -547,16 +604,4 @@ func idMapping(u spec.UserNS) (o storagetypes.IDMappingOptions, err error) {
 		o.GIDMap = append(o.GIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
 	}
 	return o, nil
-}
-
-// keptUser is the caller, as UID:GID inside a user namespace made by keep-id.
-func keptUser(u spec.UserNS, h spec.Host) string {
-	uid, gid := h.OwnerUID, h.OwnerGID
-	if u.UID != nil {
-		uid = *u.UID
-	}
-	if u.GID != nil {
-		gid = *u.GID
-	}
-	return fmt.Sprintf("%d:%d", uid, gid)
 }

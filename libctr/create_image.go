@@ -53,7 +53,7 @@ func (e *Engine) layerDirs(m *making) []string {
 		}
 		for p := range strings.SplitSeq(lower, ":") {
 			if !filepath.IsAbs(p) {
-				p = filepath.Join(home, p)
+				p = home + "/" + p // not cleaned: see lowers
 			}
 			dirs = append(dirs, p)
 		}
@@ -90,7 +90,7 @@ func (e *Engine) containerEnv(m *making) []byte {
 	}
 	for _, kv := range [][2]string{
 		{"engine", "berth"}, {"name", m.cfg.Name}, {"id", m.cfg.ID}, {"image", m.cfg.ImageName}, {"imageid", m.cfg.ImageID}, {"imagedigest", m.cfg.ImageDigest},
-		{"runtime", m.cfg.Runtime.Name}, {"driver", e.storeOpts.GraphDriverName}, {"network", m.cfg.Network.Mode}, {"layers", m.layers()}, {"mounts", m.mounts()},
+		{"runtime", m.cfg.Runtime.Name}, {"driver", e.storeOpts.GraphDriverName}, {"network", m.cfg.Network.Mode}, {"layers", m.layers()}, {"mounts", m.destinations()},
 	} {
 		fmt.Fprintf(&b, "%s=%s\n", kv[0], etcfile.Quoted(kv[1]))
 	}
@@ -106,7 +106,7 @@ func (m *making) layers() string {
 	return strings.Join(ids, ",")
 }
 
-func (m *making) mounts() string {
+func (m *making) destinations() string {
 	var dst []string
 	for _, v := range m.cfg.Mounts {
 		dst = append(dst, v.Destination)

@@ -221,10 +221,7 @@ func (e *Engine) inspectDriver(cfg *record.Config) InspectDriver {
 		}
 		var dirs []string
 		for p := range strings.SplitSeq(v, ":") {
-			if !filepath.IsAbs(p) {
-				p = filepath.Join(cfg.Rootfs.Workdir, p)
-			}
-			dirs = append(dirs, p)
+			dirs = append(dirs, withoutLink(cfg.Rootfs.Workdir, p))
 		}
 		d.Data[name] = strings.Join(dirs, ":")
 	}

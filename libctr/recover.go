@@ -142,7 +142,7 @@ func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
 	} else if !record.IsNotExist(err) {
 		return false, err
 	}
-	if err := e.removeAbandoned(ctx, id); err != nil {
+	if err := e.removeAbandoned(ctx, id, false); err != nil {
 		return false, fmt.Errorf("remove what is left of container %.12s: %w", id, err)
 	}
 	e.log.Debug("removed a half-made or ended container", "id", id)
@@ -229,7 +229,10 @@ func (e *Engine) prepare() error {
 	return nil
 }
 
-const removingFile = "removing" // in Dir: removal has begun and will be finished, whatever happens
+const (
+	removingFile    = "removing" // in Dir: removal has begun and will be finished, whatever happens
+	removingVolumes = "volumes"  // what it says where the anonymous volumes go too
+)
 
 func (c *Container) removing() bool {
 	_, err := os.Lstat(filepath.Join(c.Dir, removingFile))

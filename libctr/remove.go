@@ -63,44 +63,36 @@ func (e *Engine) Remove(ctx context.Context, c *Container, opts RemoveOptions) e
 	if Alive(c.State) {
 		return fmt.Errorf("remove container %q: %w", c.State.Name, ErrRunning)
 	}
-	var volumes []record.Mount
-	if cfg, err := c.Config(); err == nil && (opts.Volumes || cfg.AutoRemove) {
-		volumes = cfg.Mounts
-	}
-	if err := e.removeAbandoned(ctx, c.ID); err != nil {
+	if err := e.removeAbandoned(ctx, c.ID, opts.Volumes); err != nil {
 		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
 	}
 	e.event(c.State, "remove")
-	return e.removeAnonymous(volumes)
+	return nil
 }
 
 // removeDelegated removes a --rm container for its monitor, which holds the lock and waits.
-func (e *Engine) removeDelegated(c *Container) error {
-	var volumes []record.Mount
-	if cfg, err := c.Config(); err == nil {
-		volumes = cfg.Mounts
-	}
-	if err := e.removeAll(c.ID); err != nil {
+func (e *Engine) removeDelegated(ctx context.Context, c *Container) error {
+	if err := e.removeAll(ctx, c.ID, true); err != nil {
 		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
 	}
 	e.event(c.State, "remove")
-	return e.removeAnonymous(volumes)
+	return nil
 }
 
 // RemoveInherited removes a --rm container whose monitor handed the lock on as descriptor 3 and has ended.
-func (e *Engine) RemoveInherited(id string) error {
+func (e *Engine) RemoveInherited(ctx context.Context, id string) error {
 	c, err := e.load(id)
 	if record.IsNotExist(err) {
-		return e.removeAll(id)
+		return e.removeAll(ctx, id, true)
 	}
 	if err != nil {
 		return err
 	}
-	return e.removeDelegated(c)
+	return e.removeDelegated(ctx, c)
 }
 
 // removeAbandoned is removeAll for a container without a monitor, of which the OCI runtime may still know.
-func (e *Engine) removeAbandoned(ctx context.Context, id string) error {
+func (e *Engine) removeAbandoned(ctx context.Context, id string, volumes bool) error {
 	dir, runDir := e.dirs(id, false)
 	cfg, err := record.ReadConfig(dir)
 	if err != nil {
@@ -112,19 +104,20 @@ func (e *Engine) removeAbandoned(ctx context.Context, id string) error {
 		}
 		e.deleteFromRuntime(ctx, cfg)
 	}
-	return e.removeAll(id)
+	return e.removeAll(ctx, id, volumes)
 }
 
-// removeAll removes whatever there is of a container, also of a half-made one. The caller holds the lock, or the
+// removeAll removes whatever there is of a container, also of a half-made one, and with volumes set its anonymous volumes
+// too; those of --rm containers and half-made ones go in any case. The caller holds the lock, or the
 // monitor that holds it waits for this. The order matters: the record goes last, so that a removal that is killed can be finished.
-func (e *Engine) removeAll(id string) error {
+func (e *Engine) removeAll(ctx context.Context, id string, volumes bool) error {
 	if err := e.markPending(id); err != nil {
 		return err
 	}
 	dir, runDir := e.dirs(id, false)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		dir = runDir
-	} else if err := os.WriteFile(filepath.Join(dir, removingFile), nil, 0o600); err != nil {
+	} else if volumes, err = noteRemoval(dir, volumes); err != nil {
 		return err
 	}
 	if err := e.dropNamesOf(dir, id); err != nil {
@@ -147,6 +140,17 @@ func (e *Engine) removeAll(id string) error {
 	if err := e.removeNetNS(id, cfg); err != nil {
 		return err
 	}
+	switch _, there := os.Lstat(dir); {
+	case cfg != nil && (volumes || cfg.AutoRemove):
+		err = e.removeAnonymous(ctx, id, cfg.Mounts)
+	case record.IsNotExist(err) && there == nil:
+		err = e.removeHalfMade(ctx, id)
+	default:
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove its anonymous volumes: %w", err)
+	}
 	if dir != runDir {
 		if err := e.discard(e.data, dir); err != nil {
 			return err
@@ -156,6 +160,22 @@ func (e *Engine) removeAll(id string) error {
 		return err
 	}
 	return e.clearPending(id)
+}
+
+// noteRemoval notes that the removal of a container has begun, for the command that may have to finish it. It
+// reports whether the anonymous volumes are to go, which that command is not told.
+func noteRemoval(dir string, volumes bool) (bool, error) {
+	path := filepath.Join(dir, removingFile)
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return volumes, err
+	}
+	volumes = volumes || string(before) == removingVolumes
+	text := ""
+	if volumes {
+		text = removingVolumes
+	}
+	return volumes, os.WriteFile(path, []byte(text), 0o600)
 }
 
 // dropNamesOf gives up the container's name; of one that has no config yet, every link is looked at.

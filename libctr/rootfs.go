@@ -52,31 +52,65 @@ func (e *Engine) rootfs(layer string, volatile bool) (record.Rootfs, error) {
 	return r, nil
 }
 
+// lowers are the directories below the layer's own, the uppermost first. A layer whose files were given to other IDs
+// (--userns) has them in diff1, diff2 … beside an empty diff; that of a container has them where the image lies in a
+// read-only store. They are written as containers/storage writes them, ID/diff1 and l/NAME/../diff1, which is short.
 func (e *Engine) lowers(home, layer string) (string, error) {
+	list := shifted(home, layer)
 	data, err := os.ReadFile(filepath.Join(home, layer, "lower"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return layer + "/empty", nil // an image without layers
+		return strings.Join(append(list, layer+"/empty"), ":"), nil // an image without layers
 	}
 	if err != nil {
 		return "", err
 	}
-	lowers := strings.Split(strings.TrimSpace(string(data)), ":")
-	for i, l := range lowers {
-		if unix.Access(filepath.Join(home, l), unix.F_OK) == nil {
-			continue
-		}
-		found := false
-		for _, store := range e.additionalStores() {
-			if p := filepath.Join(store, "overlay", l); unix.Access(p, unix.F_OK) == nil {
-				lowers[i], found = p, true
-				break
+	for l := range strings.SplitSeq(strings.TrimSpace(string(data)), ":") {
+		dir := filepath.Join(home, l)
+		if unix.Access(dir, unix.F_OK) != nil {
+			found := false
+			for _, store := range e.additionalStores() {
+				if p := filepath.Join(store, "overlay", l); unix.Access(p, unix.F_OK) == nil {
+					l, found = p, true
+					break
+				}
+			}
+			if !found {
+				return "", fmt.Errorf("%s is missing: %w", dir, fs.ErrNotExist)
 			}
 		}
-		if !found {
-			return "", fmt.Errorf("%s is missing: %w", filepath.Join(home, l), fs.ErrNotExist)
+		list = append(list, l)
+		list = append(list, shifted(home, l+"/..")...)
+	}
+	return strings.Join(list, ":"), nil
+}
+
+// shifted are the directories diff1, diff2 … in the layer's directory dir, which is absolute or relative to home.
+func shifted(home, dir string) (list []string) {
+	for n := 1; ; n++ {
+		d := fmt.Sprintf("%s/diff%d", dir, n)
+		path := d
+		if !filepath.IsAbs(d) {
+			path = home + "/" + d // not cleaned: ".." is the parent of what the link leads to
+		}
+		if unix.Access(path, unix.F_OK) != nil {
+			return list
+		}
+		list = append(list, d)
+	}
+}
+
+// withoutLink is the whole path of a directory in mount options, which may begin with a short link.
+func withoutLink(home, dir string) string {
+	if filepath.IsAbs(dir) {
+		return filepath.Clean(dir)
+	}
+	if name, ok := strings.CutPrefix(dir, "l/"); ok {
+		name, rest, _ := strings.Cut(name, "/")
+		if target, err := os.Readlink(filepath.Join(home, "l", name)); err == nil {
+			return filepath.Join(home, "l", target, rest)
 		}
 	}
-	return strings.Join(lowers, ":"), nil
+	return filepath.Join(home, dir)
 }
 
 // driverOption finds NAME in the storage options, written NAME=, .NAME= or overlay.NAME=.

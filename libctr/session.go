@@ -153,7 +153,7 @@ func (s *Session) Wait(ctx context.Context) (int, error) {
 	}()
 	select {
 	case r := <-ended:
-		return s.finish(r.ev, r.err)
+		return s.finish(ctx, r.ev, r.err)
 	case err := <-s.inErr:
 		return 0, err
 	case <-ctx.Done():
@@ -161,7 +161,7 @@ func (s *Session) Wait(ctx context.Context) (int, error) {
 	}
 }
 
-func (s *Session) finish(ev *ctl.Event, err error) (int, error) {
+func (s *Session) finish(ctx context.Context, ev *ctl.Event, err error) (int, error) {
 	if err != nil {
 		return 0, err
 	}
@@ -170,7 +170,7 @@ func (s *Session) finish(ev *ctl.Event, err error) (int, error) {
 	}
 	trace("container ended")
 	if ev.Delegated && s.owner {
-		if err := s.engine.removeDelegated(s.ctr); err != nil {
+		if err := s.engine.removeDelegated(context.WithoutCancel(ctx), s.ctr); err != nil {
 			return ev.ExitCode, err // the connection closes, and the monitor tries for itself
 		}
 		_ = s.conn.SendRequest(&ctl.Request{Op: "removed"})

@@ -373,7 +373,7 @@ func newCleanupCmd(e *engineFlags) *cobra.Command {
 				return err
 			}
 			if os.Getenv("BERTH_LOCK_FD") != "" {
-				return engine.RemoveInherited(args[0])
+				return engine.RemoveInherited(cmd.Context(), args[0])
 			}
 			c, err := engine.Lookup(cmd.Context(), args[0])
 			if err != nil {

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/report"
 )
@@ -15,9 +17,11 @@ func newVolumeGroup(e *engineFlags) *cobra.Command {
 
 func newVolumeCreateCmd(e *engineFlags) *cobra.Command {
 	var ignore bool
+	var labels []string
 	cmd := &cobra.Command{
 		Use:     "create [options] [NAME]",
 		Short:   "Make an empty volume",
+		Long:    "Make an empty volume. The first container that has it mounted over a directory of its image gives it that directory's\nfiles, owner and mode; over a path that the image lacks, the container's user owns it.",
 		Example: "berth volume create data",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
@@ -25,11 +29,14 @@ func newVolumeCreateCmd(e *engineFlags) *cobra.Command {
 			if len(args) == 1 {
 				name = args[0]
 			}
-			if v, err := engine.Volume(name); err == nil && ignore {
-				fmt.Fprintln(cmd.OutOrStdout(), v.Name)
-				return nil
+			set, err := spec.ParseLabels("--label", labels)
+			if err != nil {
+				return err
 			}
-			v, err := engine.CreateVolume(name)
+			v, err := engine.CreateVolume(cmd.Context(), name, set)
+			if ignore && errors.Is(err, fs.ErrExist) {
+				err = nil
+			}
 			if err == nil {
 				fmt.Fprintln(cmd.OutOrStdout(), v.Name)
 			}
@@ -37,12 +44,14 @@ func newVolumeCreateCmd(e *engineFlags) *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVar(&ignore, "ignore", false, "one that exists is no error")
+	cmd.Flags().StringArrayVarP(&labels, "label", "l", nil, "label NAME=VALUE (repeatable)")
 	return cmd
 }
 
 func newVolumeListCmd(e *engineFlags) *cobra.Command {
 	var quiet, noHeading bool
 	var format string
+	var filters []string
 	cmd := &cobra.Command{
 		Use:     "ls [options]",
 		Aliases: []string{"list"},
@@ -50,7 +59,7 @@ func newVolumeListCmd(e *engineFlags) *cobra.Command {
 		Example: "berth volume ls",
 		Args:    cobra.NoArgs,
 		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
-			list, err := engine.Volumes()
+			list, err := selectVolumes(cmd, engine, filters)
 			if err != nil {
 				return err
 			}
@@ -85,9 +94,21 @@ func newVolumeListCmd(e *engineFlags) *cobra.Command {
 		}),
 	}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "names only")
-	cmd.Flags().BoolVar(&noHeading, "noheading", false, "no line with the columns' names")
+	cmd.Flags().BoolVarP(&noHeading, "noheading", "n", false, "no line with the columns' names")
+	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, volumeFilterHelp)
 	cmd.Flags().StringVar(&format, "format", "", "json, or a Go template")
 	return cmd
+}
+
+const volumeFilterHelp = "KEY=VALUE: name, label, label!, driver, scope, opt, dangling, anonymous, until, since, after (repeatable)"
+
+func selectVolumes(cmd *cobra.Command, engine *libctr.Engine, filters []string) ([]libctr.Volume, error) {
+	list, err := engine.Volumes()
+	if err != nil {
+		return nil, err
+	}
+	list, err = engine.SelectVolumes(cmd.Context(), list, filters)
+	return list, wrapf(err, "--filter")
 }
 
 func newVolumeInspectCmd(e *engineFlags) *cobra.Command {
@@ -185,29 +206,30 @@ func volumeExit(err error) error {
 
 func newVolumePruneCmd(e *engineFlags) *cobra.Command {
 	var force bool
+	var filters []string
 	cmd := &cobra.Command{
 		Use:     "prune [options]",
 		Short:   "Remove every volume that no container uses",
-		Example: "berth volume prune --force",
+		Example: "berth volume prune --force\n  berth volume prune --filter anonymous=true",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !force && !confirm(cmd, "This removes every volume that no container uses.") {
-				return nil
-			}
 			engine, err := e.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			list, err := engine.Volumes()
+			list, err := selectVolumes(cmd, engine, filters) // a filter that cannot be read ends it before anything goes
 			if err != nil {
 				return err
+			}
+			if !force && !confirm(cmd, pruneVolumesWarning(filters)) {
+				return nil
 			}
 			var errs []error
 			for _, v := range list {
 				switch err := engine.RemoveVolume(cmd.Context(), v.Name, false); {
 				case err == nil:
 					fmt.Fprintln(cmd.OutOrStdout(), v.Name)
-				case !errors.Is(err, libctr.ErrVolumeInUse):
+				case !errors.Is(err, libctr.ErrVolumeInUse) && !errors.Is(err, libctr.ErrNoSuchVolume):
 					errs = append(errs, err)
 				}
 			}
@@ -215,5 +237,13 @@ func newVolumePruneCmd(e *engineFlags) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask")
+	cmd.Flags().StringArrayVar(&filters, "filter", nil, volumeFilterHelp)
 	return cmd
+}
+
+func pruneVolumesWarning(filters []string) string {
+	if len(filters) > 0 {
+		return "This removes every volume that no container uses and that passes the filters."
+	}
+	return "This removes every volume that no container uses."
 }

@@ -115,7 +115,7 @@ func (v *View) matcher(key, value string) (match, error) {
 		}
 		return func(img *Image) (bool, error) { return img.Created.After(other.Created), nil }, nil
 	case "until":
-		t, err := parseTime(value)
+		t, err := ParseTime(value)
 		return createdBefore(t), err
 	case "id":
 		return func(img *Image) (bool, error) { return strings.HasPrefix(img.ID, value), nil }, nil
@@ -170,8 +170,8 @@ func createdBefore(t time.Time) match {
 	return func(img *Image) (bool, error) { return img.Created.Before(t), nil }
 }
 
-// parseTime reads a time, or a duration before now.
-func parseTime(value string) (time.Time, error) {
+// ParseTime reads a time, or a duration before now.
+func ParseTime(value string) (time.Time, error) {
 	ts, err := timetype.GetTimestamp(value, time.Now())
 	if err != nil {
 		return time.Time{}, err

@@ -173,9 +173,7 @@ func devptsOptions(o *Options) []string {
 	tty := mapped(o.Host.GIDMap, ttyGroup) || len(o.Host.GIDMap) == 0
 	if o.UserNS.Nested() {
 		_, gids, _ := o.UserNS.Mappings(o.Host) // Generate has seen the error
-		tty = slices.ContainsFunc(gids, func(m specs.LinuxIDMapping) bool {
-			return ttyGroup >= m.ContainerID && ttyGroup-m.ContainerID < m.Size
-		})
+		_, tty = mapID(gids, ttyGroup)
 	}
 	if tty {
 		options = append(options, "gid="+strconv.Itoa(ttyGroup))

@@ -87,8 +87,6 @@ func (o *Options) check() error {
 		return errors.New("the network namespace is both the host's and another's")
 	case o.Init != "" && (o.PID.Host || o.PID.Path != ""):
 		return errors.New("--init needs a PID namespace of its own: leave --pid out")
-	case o.NetHost && o.UserNS.Nested() && !o.Host.Rootless:
-		return errors.New("the host's network cannot be used with --userns")
 	}
 	if o.Hostname != "" && !o.UTS.Host {
 		if err := CheckHostname(o.Hostname); err != nil {
@@ -136,18 +134,23 @@ func checkStrings(lists ...[]string) error {
 	return nil
 }
 
+// CheckUser makes sure that the user exists in the container's user namespace.
+func (o *Options) CheckUser() error {
+	uids, gids, err := o.UserNS.Mappings(o.Host)
+	if err != nil {
+		return err
+	}
+	return o.checkIDs(uids, gids)
+}
+
 // checkIDs makes sure that the user exists in the container's user namespace.
 func (o *Options) checkIDs(uids, gids []specs.LinuxIDMapping) error {
 	inside := func(id uint32, ranges []IDRange, nested []specs.LinuxIDMapping) bool {
 		if !o.UserNS.Nested() {
 			return len(ranges) == 0 || mapped(ranges, id)
 		}
-		for _, m := range nested {
-			if id >= m.ContainerID && id-m.ContainerID < m.Size {
-				return true
-			}
-		}
-		return false
+		_, ok := mapID(nested, id)
+		return ok
 	}
 	what, id := "", uint32(0)
 	if !inside(o.User.UID, o.Host.UIDMap, uids) {

@@ -484,8 +484,30 @@ func TestUserNS(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := (UserNS{Mode: "keep-id"}).Mappings(rootHost()); err == nil {
-		t.Error("keep-id is accepted for root")
+	if uids, gids, err := (UserNS{Mode: "keep-id", UID: ptr(uint32(7))}).Mappings(rootHost()); err != nil || !Identity(uids) || !Identity(gids) {
+		t.Errorf("keep-id of root maps %v and %v: %v; want every ID to itself", uids, gids, err)
+	}
+	if _, _, err := (UserNS{Mode: "nomap"}).Mappings(rootHost()); err == nil {
+		t.Error("nomap is accepted for root")
+	}
+	// What files have to belong to on the host's side of the namespace, for it to be these IDs inside.
+	for _, c := range []struct {
+		mode             string
+		uid, gid         uint32
+		wantUID, wantGID uint32
+		fails            bool
+	}{
+		{mode: "host", uid: 5, gid: 6, wantUID: 5, wantGID: 6},
+		{mode: "keep-id", uid: 0, gid: 0, wantUID: 1, wantGID: 1},
+		{mode: "keep-id", uid: userHost().OwnerUID, gid: userHost().OwnerGID},
+		{mode: "keep-id", uid: userHost().OwnerUID - 1, gid: 65536, wantUID: userHost().OwnerUID, wantGID: 65536},
+		{mode: "nomap", uid: 0, gid: 7, wantUID: 1, wantGID: 8},
+		{mode: "keep-id", uid: 70000, fails: true},
+	} {
+		uid, gid, err := (UserNS{Mode: c.mode}).HostIDs(userHost(), c.uid, c.gid)
+		if (err != nil) != c.fails || uid != c.wantUID || gid != c.wantGID {
+			t.Errorf("%s: %d:%d is %d:%d outside, %v; want %d:%d", c.mode, c.uid, c.gid, uid, gid, err, c.wantUID, c.wantGID)
+		}
 	}
 	single := userHost()
 	single.UIDMap, single.GIDMap = []IDRange{{0, 1}}, []IDRange{{0, 1}}

@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,24 +68,73 @@ func (u UserNS) Mappings(h Host) (uids, gids []specs.LinuxIDMapping, err error) 
 	if !u.Nested() {
 		return nil, nil, nil
 	}
-	if !h.Rootless {
-		return nil, nil, fmt.Errorf("--userns %s is for rootless containers: root has no IDs of its own to keep apart", u.Mode)
-	}
-	uid, gid := h.OwnerUID, h.OwnerGID
-	if u.UID != nil {
-		uid = *u.UID
-	}
-	if u.GID != nil {
-		gid = *u.GID
-	}
 	if u.Mode == "nomap" {
+		if !h.Rootless {
+			return nil, nil, errors.New("--userns nomap is for rootless containers: root has no IDs of its own to keep apart")
+		}
 		uids, gids = nomap(contiguous(h.UIDMap)), nomap(contiguous(h.GIDMap))
 		if len(uids) == 0 || len(gids) == 0 {
 			return nil, nil, hint.Add(errors.New("--userns nomap: there are no subordinate IDs"), "add ranges for this user to /etc/subuid and /etc/subgid")
 		}
 		return uids, gids, nil
 	}
+	if !h.Rootless { // podman-run(1): root's own mapping in a namespace of its own
+		return identity(h.UIDMap), identity(h.GIDMap), nil
+	}
+	uid, gid := u.Kept(h)
 	return keepID(uid, contiguous(h.UIDMap)), keepID(gid, contiguous(h.GIDMap)), nil
+}
+
+// Kept returns who the caller is inside a user namespace made by keep-id: the user that the container runs as
+// where no other is given.
+func (u UserNS) Kept(h Host) (uid, gid uint32) {
+	uid, gid = h.OwnerUID, h.OwnerGID
+	if u.UID != nil {
+		uid = *u.UID
+	}
+	if u.GID != nil {
+		gid = *u.GID
+	}
+	return uid, gid
+}
+
+func identity(ranges []IDRange) (m []specs.LinuxIDMapping) {
+	for _, r := range ranges {
+		m = append(m, specs.LinuxIDMapping{ContainerID: r.First, HostID: r.First, Size: r.Count})
+	}
+	return m
+}
+
+// HostIDs returns what a user and a group of the container are in the namespace that Berth runs in: the owner
+// that files have to be given there.
+func (u UserNS) HostIDs(h Host, uid, gid uint32) (hostUID, hostGID uint32, err error) {
+	if !u.Nested() {
+		return uid, gid, nil
+	}
+	uids, gids, err := u.Mappings(h)
+	if err != nil {
+		return 0, 0, err
+	}
+	hostUID, ok1 := mapID(uids, uid)
+	hostGID, ok2 := mapID(gids, gid)
+	if !ok1 || !ok2 {
+		return 0, 0, fmt.Errorf("--userns %s: the container has no user and group %d:%d", u.Mode, uid, gid)
+	}
+	return hostUID, hostGID, nil
+}
+
+func mapID(ranges []specs.LinuxIDMapping, id uint32) (uint32, bool) {
+	for _, m := range ranges {
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + id - m.ContainerID, true
+		}
+	}
+	return 0, false
+}
+
+// Identity reports whether every ID is the same inside as in the namespace that Berth runs in.
+func Identity(ranges []specs.LinuxIDMapping) bool {
+	return !slices.ContainsFunc(ranges, func(m specs.LinuxIDMapping) bool { return m.ContainerID != m.HostID })
 }
 
 // keepID maps id to 0, and gives the other n-1 IDs of the parent to the lowest ones inside.

@@ -1,0 +1,108 @@
+package libctr
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/berth-containers/berth/libctr/record"
+	securejoin "github.com/cyphar/filepath-securejoin"
+	"go.podman.io/storage/pkg/archive"
+	"go.podman.io/storage/pkg/chrootarchive"
+	"golang.org/x/sys/unix"
+)
+
+// imageDir is what copyUp has found in the image.
+type imageDir struct {
+	found    bool // there is a directory
+	copied   bool // there was something in it, which was copied
+	uid, gid uint32
+	mode     fs.FileMode
+}
+
+// copyUp looks at the image's directory at path, and copies what is in it into dir, if content is set. The layer is
+// mounted read-only in this process's own mount namespace for as long as it takes.
+func copyUp(root record.Rootfs, path, dir string, content bool) (found imageDir, err error) {
+	mnt, unmount, err := mountReadOnly(root)
+	if err != nil {
+		return found, err
+	}
+	defer func() { err = errors.Join(err, unmount()) }()
+	src, err := securejoin.SecureJoin(mnt, path) // the image's links stay inside it
+	if err != nil {
+		return found, err
+	}
+	st, err := os.Stat(src)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !st.IsDir() {
+		return found, nil
+	}
+	if err != nil {
+		return found, err
+	}
+	sys := st.Sys().(*syscall.Stat_t)
+	found = imageDir{found: true, uid: sys.Uid, gid: sys.Gid, mode: fileMode(sys.Mode)}
+	entries, err := os.ReadDir(src)
+	if err != nil || len(entries) == 0 || !content {
+		return found, err
+	}
+	tar, err := chrootarchive.Tar(src, &archive.TarOptions{}, mnt)
+	if err != nil {
+		return found, err
+	}
+	defer tar.Close()
+	found.copied = true
+	return found, chrootarchive.UntarUncompressed(tar, dir, &archive.TarOptions{})
+}
+
+// mountReadOnly makes the image's files appear in a directory, until unmount is called.
+func mountReadOnly(root record.Rootfs) (dir string, unmount func() error, err error) {
+	if root.Type == "bind" {
+		return root.Source, func() error { return nil }, nil
+	}
+	mnt, err := os.MkdirTemp("", "berth-rootfs-")
+	if err != nil {
+		return "", nil, err
+	}
+	if err := mountLowers(root, mnt); err != nil {
+		return "", nil, errors.Join(err, os.Remove(mnt))
+	}
+	return mnt, func() error { return errors.Join(unix.Unmount(mnt, unix.MNT_DETACH), os.Remove(mnt)) }, nil
+}
+
+func mountLowers(root record.Rootfs, mnt string) error {
+	// the lower directories alone need no work directory; a second one is wanted by overlayfs for a read-only mount
+	var lower, xattr string
+	for o := range strings.SplitSeq(root.Options, ",") {
+		if v, ok := strings.CutPrefix(o, "lowerdir="); ok {
+			lower = v
+		}
+		if o == "userxattr" {
+			xattr = ",userxattr"
+		}
+	}
+	if !strings.Contains(lower, ":") {
+		lower += ":" + root.Layer + "/diff"
+	}
+	if root.Type == "fuse" {
+		cmd := exec.Command(root.Program, "-o", "lowerdir="+lower, mnt)
+		cmd.Dir = root.Workdir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("mount the image with %s: %w: %s", root.Program, err, strings.TrimSpace(string(out)))
+		}
+		return nil
+	}
+	here, err := os.Open(".")
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	if err := os.Chdir(root.Workdir); err != nil { // the options' paths are relative to it
+		return err
+	}
+	defer func() { _ = here.Chdir() }()
+	return unix.Mount("overlay", mnt, "overlay", unix.MS_RDONLY, "lowerdir="+lower+xattr)
+}
