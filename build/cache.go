@@ -25,6 +25,7 @@ func CacheSize(e *libctr.Engine) (int64, error) {
 
 func diskUsage(dir string) (int64, error) {
 	var size int64
+	seen := map[uint64]bool{} // files with several names count once
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // gone meanwhile, or never made
@@ -39,7 +40,14 @@ func diskUsage(dir string) (int64, error) {
 		if err != nil {
 			return err
 		}
-		size += st.Sys().(*syscall.Stat_t).Blocks * 512
+		sys := st.Sys().(*syscall.Stat_t)
+		if sys.Nlink > 1 && !d.IsDir() {
+			if seen[sys.Ino] {
+				return nil
+			}
+			seen[sys.Ino] = true
+		}
+		size += sys.Blocks * 512
 		return nil
 	})
 	return size, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/berth-containers/berth/libctr"
@@ -61,6 +62,9 @@ func MeasureUsage(ctx context.Context, e *libctr.Engine) (*Usage, error) {
 	if err := u.measureImages(store); err != nil {
 		return nil, fmt.Errorf("measure the images: %w", err)
 	}
+	if err := u.measureMapped(store); err != nil {
+		return nil, fmt.Errorf("measure the images' copies for --userns: %w", err)
+	}
 	for _, c := range list {
 		if err := u.measureContainer(store, c); err != nil {
 			return nil, fmt.Errorf("measure container %q: %w", c.State.Name, err)
@@ -106,9 +110,61 @@ func (u *Usage) measureContainer(store storage.Store, c *libctr.Container) error
 		if row.Size, err = store.DiffSize("", owned.LayerID); err != nil && !errors.Is(err, storage.ErrLayerUnknown) {
 			return err
 		}
+		more, err := shiftedSize(store, owned.LayerID) // of an image in a read-only store
+		if err != nil {
+			return err
+		}
+		row.Size += more
 	}
 	u.Containers = append(u.Containers, row)
 	return nil
+}
+
+// measureMapped adds the copies of images whose files belong to other IDs, which containers with --userns are made of.
+// The store's records have the size of the image's own layer for them, but they hold all of the image's files.
+func (u *Usage) measureMapped(store storage.Store) error {
+	images, err := store.Images()
+	if err != nil {
+		return err
+	}
+	for _, img := range images {
+		for _, layer := range img.MappedTopLayers {
+			size, err := shiftedSize(store, layer)
+			if err != nil {
+				return err
+			}
+			u.ImageSize += size
+			for i := range u.Images {
+				row := &u.Images[i]
+				if row.ID != img.ID {
+					continue
+				}
+				if row.Unique += size; row.Containers == 0 {
+					u.ImageFree += size
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// shiftedSize is what the files of a layer take that were copied for other IDs: in the overlay driver's diff1, diff2 …,
+// in vfs its whole directory.
+func shiftedSize(store storage.Store, layer string) (size int64, err error) {
+	for _, pattern := range []string{"overlay/" + layer + "/diff[0-9]*", "vfs/dir/" + layer} {
+		dirs, err := filepath.Glob(filepath.Join(store.GraphRoot(), pattern))
+		if err != nil {
+			return 0, err
+		}
+		for _, d := range dirs {
+			n, err := diskUsage(d)
+			if err != nil {
+				return 0, err
+			}
+			size += n
+		}
+	}
+	return size, nil
 }
 
 // measureImages looks at the store's own records, in which layers have their sizes.

@@ -428,11 +428,10 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		return err
 	}
 	s.Files.ContainerEnv = filepath.Join(m.dir, "containerenv")
-	env := m.opts.Env
-	env.Image, env.Terminal, env.Hostname, env.Home = m.conf.Image.Config.Env, s.Terminal, cfg.Hostname, s.User.Home
-	s.Env = spec.Environment(env)
-	cfg.Env = s.Env
 	if err := e.addMounts(ctx, m); err != nil {
+		return err
+	}
+	if err := m.environment(root); err != nil {
 		return err
 	}
 	for _, w := range s.Warnings() {
@@ -462,6 +461,30 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		return err
 	}
 	return m.ownFiles()
+}
+
+// environment makes the container's environment, and the lines that its /etc/passwd and /etc/group lack.
+func (m *making) environment(root *spec.Rootfs) error {
+	cfg, s, env := m.cfg, &m.opts.Spec, m.opts.Env
+	env.Image, env.Terminal, env.Hostname = m.conf.Image.Config.Env, s.Terminal, cfg.Hostname
+	o := spec.EntryOptions{Spec: cfg.User, User: s.User, WorkingDir: cfg.WorkingDir, Mounts: s.Mounts}
+	for _, kv := range spec.Environment(env) { // without the home of /etc/passwd
+		if home, ok := strings.CutPrefix(kv, "HOME="); ok {
+			o.Home = home
+		}
+	}
+	if u := s.UserNS; u.Mode == "keep-id" && u.UID == nil && u.GID == nil && s.Host.Rootless {
+		o.Kept = hostUser(s.Host.OwnerUID, s.Host.OwnerGID)
+	}
+	lines, home, err := spec.AddUserEntries(root, o)
+	if err != nil {
+		return err
+	}
+	cfg.Passwd, cfg.Group = lines.Passwd, lines.Group
+	env.Home = or(home, s.User.Home)
+	s.Env = spec.Environment(env)
+	cfg.Env = s.Env
+	return nil
 }
 
 // addMounts joins the mounts of flags and image and prepares what they need.

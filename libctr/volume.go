@@ -24,12 +24,12 @@ func (e *Engine) volumeDir(name string) string { return filepath.Join(e.data, "v
 
 // preparing is the mounts of a container that is being made.
 type preparing struct {
-	e     *Engine
-	id    string // the container's
-	root  record.Rootfs
-	user  owner
-	held  []*os.File // locks of its volumes, until the container has its record
-	made  []string   // volumes that were made for it
+	e    *Engine
+	id   string // the container's
+	root record.Rootfs
+	user owner
+	held []*os.File // locks of its volumes, until the container has its record
+	made []string   // volumes that were made for it
 }
 
 // prepareMounts makes the volumes that mounts name, fills new ones from the image, and checks the sources of binds.

@@ -32,6 +32,9 @@ func (m *Monitor) prepare() error {
 		return err
 	}
 	m.mounted = true
+	if err := m.addUsers(); err != nil {
+		return err
+	}
 	if m.cfg.Network.NetNS != "new" {
 		return nil
 	}

@@ -85,6 +85,8 @@ type Supervised struct {
 	RunDir string `json:"runDir"` // see the package comment
 
 	Rootfs  Rootfs  `json:"rootfs"`
+	Passwd  string  `json:"passwd,omitempty"` // lines that its /etc/passwd gets where it lists no such user
+	Group   string  `json:"group,omitempty"`  // the same for /etc/group
 	Runtime Runtime `json:"runtime"`
 
 	Terminal   bool `json:"terminal,omitempty"`

@@ -29,7 +29,7 @@ func ParseUserNS(value string) (UserNS, error) {
 		u.Mode = "host"
 	case "host", "nomap", "keep-id":
 	case "auto", "container", "ns", "private", "pod":
-		return u, hint.Add(fmt.Errorf("--userns %s is not supported", value), "host, keep-id and nomap are")
+		return u, hint.Add(fmt.Errorf("--userns %s is not supported", value), "host and keep-id are")
 	default:
 		return u, fmt.Errorf("--userns %q: want host, keep-id[:uid=N,gid=N] or nomap", value)
 	}

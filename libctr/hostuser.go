@@ -1,0 +1,26 @@
+package libctr
+
+import (
+	"os"
+	"strconv"
+
+	"github.com/berth-containers/berth/libctr/spec"
+	"github.com/moby/sys/user"
+)
+
+// hostUser is the caller with that UID and GID, as the host knows him. One whom /etc/passwd does not list (LDAP, for
+// instance) has the name that his login gave him.
+func hostUser(uid, gid uint32) *spec.HostUser {
+	h := &spec.HostUser{UID: uid, GID: gid, Name: os.Getenv("USER"), Home: os.Getenv("HOME")}
+	if h.Name == "" {
+		h.Name = strconv.Itoa(int(uid))
+	}
+	h.Group = h.Name
+	if u, err := user.LookupUid(int(uid)); err == nil {
+		h.Name, h.Gecos, h.Home = u.Name, u.Gecos, u.Home
+	}
+	if g, err := user.LookupGid(int(gid)); err == nil {
+		h.Group = g.Name
+	}
+	return h
+}
