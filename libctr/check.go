@@ -335,17 +335,17 @@ func (c *checker) runs(id string) bool {
 
 // volumes looks for volumes that killed commands were making or filling. One that was ever there stays, whoever it
 // was made for: its data may be wanted, and volume prune removes it.
-func (c *checker) volumes(context.Context) error {
+func (c *checker) volumes(ctx context.Context) error {
 	names, err := c.e.volumeNames()
 	for _, name := range names {
-		if lock, lerr := c.e.lockVolume(name, syscall.LOCK_EX|syscall.LOCK_NB); lerr != nil {
+		if lock, lerr := c.e.lockVolume(ctx, name, syscall.LOCK_EX|syscall.LOCK_NB); lerr != nil {
 			continue // a command is making, filling or removing it
 		} else if err := lock.Close(); err != nil {
 			return err
 		}
 		dir := c.e.volumeDir(name)
 		if _, err := os.Lstat(filepath.Join(dir, "_data")); errors.Is(err, fs.ErrNotExist) {
-			c.report(func() error { return c.e.removeHalfMadeVolume(name) }, "volume %s is half-made", name)
+			c.report(func() error { return c.e.removeHalfMadeVolume(ctx, name) }, "volume %s is half-made", name)
 			continue
 		}
 		half, err := halfFilled(dir)

@@ -28,14 +28,14 @@ type preparing struct {
 	id   string // the container's
 	root record.Rootfs
 	user owner
-	held []*os.File // locks of its volumes, until the container has its record
-	made []string   // volumes that were made for it
+	held map[string]*os.File // locks of its volumes by name, until the container has its record
+	made []string            // volumes that were made for it
 }
 
 // prepareMounts makes the volumes that mounts name, fills new ones from the image, and checks the sources of binds.
 // It sets each volume's Source. The returned value holds the volumes' locks, and undoes what was made.
 func (e *Engine) prepareMounts(ctx context.Context, id string, mounts []spec.Mount, root record.Rootfs, user owner) (*preparing, error) {
-	p := &preparing{e: e, id: id, root: root, user: user}
+	p := &preparing{e: e, id: id, root: root, user: user, held: map[string]*os.File{}}
 	var volumes []*spec.Mount
 	for i := range mounts {
 		m := &mounts[i]
@@ -64,7 +64,7 @@ func (p *preparing) release() error {
 	for _, f := range p.held {
 		errs = append(errs, f.Close())
 	}
-	p.held = nil
+	clear(p.held)
 	return errors.Join(errs...)
 }
 
@@ -107,18 +107,25 @@ func (p *preparing) volume(ctx context.Context, m *spec.Mount) error {
 		m.Name, v.container = newID(), p.id
 	}
 	m.Source = filepath.Join(p.e.volumeDir(m.Name), "_data")
-	lock, made, err := p.e.lockOrMakeVolume(ctx, m.Name, v)
+	lock, err := p.held[m.Name], error(nil)
+	if lock != nil { // mounted twice
+		err = flock(ctx, lock, syscall.LOCK_EX)
+	} else {
+		var made bool
+		if lock, made, err = p.e.lockOrMakeVolume(ctx, m.Name, v); err == nil {
+			p.held[m.Name] = lock
+		}
+		if made {
+			p.made = append(p.made, m.Name)
+		}
+	}
 	if err != nil {
 		return storeHint(err, p.e.storeOpts.GraphRoot)
-	}
-	p.held = append(p.held, lock)
-	if made {
-		p.made = append(p.made, m.Name)
 	}
 	if err := useVolume(p.e.volumeDir(m.Name), m, p.root, p.user); err != nil {
 		return err
 	}
-	return flock(lock, syscall.LOCK_SH)
+	return flock(ctx, lock, syscall.LOCK_SH)
 }
 
 // removeAnonymous removes those of the volumes that were made for one container only, unless another has one mounted

@@ -1,6 +1,7 @@
 package libctr
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/libctr/record"
@@ -191,14 +193,14 @@ func removeHalfFilled(dir string) error {
 
 // lockVolume takes the lock of a volume: shared, by those who make a container with it, until the container has its
 // record; alone, by those who fill or remove it. The error is fs.ErrNotExist where there is no volume.
-func (e *Engine) lockVolume(name string, how int) (*os.File, error) {
+func (e *Engine) lockVolume(ctx context.Context, name string, how int) (*os.File, error) {
 	dir := e.volumeDir(name)
 	for {
 		f, err := os.Open(dir)
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(f, how); err != nil {
+		if err := flock(ctx, f, how); err != nil {
 			f.Close()
 			return nil, err
 		}
@@ -210,10 +212,17 @@ func (e *Engine) lockVolume(name string, how int) (*os.File, error) {
 	}
 }
 
-func flock(f *os.File, how int) error {
+// flock takes a lock, or waits for it until ctx ends: a blocked flock(2) would not see that.
+func flock(ctx context.Context, f *os.File, how int) error {
 	for {
-		if err := syscall.Flock(int(f.Fd()), how); !errors.Is(err, syscall.EINTR) {
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) || how&syscall.LOCK_NB != 0 {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

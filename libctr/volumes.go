@@ -63,8 +63,8 @@ func (e *Engine) volumeNames() (names []string, err error) {
 }
 
 // removeHalfMadeVolume removes what a killed command has left of a volume that it was making.
-func (e *Engine) removeHalfMadeVolume(name string) error {
-	lock, err := e.lockVolume(name, syscall.LOCK_EX)
+func (e *Engine) removeHalfMadeVolume(ctx context.Context, name string) error {
+	lock, err := e.lockVolume(ctx, name, syscall.LOCK_EX)
 	if err != nil {
 		return err
 	}
@@ -150,11 +150,8 @@ func (e *Engine) lockOrMakeVolume(ctx context.Context, name string, meta volumeM
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, false, err
 		}
-		if lock, err = e.lockVolume(name, syscall.LOCK_EX); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if lock, err = e.lockVolume(ctx, name, syscall.LOCK_EX); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, false, err
-		}
-		if ctx.Err() != nil {
-			return nil, false, ctx.Err()
 		}
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "_data")); err == nil {
@@ -247,7 +244,7 @@ func (e *Engine) RemoveVolume(ctx context.Context, name string, force bool) erro
 
 // removeVolume removes a volume that no container but id has. It waits for commands that make containers with it.
 func (e *Engine) removeVolume(ctx context.Context, name, id string) error {
-	lock, err := e.lockVolume(name, syscall.LOCK_EX)
+	lock, err := e.lockVolume(ctx, name, syscall.LOCK_EX)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %q", ErrNoSuchVolume, name)
 	}

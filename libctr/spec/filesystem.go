@@ -37,7 +37,7 @@ func mounts(s *specs.Spec, o *Options) ([]specs.Mount, error) {
 	sort.SliceStable(list, func(i, j int) bool { return list[i].Destination < list[j].Destination })
 	for i := 1; i < len(list); i++ {
 		if list[i].Destination == list[i-1].Destination {
-			return nil, fmt.Errorf("mount %s: the destination is given twice", list[i].Destination)
+			return nil, fmt.Errorf("mount %s: duplicate mount destination", list[i].Destination)
 		}
 	}
 	return list, nil

@@ -32,7 +32,7 @@ func Mounts(o MountOptions) ([]Mount, error) {
 				return nil, err
 			}
 			if _, dup := at[m.Destination]; dup {
-				return nil, fmt.Errorf("mount %s: the destination is given twice", m.Destination)
+				return nil, fmt.Errorf("mount %s: duplicate mount destination", m.Destination)
 			}
 			at[m.Destination] = m
 		}

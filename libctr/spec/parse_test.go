@@ -153,7 +153,7 @@ func TestMounts(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for name, o := range map[string]MountOptions{
-		"the destination is given twice": {Volumes: []string{"/x:/a"}, Tmpfs: []string{"/a/"}},
+		"duplicate mount destination": {Volumes: []string{"/x:/a"}, Tmpfs: []string{"/a/"}},
 		"volume \"/\" of the image":      {ImageVolumes: []string{"/"}},
 		"--image-volume":                 {ImagePolicy: "x"},
 	} {
@@ -533,7 +533,7 @@ func TestGenerateRefuses(t *testing.T) {
 		"NUL":                           func(o *Options) { o.Args = []string{"x\x00"} },
 		"does not have it to give":      func(o *Options) { o.Host.Bounding, o.CapAdd = []string{"CAP_CHOWN"}, []string{"CAP_SYS_ADMIN"} },
 		"both the host's and another's": func(o *Options) { o.NetHost, o.NetNSPath = true, "/x" },
-		"the destination is given twice": func(o *Options) {
+		"duplicate mount destination": func(o *Options) {
 			o.Mounts = []Mount{{Type: "tmpfs", Destination: "/x"}, {Type: "tmpfs", Destination: "/x"}}
 		},
 	} {
