@@ -154,8 +154,8 @@ func TestMounts(t *testing.T) {
 	}
 	for name, o := range map[string]MountOptions{
 		"duplicate mount destination": {Volumes: []string{"/x:/a"}, Tmpfs: []string{"/a/"}},
-		"volume \"/\" of the image":      {ImageVolumes: []string{"/"}},
-		"--image-volume":                 {ImagePolicy: "x"},
+		"volume \"/\" of the image":   {ImageVolumes: []string{"/"}},
+		"--image-volume":              {ImagePolicy: "x"},
 	} {
 		if _, err := Mounts(o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one with %q", err, name)
