@@ -1,6 +1,7 @@
 package libctr
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
 	"golang.org/x/sys/unix"
 )
@@ -80,6 +82,20 @@ func (c *Container) correct() {
 	s.ExitCode = unknownExit
 }
 
+// Restarting checks whether the container has ended and its monitor waits to start it again.
+func (c *Container) Restarting() bool {
+	return c.State.Status == record.Exited && c.State.BootID == BootID() && c.monitorLives()
+}
+
+// monitorLives checks whether the process that the state names is the container's monitor.
+func (c *Container) monitorLives() bool {
+	if c.State.Monitor <= 0 {
+		return false
+	}
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c.State.Monitor))
+	return err == nil && bytes.HasSuffix(cmdline, []byte("\x00"+c.Dir+"\x00"))
+}
+
 // endUnrecorded tells whether the container's process has ended, and the snapshot does not know.
 func (c *Container) endUnrecorded() bool {
 	return (c.State.Status == record.Running || c.State.Status == record.Paused) && !Alive(c.State)
@@ -90,6 +106,9 @@ func (c *Container) endUnrecorded() bool {
 func (c *Container) awaitRecord() bool {
 	if c.State.BootID != BootID() || c.State.Monitor <= 0 {
 		return false
+	}
+	if c.monitorLives() {
+		ctl.Wake(c.State.Monitor)
 	}
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		ended := unix.Kill(c.State.Monitor, 0) == unix.ESRCH

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
@@ -38,8 +39,16 @@ type ExecOptions struct {
 // runs. The error is a *StartError where the command cannot be executed, and wraps ErrNotRunning where the container
 // does not run.
 func (e *Engine) Exec(ctx context.Context, c *Container, opts ExecOptions) (int, error) {
-	if c.State.Status != record.Running && c.State.Status != record.Paused {
-		return 0, ErrNotRunning
+	code, err := e.exec(ctx, c, opts)
+	if errors.Is(err, ErrDetached) {
+		return code, err
+	}
+	return code, about("exec in", c, err)
+}
+
+func (e *Engine) exec(ctx context.Context, c *Container, opts ExecOptions) (int, error) {
+	if err := e.awaitStart(ctx, c); err != nil {
+		return 0, err
 	}
 	process, err := e.execProcess(c, opts)
 	if err != nil {
@@ -81,6 +90,32 @@ func (e *Engine) Exec(ctx context.Context, c *Container, opts ExecOptions) (int,
 	code, err := awaitExec(ctx, conn)
 	own.drain()
 	return code, err
+}
+
+// awaitStart returns once the container runs: at once, or when the start that is under way is over. The error is
+// ErrNotRunning where there is none.
+func (e *Engine) awaitStart(ctx context.Context, c *Container) error {
+	for end := time.Now().Add(monitorPatience); ; time.Sleep(10 * time.Millisecond) {
+		if c.State.Status == record.Running || c.State.Status == record.Paused {
+			return nil
+		}
+		lock, err := tryLock(c.RunDir)
+		if err != nil || lock != nil || c.Restarting() {
+			if lock != nil {
+				lock.Close()
+			}
+			return ErrNotRunning
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Now().After(end) {
+			return ErrStarting
+		}
+		if err := e.Refresh(c); err != nil {
+			return err
+		}
+	}
 }
 
 func awaitExec(ctx context.Context, conn *ctl.Conn) (int, error) {

@@ -26,7 +26,7 @@ func (e *Engine) ask(ctx context.Context, c *Container, r ctl.Request) (*ctl.Eve
 // ErrNotRunning unless the container runs (runtime-spec, runtime.md, "Kill").
 func (e *Engine) Kill(ctx context.Context, c *Container, sig syscall.Signal) error {
 	_, err := e.ask(ctx, c, ctl.Request{Op: "signal", Signal: int(sig)})
-	return err
+	return about("kill", c, err)
 }
 
 // StopOptions say how a container is stopped.
@@ -36,17 +36,16 @@ type StopOptions struct {
 }
 
 // Stop stops a container and waits for its end; its restart policy does not bring it back. A container
-// that does not run is no error.
+// that has ended is no error, one that was never started is ErrNotRunning.
 func (e *Engine) Stop(ctx context.Context, c *Container, opts StopOptions) error {
 	r, err := stopRequest("stop", c, opts)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = e.ask(ctx, c, r)
 	}
-	_, err = e.ask(ctx, c, r)
-	if errors.Is(err, ErrNotRunning) {
+	if errors.Is(err, ErrNotRunning) && (c.State.Status != record.Created || errors.Is(err, errMonitorEnded)) {
 		return nil
 	}
-	return err
+	return about("stop", c, err)
 }
 
 func stopRequest(op string, c *Container, opts StopOptions) (ctl.Request, error) {
@@ -66,91 +65,114 @@ func stopRequest(op string, c *Container, opts StopOptions) (ctl.Request, error)
 // Restart stops a container if it runs, and starts it again. The process has to be in the user namespace.
 func (e *Engine) Restart(ctx context.Context, c *Container, opts StopOptions) error {
 	r, err := stopRequest("restart", c, opts)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = e.ask(ctx, c, r)
 	}
-	_, err = e.ask(ctx, c, r)
 	if errors.Is(err, ErrNotRunning) {
 		_, err = e.Start(ctx, c, StartOptions{})
 	}
-	return err
+	return about("restart", c, err)
 }
 
 // Pause freezes every process of a container; Unpause lets them go on.
 func (e *Engine) Pause(ctx context.Context, c *Container) error {
 	_, err := e.ask(ctx, c, ctl.Request{Op: "pause"})
-	return err
+	return about("pause", c, err)
 }
 
 // Unpause undoes Pause. It returns ErrNotPaused where there is nothing to undo.
 func (e *Engine) Unpause(ctx context.Context, c *Container) error {
 	_, err := e.ask(ctx, c, ctl.Request{Op: "unpause"})
-	return err
+	return about("unpause", c, err)
 }
 
-// Wait waits until the container has ended for good, and returns its exit code.
+// Wait waits until the container has ended, though its restart policy may start it again, and returns its exit
+// code: at once where it does not run, and 0 for one that was never started (podman-wait(1)).
 func (e *Engine) Wait(ctx context.Context, c *Container) (int, error) {
-	ev, err := e.ask(ctx, c, ctl.Request{Op: "wait"})
+	return e.wait(ctx, c, ctl.Request{Op: "wait", Next: true})
+}
+
+// waitForGood is Wait for the last end, when nothing starts the container again.
+func (e *Engine) waitForGood(ctx context.Context, c *Container) (int, error) {
+	return e.wait(ctx, c, ctl.Request{Op: "wait"})
+}
+
+func (e *Engine) wait(ctx context.Context, c *Container, r ctl.Request) (int, error) {
+	ev, err := e.ask(ctx, c, r)
 	if err == nil {
 		return ev.ExitCode, nil
 	}
-	if !errors.Is(err, ErrNotRunning) {
-		return 0, err
+	if errors.Is(err, ErrNotRunning) {
+		err = e.Refresh(c)
 	}
-	if err := e.Refresh(c); err != nil {
-		return 0, err
-	}
-	if c.State.Status == record.Created {
-		return 0, fmt.Errorf("wait for container %q: it was never started: %w", c.State.Name, ErrNotRunning)
-	}
-	return c.State.ExitCode, nil
+	return c.State.ExitCode, about("wait for", c, err)
 }
 
 // RunHealthcheck runs the container's health check now. It returns ErrNoHealthcheck where it has none.
 func (e *Engine) RunHealthcheck(ctx context.Context, c *Container) (*record.Health, error) {
 	ev, err := e.ask(ctx, c, ctl.Request{Op: "health"})
 	if err != nil {
-		return nil, err
+		return nil, about("check the health of", c, err)
 	}
 	return ev.Health, nil
 }
 
 // Rename gives a container another name. The error wraps ErrNameInUse.
 func (e *Engine) Rename(ctx context.Context, c *Container, name string) error {
+	return about("rename", c, e.rename(ctx, c, name))
+}
+
+func (e *Engine) rename(ctx context.Context, c *Container, name string) error {
+	// One at a time: of two renames of a container the second has to know the first one's name.
+	names, err := e.lockNames()
+	if err != nil {
+		return err
+	}
+	defer names.Close()
+	if err := e.Refresh(c); err != nil {
+		return err
+	}
 	cfg, err := c.Config()
 	if err != nil {
 		return err
 	}
-	old := cfg.Name
+	old := c.State.Name
 	if name == old {
-		return fmt.Errorf("rename container %q: %w: it has that name", name, ErrNameInUse)
+		return fmt.Errorf("the name %q is taken by this container itself: %w", name, ErrNameInUse)
 	}
-	if err := e.takeName(name, c.ID, !cfg.AutoRemove); err != nil {
+	if err := e.takeNameLocked(name, c.ID, !cfg.AutoRemove); err != nil {
 		return err
 	}
-	err = e.renameRecord(ctx, c, name)
-	if err != nil {
-		return errors.Join(fmt.Errorf("rename container %q to %q: %w", old, name, err), e.dropName(name, c.ID))
+	if err := e.renameRecord(ctx, c, name); err != nil {
+		return errors.Join(err, e.dropName(name, c.ID))
 	}
+	c.State.Name = name
 	e.event(c.State, "rename")
 	return e.dropName(old, c.ID)
 }
 
-// renameRecord has the monitor write the new name, or does it under the lock.
+// renameRecord has the monitor write the new name into the state, or does it under the lock; and the configuration.
 func (e *Engine) renameRecord(ctx context.Context, c *Container, name string) error {
-	_, err := e.ask(ctx, c, ctl.Request{Op: "rename", Name: name})
-	if !errors.Is(err, ErrNotRunning) {
-		return err
-	}
-	return e.withLock(c, func() error {
+	config := func() error {
 		cfg, err := c.Config()
 		if err != nil {
 			return err
 		}
-		cfg.Name, c.State.Name = name, name
-		if err := cfg.Write(c.Dir, !cfg.AutoRemove); err != nil {
+		cfg.Name = name
+		return cfg.Write(c.Dir, !cfg.AutoRemove)
+	}
+	_, err := e.ask(ctx, c, ctl.Request{Op: "rename", Name: name})
+	if err == nil {
+		return config()
+	}
+	if !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	return e.withLock(c, func() error {
+		c.State.Name = name
+		if err := c.State.Write(c.Dir, c.Dir != c.RunDir); err != nil {
 			return err
 		}
-		return c.State.Write(c.Dir, !cfg.AutoRemove)
+		return config()
 	})
 }

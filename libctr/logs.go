@@ -26,16 +26,15 @@ func (e *Engine) Logs(ctx context.Context, c *Container, opts logfile.ReadOption
 	opts.Path, opts.Format = cfg.Log.Path, logfile.Format(cfg.Log.Driver)
 	opts.Pos = filepath.Join(c.RunDir, record.LogPosFile)
 	if opts.Follow {
-		// One that waits for its restart has a monitor still.
-		running := c.State.Status == record.Running || c.State.Status == record.Paused || c.State.Monitor > 0
-		if !running {
+		running := c.State.Status == record.Running || c.State.Status == record.Paused
+		if !running && !c.Restarting() {
 			opts.Follow = false
 		} else {
 			done := make(chan struct{})
 			opts.Done = done
 			go func() {
 				defer close(done)
-				if _, err := e.Wait(ctx, c); err != nil && !errors.Is(err, context.Canceled) {
+				if _, err := e.waitForGood(ctx, c); err != nil && !errors.Is(err, context.Canceled) {
 					e.log.Debug("wait for the container whose log is followed", "error", err)
 				}
 			}()

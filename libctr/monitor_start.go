@@ -117,16 +117,30 @@ func (e *Engine) monitorStderr(devNull *os.File) *os.File {
 	return devNull
 }
 
+// monitorPatience is how long a command waits for a monitor that does not answer.
+const monitorPatience = 10 * time.Second
+
 // connect reaches the monitor of a running container. If it was killed while the container
-// goes on, a new one is started that adopts it. The error wraps ErrNotRunning where neither runs.
+// goes on, a new one is started that adopts it. The error wraps ErrNotRunning where neither runs,
+// ErrBusy where another command works on the container, and a *ctl.SilentError where the monitor does not answer.
 func (e *Engine) connect(ctx context.Context, c *Container) (*ctl.Conn, error) {
-	for end, pause := time.Now().Add(10*time.Second), time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		conn, err := ctl.Dial(ctx, c.RunDir)
+	end := time.Now().Add(monitorPatience)
+	inTime, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		conn, err := ctl.Dial(inTime, c.RunDir)
 		if err == nil {
 			return conn, nil
 		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		var silent *ctl.SilentError
+		if errors.As(err, &silent) {
+			return nil, hint.Add(err, "end it, and the next command starts another: kill -KILL %d", silent.Pid)
+		}
 		if !errors.Is(err, ctl.ErrNoMonitor) {
-			return nil, fmt.Errorf("connect to the monitor of container %.12s: %w", c.ID, err)
+			return nil, fmt.Errorf("connect to its monitor: %w", err)
 		}
 		// No monitor listens: it starts up or ends (and holds the lock), or there is none.
 		lock, err := tryLock(c.RunDir)
@@ -137,13 +151,10 @@ func (e *Engine) connect(ctx context.Context, c *Container) (*ctl.Conn, error) {
 			return nil, err
 		}
 		if record.IsNotExist(err) {
-			return nil, fmt.Errorf("container %.12s: %w", c.ID, ErrNotRunning)
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, ErrNotRunning
 		}
 		if time.Now().After(end) {
-			return nil, fmt.Errorf("connect to the monitor of container %.12s: %w", c.ID, ErrBusy)
+			return nil, ErrBusy
 		}
 		time.Sleep(pause)
 	}
@@ -156,7 +167,7 @@ func (e *Engine) adopt(ctx context.Context, c *Container, lock *os.File) (*ctl.C
 		return nil, err
 	}
 	if !Alive(c.State) {
-		return nil, fmt.Errorf("container %s: %w", c.State.Name, ErrNotRunning)
+		return nil, ErrNotRunning
 	}
 	e.log.Debug("adopting a container whose monitor was killed", "id", c.ID)
 	cfg, err := c.Config()
@@ -179,7 +190,7 @@ func (e *Engine) adopt(ctx context.Context, c *Container, lock *os.File) (*ctl.C
 	cmd.Cancel = func() error { return nil } // it outlives this command
 	if err := cmd.Start(); err != nil {
 		ours.Close()
-		return nil, fmt.Errorf("start a new monitor for container %s: %w", c.State.Name, err)
+		return nil, fmt.Errorf("start a new monitor: %w", err)
 	}
 	go cmd.Wait() //nolint:errcheck // it is reaped if it ends before this process; how it ended shows on the connection
 	return ours, nil

@@ -30,12 +30,28 @@ func (e *Engine) nameID(name string) (string, error) {
 // takeName gives name to the container id, whose directory exists already.
 // The error wraps ErrNameInUse.
 func (e *Engine) takeName(name, id string, durable bool) error {
+	return e.takeNameOr(name, id, durable, func() error {
+		names, err := e.lockNames()
+		if err != nil {
+			return err
+		}
+		defer names.Close()
+		return e.takeStaleName(name, id)
+	})
+}
+
+// takeNameLocked is takeName for who holds the lock of the names.
+func (e *Engine) takeNameLocked(name, id string, durable bool) error {
+	return e.takeNameOr(name, id, durable, func() error { return e.takeStaleName(name, id) })
+}
+
+func (e *Engine) takeNameOr(name, id string, durable bool, takeStale func() error) error {
 	if !validName().MatchString(name) {
 		return fmt.Errorf("name %q: only letters, digits, and _ . - after the first letter or digit are allowed", name)
 	}
 	err := os.Symlink(id, e.namePath(name))
 	if errors.Is(err, fs.ErrExist) {
-		err = e.takeStaleName(name, id)
+		err = takeStale()
 	}
 	if err == nil && durable {
 		err = atomicfile.SyncDir(filepath.Dir(e.namePath(name)))
@@ -46,17 +62,22 @@ func (e *Engine) takeName(name, id string, durable bool) error {
 	return err
 }
 
-// takeStaleName takes a name over from a container that is not there any more. Two commands
-// may find that at once: the lock lets one of them replace the link.
-func (e *Engine) takeStaleName(name, id string) error {
-	dir, err := os.Open(filepath.Dir(e.namePath(name)))
+// lockNames takes the lock of all names, which ends when the file is closed. It is not needed to take a name that is free.
+func (e *Engine) lockNames() (*os.File, error) {
+	dir, err := os.Open(filepath.Join(e.data, "names"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer dir.Close()
 	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
-		return err
+		dir.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir.Name(), err)
 	}
+	return dir, nil
+}
+
+// takeStaleName takes a name over from a container that is not there any more. Two commands
+// may find that at once: the lock, which the caller holds, lets one of them replace the link.
+func (e *Engine) takeStaleName(name, id string) error {
 	if owner, err := os.Readlink(e.namePath(name)); err == nil && e.exists(owner) {
 		return hint.Add(fmt.Errorf("the name %q is taken by container %.12s: %w", name, owner, ErrNameInUse),
 			"remove it with: berth rm %s, or choose another --name", name)

@@ -214,7 +214,7 @@ func (e *Engine) refreshNetwork(ctx context.Context, c *Container, cfg *record.C
 			ns, path := cfg.Network.NetNS, cfg.Network.Path
 			o.Ports = cfg.Network.Ports
 			if _, err := e.plan(ctx, cfg, o, existing(c.Dir, "hosts") == ""); err != nil {
-				return fmt.Errorf("start container %q: %w", cfg.Name, err)
+				return err
 			}
 			cfg.Network.NetNS, cfg.Network.Path = ns, path
 			if err := cfg.Write(c.Dir, false); err != nil {
@@ -258,10 +258,10 @@ func (e *Engine) resolvePlaceholders(ctx context.Context, c *Container) error {
 		id, kind, _ := strings.Cut(rest, "/ns/")
 		other, err := e.Lookup(ctx, id)
 		if err != nil {
-			return fmt.Errorf("start container %q: join the namespace of another: %w", c.State.Name, err)
+			return fmt.Errorf("join the namespace of another: %w", err)
 		}
 		if !Alive(other.State) {
-			return hint.Add(fmt.Errorf("start container %q: join the %s namespace of container %q: %w", c.State.Name, kind, other.State.Name, ErrNotRunning), "start that first with: berth start %s", other.State.Name)
+			return hint.Add(fmt.Errorf("join the %s namespace of container %q: %w", kind, other.State.Name, ErrNotRunning), "start that first with: berth start %s", other.State.Name)
 		}
 		n.Path = fmt.Sprintf("/proc/%d/ns/%s", other.State.Pid, kind)
 	}

@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
@@ -24,56 +26,103 @@ type RemoveOptions struct {
 }
 
 // Remove removes a container: name, layer, record. It waits until nothing of it is left. The error wraps
-// ErrRunning where the container runs and opts.Force is not set. A removal that was killed half way is
-// finished by the next command.
+// ErrRunning where the container runs, or waits to be restarted, and opts.Force is not set. A removal that was
+// killed half way is finished by the next command.
 func (e *Engine) Remove(ctx context.Context, c *Container, opts RemoveOptions) error {
-	if c.State.Status == record.Running || c.State.Status == record.Paused {
-		if !opts.Force {
-			return hint.Add(fmt.Errorf("remove container %q: %w", c.State.Name, ErrRunning), "stop it first with: berth stop %s, or use: berth rm --force %s", c.State.Name, c.State.Name)
-		}
-		if c.State.Status == record.Paused {
-			if err := e.Unpause(ctx, c); err != nil && !errors.Is(err, ErrNotRunning) && !errors.Is(err, ErrNotPaused) {
-				return err
-			}
-		}
-		if err := e.Stop(ctx, c, StopOptions{Timeout: opts.Timeout}); err != nil {
-			return fmt.Errorf("remove container %q: %w", c.State.Name, err)
-		}
+	return about("remove", c, e.remove(ctx, c, opts))
+}
+
+func (e *Engine) remove(ctx context.Context, c *Container, opts RemoveOptions) error {
+	err := e.needRunDir(c)
+	var lock *os.File
+	if err == nil {
+		lock, err = e.lockStopped(ctx, c, opts)
 	}
-	if err := e.needRunDir(c); err != nil {
-		if errors.Is(err, ErrNoSuchContainer) {
-			return nil // a --rm container that its monitor has removed
-		}
-		return err
-	}
-	lock, err := waitLock(c.RunDir, 15*time.Second)
-	if record.IsNotExist(err) {
-		return nil // removed while we waited
+	if errors.Is(err, ErrNoSuchContainer) || record.IsNotExist(err) {
+		return nil // a --rm container that its monitor has removed, or one that another command has
 	}
 	if err != nil {
-		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
-	}
-	defer lock.Close()
-	if err := e.Refresh(c); err != nil {
-		if errors.Is(err, ErrNoSuchContainer) {
-			return nil
-		}
 		return err
 	}
-	if Alive(c.State) {
-		return fmt.Errorf("remove container %q: %w", c.State.Name, ErrRunning)
-	}
+	defer lock.Close()
 	if err := e.removeAbandoned(ctx, c.ID, opts.Volumes); err != nil {
-		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
+		return err
 	}
 	e.event(c.State, "remove")
 	return nil
 }
 
+// lockStopped takes the lock of a container that does not run, with its state read anew. With opts.Force it stops one that
+// does; the error is that of Remove.
+func (e *Engine) lockStopped(ctx context.Context, c *Container, opts RemoveOptions) (*os.File, error) {
+	stopped := false
+	for end, pause := time.Now().Add(15*time.Second), time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		lock, err := tryLock(c.RunDir)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.Refresh(c); err != nil {
+			if lock != nil {
+				lock.Close()
+			}
+			return nil, err
+		}
+		runs := Alive(c.State)
+		if lock != nil && !runs {
+			return lock, nil
+		}
+		if lock != nil { // its monitor was killed: the next one will want it
+			lock.Close()
+		}
+		if !opts.Force && (runs || c.Restarting()) {
+			return nil, runningHint(c)
+		}
+		if opts.Force && !stopped {
+			if err := e.stopByForce(ctx, c, opts.Timeout); err != nil {
+				return nil, err
+			}
+			stopped = true
+			continue
+		}
+		if time.Now().After(end) {
+			return nil, ErrBusy
+		}
+		time.Sleep(pause)
+	}
+}
+
+func runningHint(c *Container) error {
+	err := ErrRunning
+	if c.Restarting() {
+		err = fmt.Errorf("%w, or rather waits to be restarted", err)
+	}
+	return hint.Add(err, "stop it first with: berth stop %s, or use: berth rm --force %s", c.State.Name, c.State.Name)
+}
+
+// stopByForce stops a container for good, frozen or not, and also where its monitor does not answer.
+func (e *Engine) stopByForce(ctx context.Context, c *Container, timeout *time.Duration) error {
+	if c.State.Status == record.Paused {
+		if err := e.Unpause(ctx, c); err != nil && !errors.Is(err, ErrNotRunning) && !errors.Is(err, ErrNotPaused) {
+			return err
+		}
+	}
+	err := e.Stop(ctx, c, StopOptions{Timeout: timeout})
+	var silent *ctl.SilentError
+	if errors.As(err, &silent) {
+		e.log.Warn("the container's monitor does not answer: it is ended", "id", c.ID, "monitor", silent.Pid)
+		_ = syscall.Kill(silent.Pid, syscall.SIGKILL)
+		err = e.Stop(ctx, c, StopOptions{Timeout: timeout}) // by a new one
+	}
+	if errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	return err
+}
+
 // removeDelegated removes a --rm container for its monitor, which holds the lock and waits.
 func (e *Engine) removeDelegated(ctx context.Context, c *Container) error {
 	if err := e.removeAll(ctx, c.ID, true); err != nil {
-		return fmt.Errorf("remove container %q: %w", c.State.Name, err)
+		return about("remove", c, err)
 	}
 	e.event(c.State, "remove")
 	return nil

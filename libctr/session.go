@@ -30,10 +30,10 @@ func typed(err error) error {
 		return err
 	}
 	for kind, sentinel := range map[string]error{
-		"not-running": ErrNotRunning, "not-paused": ErrNotPaused, "paused": ErrPaused, "no-healthcheck": ErrNoHealthcheck,
+		"not-running": ErrNotRunning, "running": ErrRunning, "starting": ErrStarting, "not-paused": ErrNotPaused, "paused": ErrPaused, "no-healthcheck": ErrNoHealthcheck,
 	} {
 		if r.Kind == kind {
-			return fmt.Errorf("%w: %w", sentinel, err)
+			return sentinel // it says all that the monitor does
 		}
 	}
 	if r.Code == 126 || r.Code == 127 {
@@ -56,7 +56,7 @@ func answerError(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, io.EOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
-		return fmt.Errorf("its monitor has ended: %w", ErrNotRunning)
+		return errMonitorEnded
 	}
 	return typed(err)
 }

@@ -31,37 +31,78 @@ func (o *StartOptions) passthrough() (*ownedFiles, error) {
 	return processFiles(o.Passthrough[0], o.Passthrough[1], o.Passthrough[2])
 }
 
-// Start starts a created or stopped container and returns once its process runs. With opts.Attach the
-// session is to be waited for; otherwise it is nil. The error is a *StartError where the
-// command could not be executed, and wraps ErrRunning where the container runs already.
+// Start starts a created or stopped container and returns once its process runs; one that waits to be restarted is
+// started at once. With opts.Attach the session is to be waited for; otherwise it is nil. The error is a *StartError where the
+// command could not be executed, and wraps ErrRunning or ErrPaused where the container runs already.
 func (e *Engine) Start(ctx context.Context, c *Container, opts StartOptions) (*Session, error) {
+	s, err := e.start(ctx, c, opts)
+	return s, about("start", c, err)
+}
+
+func (e *Engine) start(ctx context.Context, c *Container, opts StartOptions) (*Session, error) {
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
 	if err := e.needRunDir(c); err != nil {
 		return nil, err
 	}
-	lock, err := waitLock(c.RunDir, 0)
-	if errors.Is(err, ErrBusy) {
+	lock, err := tryLock(c.RunDir)
+	for tries := 0; lock == nil && err == nil; tries++ {
+		// its monitor, or another command
+		s, merr := e.startByMonitor(ctx, c, opts)
+		if !errors.Is(merr, ErrNotRunning) || tries == 3 {
+			return s, merr
+		}
 		// a monitor that has just reported the end is about to let go
-		if e.Refresh(c) == nil && c.State.Status != record.Running && c.State.Status != record.Paused {
-			lock, err = waitLock(c.RunDir, 5*time.Second)
+		if lock, err = waitLock(c.RunDir, 5*time.Second); errors.Is(err, ErrBusy) {
+			lock, err = nil, nil
 		}
 	}
-	if errors.Is(err, ErrBusy) {
-		return nil, fmt.Errorf("start container %q: %w", c.State.Name, ErrRunning)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("start container %q: %w", c.State.Name, err)
+		return nil, err
 	}
 	defer lock.Close()
 	if err := e.Refresh(c); err != nil {
 		return nil, err
 	}
 	if Alive(c.State) {
-		return nil, fmt.Errorf("start container %q: %w", c.State.Name, ErrRunning)
+		if c.State.Status == record.Paused {
+			return nil, ErrPaused
+		}
+		return nil, ErrRunning
 	}
 	return e.startLocked(ctx, c, lock, opts)
+}
+
+// startByMonitor has the monitor of a container that waits to be restarted do so at once. The error is
+// ErrNotRunning where the monitor is about to end, and what Start says of a container that runs.
+func (e *Engine) startByMonitor(ctx context.Context, c *Container, opts StartOptions) (_ *Session, err error) {
+	conn, err := e.connect(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil || opts.Attach == nil {
+			conn.Close()
+		}
+	}()
+	if opts.Attach != nil {
+		if err := attach(ctx, conn, opts.Attach, true); err != nil {
+			return nil, err
+		}
+	}
+	if _, _, err := call(ctx, conn, ctl.Request{Op: "start"}); err != nil || opts.Attach == nil {
+		return nil, err
+	}
+	s := &Session{conn: conn, streams: *opts.Attach, engine: e, ctr: c}
+	s.pump()
+	return s, nil
+}
+
+// attach asks the monitor for the container's streams; early says that it may wait to be restarted.
+func attach(ctx context.Context, conn *ctl.Conn, s *Streams, early bool) error {
+	_, _, err := call(ctx, conn, ctl.Request{Op: "attach", Early: early, Stdin: s.Stdin != nil, Stdout: s.Stdout != nil, Stderr: s.Stderr != nil})
+	return err
 }
 
 // startLocked starts a container whose lock the caller holds; the monitor takes the lock over.
@@ -93,8 +134,7 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	}()
 	trace("monitor started")
 	if opts.Attach != nil {
-		r := ctl.Request{Op: "attach", Stdin: opts.Attach.Stdin != nil, Stdout: opts.Attach.Stdout != nil, Stderr: opts.Attach.Stderr != nil}
-		if _, _, err := call(ctx, conn, r); err != nil {
+		if err := attach(ctx, conn, opts.Attach, false); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +150,6 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	_, _, err = call(ctx, conn, ctl.Request{Op: "start", Owner: owner}, files...)
 	own.given()
 	if err != nil {
-		err = fmt.Errorf("start container %q: %w", cfg.Name, err)
 		var failed *StartError
 		if errors.As(err, &failed) && failed.Code == 127 {
 			err = hint.Add(err, "see what the image runs with: berth image inspect --format '{{.Config.Entrypoint}} {{.Config.Cmd}}' %s", cfg.ImageName)
@@ -131,12 +170,11 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 func (e *Engine) Attach(ctx context.Context, c *Container, streams Streams) (*Session, error) {
 	conn, err := e.connect(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, about("attach to", c, err)
 	}
-	r := ctl.Request{Op: "attach", Stdin: streams.Stdin != nil, Stdout: streams.Stdout != nil, Stderr: streams.Stderr != nil}
-	if _, _, err := call(ctx, conn, r); err != nil {
+	if err := attach(ctx, conn, &streams, false); err != nil {
 		conn.Close()
-		return nil, err
+		return nil, about("attach to", c, err)
 	}
 	s := &Session{conn: conn, streams: streams, engine: e, ctr: c}
 	s.pump()

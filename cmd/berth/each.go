@@ -26,6 +26,7 @@ type selection struct {
 	all     bool
 	latest  bool
 	running answer   // with all: only those that run, or only those that do not
+	resting bool     // … where those that wait to be restarted count as running
 	ignore  bool     // a name that nothing has is no error
 	idFiles []string // --cidfile
 	filters []string
@@ -91,7 +92,7 @@ func (sel selection) find(ctx context.Context, e *libctr.Engine, args []string) 
 			return nil, nil, err
 		}
 		for _, c := range every {
-			runs := c.State.Status == record.Running || c.State.Status == record.Paused
+			runs := c.State.Status == record.Running || c.State.Status == record.Paused || sel.resting && c.Restarting()
 			if !sel.latest && (sel.running == yes && !runs || sel.running == no && runs) || !match(c) {
 				continue
 			}

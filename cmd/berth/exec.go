@@ -95,9 +95,11 @@ func execute(cmd *cobra.Command, e *libctr.Engine, name string, argv []string, f
 	case errors.Is(err, libctr.ErrDetached), errors.Is(err, context.Canceled):
 		return nil
 	case errors.Is(err, libctr.ErrNotRunning):
-		return &exitError{Code: 255, Err: wrapf(notRunningHint(err, name), "exec in container %q", name)} // as podman
+		return &exitError{Code: 255, Err: notRunningHint(err, name)} // as podman
+	case errors.Is(err, libctr.ErrPaused):
+		return &exitError{Code: 255, Err: pausedHint(err, name)}
 	case err != nil:
-		return wrapf(err, "exec in container %q", name)
+		return err
 	case code != 0:
 		return &exitError{Code: code}
 	}

@@ -45,7 +45,7 @@ func newContainerGroup(e *engineFlags) *cobra.Command {
 
 func newStopCmd(e *engineFlags) *cobra.Command {
 	var seconds uint
-	sel := selection{running: yes}
+	sel := selection{running: yes, resting: true}
 	cmd := &cobra.Command{
 		Use:     "stop [options] CONTAINER [CONTAINER...]",
 		Short:   "Stop running containers",
@@ -56,10 +56,7 @@ func newStopCmd(e *engineFlags) *cobra.Command {
 				opts.Timeout = duration(seconds)
 			}
 			return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
-				if c.State.Status == record.Created {
-					return fmt.Errorf("stop container %q: it was never started: %w", c.State.Name, libctr.ErrNotRunning)
-				}
-				return wrapf(engine.Stop(ctx, c, opts), "stop container %q", c.State.Name)
+				return engine.Stop(ctx, c, opts)
 			})
 		}),
 	}
@@ -101,7 +98,7 @@ func newKillCmd(e *engineFlags) *cobra.Command {
 				return err
 			}
 			return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
-				return wrapf(notRunningHint(engine.Kill(ctx, c, sig), c.State.Name), "kill container %q", c.State.Name)
+				return notRunningHint(engine.Kill(ctx, c, sig), c.State.Name)
 			})
 		},
 	}
@@ -186,10 +183,7 @@ func newWaitCmd(e *engineFlags) *cobra.Command {
 // waitFor waits for one of the conditions; for the end it asks the monitor, for the others it looks again and again.
 func waitFor(ctx context.Context, e *libctr.Engine, c *libctr.Container, conditions []string, pause time.Duration) (int, error) {
 	if len(conditions) == 0 || len(conditions) == 1 && (conditions[0] == "stopped" || conditions[0] == "exited") {
-		if c.State.Status != record.Created {
-			return e.Wait(ctx, c)
-		}
-		conditions = []string{"exited"}
+		return e.Wait(ctx, c)
 	}
 	for _, w := range conditions {
 		if !strings.Contains(" created running paused exited stopped healthy unhealthy ", " "+w+" ") {
@@ -224,7 +218,7 @@ func newPauseCmd(e *engineFlags) *cobra.Command {
 		Example: "berth pause web",
 		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
 			return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
-				return wrapf(engine.Pause(ctx, c), "pause container %q", c.State.Name)
+				return notRunningHint(engine.Pause(ctx, c), c.State.Name)
 			})
 		}),
 	}
@@ -244,7 +238,7 @@ func newUnpauseCmd(e *engineFlags) *cobra.Command {
 				if sel.all && c.State.Status != record.Paused {
 					return nil
 				}
-				return wrapf(engine.Unpause(ctx, c), "unpause container %q", c.State.Name)
+				return engine.Unpause(ctx, c)
 			})
 		}),
 	}
@@ -270,7 +264,7 @@ func newRestartCmd(e *engineFlags) *cobra.Command {
 				sel.all, sel.running = true, yes
 			}
 			return eachContainer(cmd, engine, args, sel, func(ctx context.Context, c *libctr.Container) error {
-				return wrapf(engine.Restart(ctx, c, opts), "restart container %q", c.State.Name)
+				return engine.Restart(ctx, c, opts)
 			})
 		}),
 	}
@@ -329,7 +323,7 @@ func newContainerPruneCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			sel := selection{all: true, running: no, filters: filters}
+			sel := selection{all: true, running: no, resting: true, filters: filters}
 			return eachContainer(cmd, engine, nil, sel, func(ctx context.Context, c *libctr.Container) error {
 				return engine.Remove(ctx, c, libctr.RemoveOptions{})
 			})

@@ -217,7 +217,7 @@ func newStartCmd(e *engineFlags) *cobra.Command {
 				if errors.Is(err, libctr.ErrRunning) {
 					return nil // as podman: it is started
 				}
-				return err
+				return pausedHint(err, c.State.Name)
 			})
 		}),
 	}
@@ -262,7 +262,7 @@ func startAttached(cmd *cobra.Command, e *libctr.Engine, name string, f startFla
 		session, err = e.Attach(ctx, c, *streams)
 	}
 	if err != nil {
-		return err
+		return pausedHint(err, name)
 	}
 	return finish(ctx, e, c, session, f.sigProxy && !cfg.Terminal, restore)
 }
@@ -309,7 +309,7 @@ func newAttachCmd(e *engineFlags) *cobra.Command {
 			}
 			session, err := engine.Attach(ctx, c, *streams)
 			if err != nil {
-				return fmt.Errorf("attach to container %q: %w", args[0], notRunningHint(err, args[0]))
+				return pausedHint(notRunningHint(err, args[0]), args[0])
 			}
 			return finish(ctx, engine, c, session, sigProxy && !cfg.Terminal, restore)
 		},
@@ -324,6 +324,14 @@ func newAttachCmd(e *engineFlags) *cobra.Command {
 func notRunningHint(err error, name string) error {
 	if errors.Is(err, libctr.ErrNotRunning) {
 		return hint.Add(err, "start it with: berth start %s", name)
+	}
+	return err
+}
+
+// pausedHint says how to let a container go on that a command wanted unfrozen.
+func pausedHint(err error, name string) error {
+	if errors.Is(err, libctr.ErrPaused) {
+		return hint.Add(err, "let it go on with: berth unpause %s", name)
 	}
 	return err
 }

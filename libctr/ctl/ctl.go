@@ -36,15 +36,17 @@ const MaxPacket = 128 << 10
 type Request struct {
 	// Op is one of:
 	//
-	//	start     create and start the container (only on the first connection
-	//	          of a new monitor). With log driver passthrough the packet carries three
-	//	          files, the container's stdin, stdout and stderr. Answer: started, or error
+	//	start     create and start the container (on the first connection of a new monitor), or
+	//	          end the pause before its restart. With log driver passthrough the first packet carries
+	//	          three files, the container's stdin, stdout and stderr. Answer: started, or error
 	//	attach    become a client of the container's stdio. Answer: attached; then stream
 	//	          packets both ways; exited when the container has ended for good. An attach
-	//	          may be sent before start on the same connection, so that no output is lost;
+	//	          may be sent before start on the same connection, so that no output is lost (with
+	//	          Early, if the start is to end the pause before a restart);
 	//	          the client's input comes after start. Requests that follow input wait until the
 	//	          container has taken it: signals and the like go on a connection of their own
-	//	wait      Answer: exited, when the container has ended for good
+	//	wait      Answer: exited, when the container has ended for good, or, with Next, when it
+	//	          has ended, though it may be started again
 	//	signal    send Signal to init (or, with All, to each process). Answer: ok
 	//	stop      Signal (0: the container's), SIGKILL after TimeoutMs, restart policy off.
 	//	          Answer: exited once it has ended, or error
@@ -63,6 +65,8 @@ type Request struct {
 	Stdin  bool `json:"stdin,omitempty"`  // attach: this client's input goes to the container
 	Stdout bool `json:"stdout,omitempty"` // attach
 	Stderr bool `json:"stderr,omitempty"` // attach
+	Early  bool `json:"early,omitempty"`  // attach: also while the container waits to be restarted
+	Next   bool `json:"next,omitempty"`   // wait: for the next end
 
 	// Owner, on the start request of a --rm container: this client stays until the end and then
 	// removes the container itself (exited has Delegated set, and it answers with removed). If it
@@ -94,5 +98,5 @@ type Event struct {
 	Error string `json:"error,omitempty"` // error: a sentence for the user
 	Hint  string `json:"hint,omitempty"`  // error: a step that mends it
 	Code  int    `json:"code,omitempty"`  // error: exit code for the CLI; 0 is 125
-	Kind  string `json:"kind,omitempty"`  // error: "not-running", "not-paused", "paused", "no-healthcheck", or empty
+	Kind  string `json:"kind,omitempty"`  // error: "not-running", "running", "starting", "not-paused", "paused", "no-healthcheck", or empty
 }

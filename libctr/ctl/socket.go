@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,9 +20,20 @@ import (
 // ErrNoMonitor says that nobody serves the container's socket.
 var ErrNoMonitor = errors.New("no monitor serves the container")
 
+// SilentError says that a monitor has a socket, and took no connection in time.
+type SilentError struct{ Pid int }
+
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("the container's monitor (process %d) does not answer", e.Pid)
+}
+
+// greetAfter is when Dial looks whether a monitor that says nothing has been stopped.
+const greetAfter = 200 * time.Millisecond
+
 // Dial connects to the monitor whose container has runDir, and waits until it has taken the connection, or
-// until ctx ends: one that waits in the queue of a monitor that is being killed is none. The error is
-// ErrNoMonitor where there is none (any more).
+// until ctx ends: one that waits in the queue of a monitor that is being killed is none. A monitor that
+// somebody has stopped (SIGSTOP) is woken. The error is ErrNoMonitor where there is none (any more), and a
+// *SilentError where ctx's deadline passed before the monitor answered.
 func Dial(ctx context.Context, runDir string) (*Conn, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -45,14 +58,41 @@ func Dial(ctx context.Context, runDir string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := conn.Event(ctx); err != nil { // hello
+	pid := peer(fd)
+	wake := time.AfterFunc(greetAfter, func() { Wake(pid) })
+	_, _, err = conn.Event(ctx) // hello
+	wake.Stop()
+	if err != nil {
 		conn.Close()
+		if errors.Is(err, context.DeadlineExceeded) {
+			return nil, &SilentError{Pid: pid}
+		}
 		if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
 			err = ErrNoMonitor
 		}
 		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
 	}
 	return conn, nil
+}
+
+// peer returns the process that listens on the socket which fd is connected to, or 0.
+func peer(fd int) int {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0
+	}
+	return int(cred.Pid)
+}
+
+// Wake lets a process go on that a signal has stopped, and does nothing to any other.
+func Wake(pid int) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil || pid <= 0 {
+		return
+	}
+	if i := bytes.LastIndexByte(stat, ')'); i >= 0 && bytes.HasPrefix(stat[i:], []byte(") T")) {
+		_ = unix.Kill(pid, unix.SIGCONT) // it may be another user's: then it stays as it is
+	}
 }
 
 // Listener is the monitor's side of the socket.

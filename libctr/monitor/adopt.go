@@ -25,6 +25,7 @@ func (m *Monitor) runAdopted(ctx context.Context, conn *ctl.Conn) error {
 		conn.Close()
 		return err
 	}
+	close(m.launched)
 	m.addClient(c)
 	go m.accept(m.listener)
 	return m.supervise(ctx)
@@ -57,7 +58,7 @@ func (m *Monitor) adopt() error {
 	}
 	if m.cfg.Network.NetNS == "new" { // for a restart: its mount ended with the former monitor
 		if err := m.mountNetNS("/proc/" + strconv.Itoa(p.pid) + "/ns/net"); err != nil {
-			return fmt.Errorf("adopt container %q: %w", m.cfg.Name, err)
+			return fmt.Errorf("adopt it: %w", err)
 		}
 	}
 	l, err := ctl.Listen(m.cfg.RunDir)

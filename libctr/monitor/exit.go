@@ -73,6 +73,7 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 	again = ctx.Err() == nil && (byUser || wantsRestart(m.cfg.Restart, st))
 	if again {
 		m.noteState()
+		m.tellNext()
 	} else {
 		m.conclude()
 	}
@@ -88,6 +89,17 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 		_ = e.signal(syscall.SIGKILL)
 	}
 	return again, byUser
+}
+
+// tellNext answers those who wait for this end, though a restart follows. It requires m.mu.
+func (m *Monitor) tellNext() {
+	e := m.exitedEvent()
+	for c := range m.clients {
+		if c.waits && c.next {
+			c.waits = false
+			c.event(e)
+		}
+	}
 }
 
 // conclude records that the container has ended for good. It requires m.mu.

@@ -69,7 +69,7 @@ func (m *Monitor) probeEvery(interval time.Duration, stop <-chan struct{}) {
 
 func (m *Monitor) handleHealth(c *client) {
 	if !m.hasHealthcheck() {
-		c.fail(&ctl.RequestError{Text: fmt.Sprintf("container %q has no health check", m.cfg.Name), Code: 125, Kind: "no-healthcheck"})
+		c.fail(&ctl.RequestError{Text: "it has no health check", Code: 125, Kind: "no-healthcheck"})
 		return
 	}
 	h, err := m.probe()

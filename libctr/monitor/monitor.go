@@ -42,6 +42,11 @@ type Monitor struct {
 	in     input
 	out    output
 	starts chan startRequest
+	// launched is closed when the first start has succeeded or failed. Until then starting is the
+	// process group of the OCI runtime that is at work for it, or 0.
+	launched chan struct{}
+	starting atomic.Int32
+	aborted  atomic.Bool // it has been killed
 	wake   chan struct{} // has a token when a pause before a restart is to end
 
 	passthrough [3]*os.File // log driver passthrough: the container's own
@@ -95,10 +100,11 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 		env:     runtimeEnv(os.Environ()),
 		lock:    os.NewFile(uintptr(opts.LockFD), record.LockFile),
 		in:      input{ready: make(chan struct{})},
-		starts:  make(chan startRequest, 1),
-		wake:    make(chan struct{}, 1),
-		clients: make(map[*client]struct{}),
-		execs:   make(map[*process]struct{}),
+		starts:   make(chan startRequest, 1),
+		launched: make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		clients:  make(map[*client]struct{}),
+		execs:    make(map[*process]struct{}),
 	}
 	if err := m.open(opts.Dir); err != nil {
 		conn.SendEvent(&ctl.Event{Event: "error", Error: err.Error()})
@@ -176,6 +182,7 @@ func (m *Monitor) runNew(ctx context.Context, conn *ctl.Conn) error {
 	if err != nil {
 		return m.startFailed(asked.client, err)
 	}
+	close(m.launched)
 	return m.supervise(ctx)
 }
 

@@ -20,9 +20,10 @@ import (
 
 // runtimeCall is one call of the OCI runtime.
 type runtimeCall struct {
-	args  []string   // the verb and what follows
-	stdio [3]uintptr // zero is /dev/null
-	extra []uintptr  // descriptors 3, 4, …
+	args   []string   // the verb and what follows
+	stdio  [3]uintptr // zero is /dev/null
+	extra  []uintptr  // descriptors 3, 4, …
+	starts bool       // it starts the container: see abortStart
 }
 
 // call runs the OCI runtime with a container's standard input and output, and
@@ -37,9 +38,12 @@ func (m *Monitor) call(c runtimeCall) error {
 			files[i] = uintptr(m.null)
 		}
 	}
-	code, err := m.runRuntime(args, files)
+	code, err := m.runRuntime(args, files, c.starts)
 	if err != nil || code == 0 {
 		return err
+	}
+	if c.starts && m.aborted.Load() {
+		return &ctl.RequestError{Text: "it was stopped while it was being started", Code: 125}
 	}
 	text := runtimeText(log)
 	if text == "" {
@@ -56,23 +60,31 @@ func (m *Monitor) runtimeCommand(args ...string) error {
 		return err
 	}
 	defer out.close()
-	code, err := m.runRuntime(args, []uintptr{uintptr(m.null), uintptr(m.null), uintptr(out.fd)})
+	code, err := m.runRuntime(args, []uintptr{uintptr(m.null), uintptr(m.null), uintptr(out.fd)}, false)
 	if err != nil || code == 0 {
 		return err
 	}
 	return &runtimeError{runtime: m.cfg.Runtime.Name, verb: args[0], text: out.tail()}
 }
 
-func (m *Monitor) runRuntime(args []string, files []uintptr) (code int, err error) {
+func (m *Monitor) runRuntime(args []string, files []uintptr, starts bool) (code int, err error) {
 	r := m.cfg.Runtime
 	argv := append(append([]string{r.Path}, r.Args...), args...)
-	_, status, err := m.reap.spawn(r.Path, argv, &syscall.ProcAttr{Dir: "/", Env: m.env, Files: files})
+	attr := &syscall.ProcAttr{Dir: "/", Env: m.env, Files: files}
+	if starts {
+		attr.Sys = &syscall.SysProcAttr{Setpgid: true}
+	}
+	pid, status, err := m.reap.spawn(r.Path, argv, attr)
 	if err != nil {
 		err = fmt.Errorf("run OCI runtime %s: %w", r.Path, err)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = hint.Add(err, "install it (sudo apt-get install %s), or choose another with --runtime", filepath.Base(r.Path))
 		}
 		return 0, err
+	}
+	if starts {
+		m.starting.Store(int32(pid))
+		defer m.starting.Store(0)
 	}
 	return exitCode(<-status), nil
 }

@@ -1,7 +1,7 @@
 package monitor
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
@@ -16,7 +16,7 @@ func (m *Monitor) pause() error {
 		return err
 	}
 	if m.cfg.CgroupPath == "" {
-		return hint.Add(fmt.Errorf("pause container %q: it has no cgroup, which is what freezes processes", m.cfg.Name),
+		return hint.Add(errors.New("it has no cgroup, which is what freezes processes"),
 			"rootless containers have one with cgroup v2 and a systemd user session (loginctl enable-linger); root's always do")
 	}
 	if err := m.runtimeCommand("pause", m.cfg.ID); err != nil {
@@ -35,7 +35,7 @@ func (m *Monitor) unpause() error {
 		return err
 	}
 	if m.state.Status != record.Paused {
-		return &ctl.RequestError{Text: fmt.Sprintf("container %q is not paused", m.cfg.Name), Code: 125, Kind: "not-paused"}
+		return &ctl.RequestError{Text: "it is not paused", Code: 125, Kind: "not-paused"}
 	}
 	if err := m.runtimeCommand("resume", m.cfg.ID); err != nil {
 		return err

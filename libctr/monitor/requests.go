@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
@@ -15,16 +16,27 @@ type startRequest struct {
 	files  []*os.File
 }
 
+// startPatience is how long a request waits for a start that is under way.
+const startPatience = 8 * time.Second
+
 // handle does what a client asks. It runs on the client's goroutine: further
-// requests of the same client wait.
+// requests of the same client wait. What is for a running container waits for a start that is under way.
 func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
+	switch r.Op {
+	case "signal", "pause", "unpause", "exec", "health", "start", "attach":
+		if c != m.first && !m.awaitLaunch(startPatience) {
+			closeFiles(files)
+			c.fail(&ctl.RequestError{Text: "it is still being started", Code: 125, Kind: "starting"})
+			return
+		}
+	}
 	switch r.Op {
 	case "start":
 		m.handleStart(c, r, files)
 	case "attach":
 		m.handleAttach(c, r)
 	case "wait":
-		m.setWaits(c)
+		m.setWaits(c, r.Next)
 	case "signal":
 		c.answer(m.signal(syscall.Signal(r.Signal), r.All))
 	case "stop":
@@ -32,7 +44,7 @@ func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 			c.fail(err)
 			return
 		}
-		m.setWaits(c)
+		m.setWaits(c, false)
 	case "restart":
 		m.handleRestart(c, r)
 	case "pause":
@@ -77,19 +89,55 @@ func (m *Monitor) handleStart(c *client, r *ctl.Request, files []*os.File) {
 		c.waits = c.waits || c.owner
 	}
 	m.mu.Unlock()
-	if !first {
-		closeFiles(files)
-		c.fail(&ctl.RequestError{Text: fmt.Sprintf("container %q has been started", m.cfg.Name), Code: 125})
+	if first {
+		m.starts <- startRequest{c, files}
 		return
 	}
-	m.starts <- startRequest{c, files}
+	closeFiles(files)
+	m.mu.Lock()
+	_, err := m.runningUnpaused()
+	m.mu.Unlock()
+	switch {
+	case err == nil:
+		c.fail(&ctl.RequestError{Text: "it is running", Code: 125, Kind: "running"})
+	case m.isPaused():
+		c.fail(err)
+	default:
+		m.handleRestart(c, r) // at once, if it waits for that
+	}
+}
+
+func (m *Monitor) isPaused() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.init != nil && m.state.Status == record.Paused
+}
+
+// awaitLaunch returns when the first start has succeeded or failed, or false after limit; a negative one is none.
+func (m *Monitor) awaitLaunch(limit time.Duration) bool {
+	var late <-chan time.Time
+	if isClosed(m.launched) {
+		return true
+	}
+	if limit >= 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-m.launched:
+		return true
+	case <-late:
+		return false
+	}
 }
 
 func (m *Monitor) handleAttach(c *client, r *ctl.Request) {
 	m.mu.Lock()
-	if m.ended {
+	_, err := m.runningUnpaused()
+	if m.ended || err != nil && !r.Early && c != m.first {
 		m.mu.Unlock()
-		c.fail(m.errNotRunning())
+		c.fail(err)
 		return
 	}
 	c.gives = r.Stdin
@@ -99,15 +147,16 @@ func (m *Monitor) handleAttach(c *client, r *ctl.Request) {
 	m.out.attach(c, func() { c.event(ctl.Event{Event: "attached"}) })
 }
 
-// setWaits has exited sent to the client at the container's end, or at once.
-func (m *Monitor) setWaits(c *client) {
+// setWaits has exited sent to the client at the container's end, or at once. With next, a pause before a restart is an end.
+func (m *Monitor) setWaits(c *client, next bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.reported {
+	resting := m.init == nil && !m.ended && isClosed(m.launched)
+	if m.reported || next && resting {
 		c.event(m.exitedEvent())
 		return
 	}
-	c.waits = true
+	c.waits, c.next = true, next
 }
 
 // resize is remembered where the terminal is still to come.
@@ -128,7 +177,7 @@ func (m *Monitor) rename(name string) error {
 }
 
 func (m *Monitor) errNotRunning() error {
-	return &ctl.RequestError{Text: fmt.Sprintf("container %q is not running", m.cfg.Name), Code: 125, Kind: "not-running"}
+	return &ctl.RequestError{Text: "it is not running", Code: 125, Kind: "not-running"}
 }
 
 // running returns the container's init. It requires m.mu.
@@ -143,7 +192,7 @@ func (m *Monitor) running() (*process, error) {
 func (m *Monitor) runningUnpaused() (*process, error) {
 	p, err := m.running()
 	if err == nil && m.state.Status == record.Paused {
-		err = &ctl.RequestError{Text: fmt.Sprintf("container %q is paused", m.cfg.Name), Code: 125, Kind: "paused"}
+		err = &ctl.RequestError{Text: "it is paused", Code: 125, Kind: "paused"}
 	}
 	return p, err
 }

@@ -22,6 +22,7 @@ type client struct {
 	gives   bool                 // its input goes to the container
 	gave    bool                 // it has given some, or the end
 	waits   bool                 // it is to get exited
+	next    bool                 // … at the next end, though a restart follows
 	owner   bool                 // it removes the container
 	starter bool                 // it started the container
 
@@ -100,6 +101,7 @@ func (m *Monitor) dropClient(c *client) {
 	m.tidySoon()
 }
 
+// request handles one request. It takes no client but the first before the start is over: see handle.
 func (m *Monitor) request(c *client, p ctl.Packet) {
 	var r ctl.Request
 	if err := json.Unmarshal(p.JSON, &r); err != nil {

@@ -61,17 +61,21 @@ func (m *Monitor) setHelper(h *netHelper) {
 
 // firstStart starts the container at the user's request.
 func (m *Monitor) firstStart(r startRequest) error {
+	l, err := ctl.Listen(m.cfg.RunDir)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.listener = l
+	m.state.StoppedBy, m.state.Restarts = "", 0
+	m.mu.Unlock()
+	go m.accept(l)
 	if err := m.connectNetNS(); err != nil {
 		return err
 	}
 	if err := m.openLog(); err != nil {
 		return err
 	}
-	l, err := ctl.Listen(m.cfg.RunDir)
-	if err != nil {
-		return err
-	}
-	m.listener = l
 	if m.cfg.Log.Driver == "passthrough" {
 		if len(r.files) != 3 {
 			return fmt.Errorf("log driver passthrough takes three files, the start request has %d", len(r.files))
@@ -83,14 +87,7 @@ func (m *Monitor) firstStart(r startRequest) error {
 			}
 		}
 	}
-	m.mu.Lock()
-	m.state.StoppedBy, m.state.Restarts = "", 0
-	m.mu.Unlock()
-	if err := m.launch(r.client.event); err != nil {
-		return err
-	}
-	go m.accept(l)
-	return nil
+	return m.launch(r.client.event)
 }
 
 func (m *Monitor) openLog() error {
@@ -202,7 +199,7 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console) (*process, error) {
 	if m.cfg.Network.NetNS == "runtime" {
 		verb = []string{"create"}
 	}
-	err = m.call(runtimeCall{args: append(verb, args...), stdio: io.files, extra: []uintptr{uintptr(lock)}})
+	err = m.call(runtimeCall{args: append(verb, args...), stdio: io.files, extra: []uintptr{uintptr(lock)}, starts: true})
 	if err != nil {
 		return nil, startError(err, m.command())
 	}
@@ -298,11 +295,13 @@ func (m *Monitor) startFailed(c *client, err error) error {
 	}
 	m.writeState()
 	m.mu.Unlock()
+	close(m.launched)
 	c.event(e)
 	c.box.wait(0, stuckAfter, nil)
 	if m.cfg.AutoRemove {
 		m.awaitRemoval(c)
 	}
+	flush(m.report()) // whoever has come meanwhile
 	return err
 }
 

@@ -16,9 +16,13 @@ import (
 // left after the time (0: at once, negative: never). It returns when the container
 // has ended, perhaps to be started again if restart is set.
 func (m *Monitor) stop(r *ctl.Request, restart bool) error {
+	m.awaitOrAbortStart(time.Duration(r.TimeoutMs) * time.Millisecond)
 	m.mu.Lock()
 	if m.ended {
 		m.mu.Unlock()
+		if m.aborted.Load() { // as asked
+			return nil
+		}
 		return m.errNotRunning()
 	}
 	p := m.init
@@ -53,6 +57,21 @@ func (m *Monitor) stop(r *ctl.Request, restart bool) error {
 	m.event("stop", nil)
 	m.mu.Unlock()
 	return nil
+}
+
+// awaitOrAbortStart lets a start that is under way come to its end, and ends the OCI runtime that
+// takes longer than patience; a negative one is for ever.
+func (m *Monitor) awaitOrAbortStart(patience time.Duration) {
+	if patience >= 0 {
+		patience = max(patience, time.Second) // a start takes some time, also where nobody wants to wait
+	}
+	for !m.awaitLaunch(patience) {
+		if group := int(m.starting.Load()); group > 0 {
+			m.aborted.Store(true)
+			syscall.Kill(-group, syscall.SIGKILL)
+		}
+		patience = 50 * time.Millisecond
+	}
 }
 
 func (m *Monitor) handleRestart(c *client, r *ctl.Request) {
