@@ -77,6 +77,7 @@ type making struct {
 	back undo.Stack
 
 	mounts *preparing
+	workdir string // the user's
 }
 
 // Create makes a container and returns it, with its lock held: the caller starts it with startLocked or
@@ -258,6 +259,7 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	}
 	cfg.Entrypoint, cfg.Cmd, cfg.Command = entry, cmd, append(slices.Clone(entry), cmd...)
 	cfg.User = or(o.User, img.User)
+	m.workdir = o.Spec.WorkingDir
 	cfg.WorkingDir = or(o.Spec.WorkingDir, img.WorkingDir, "/")
 	cfg.Terminal, cfg.OpenStdin, cfg.StdinOnce = o.Spec.Terminal, o.Interactive, o.Interactive
 	cfg.Log, cfg.Restart, cfg.Timeout = o.Log, o.Restart, o.Timeout
@@ -434,6 +436,7 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	if err := m.environment(root); err != nil {
 		return err
 	}
+	cfg.NeedDir = neededDir(m.workdir, cfg.Mounts)
 	for _, w := range s.Warnings() {
 		if s.NoCgroup && cg.why != "" && strings.Contains(w, "cgroup") {
 			w += " (" + cg.why + ")"

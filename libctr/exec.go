@@ -31,6 +31,7 @@ type ExecOptions struct {
 	// copied to and from it.
 	Stdin, Stdout, Stderr *os.File
 	Preserve              []*os.File // passed on as descriptors 3, 4, …
+	Size                  Size       // that the terminal begins with
 	Resize                <-chan Size
 	DetachKeys            []byte
 }
@@ -204,7 +205,7 @@ func (e *Engine) execProcess(c *Container, opts ExecOptions) (*specs.Process, er
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, fmt.Errorf("read the container's OCI spec: %w", err)
 	}
-	o := spec.ExecOptions{Args: opts.Args, Env: opts.Env, WorkingDir: opts.WorkingDir, Terminal: opts.Terminal, Privileged: opts.Privileged}
+	o := spec.ExecOptions{Args: opts.Args, Env: opts.Env, WorkingDir: opts.WorkingDir, Terminal: opts.Terminal, TTYSize: opts.Size.spec(), Privileged: opts.Privileged}
 	if o.Host, err = spec.ReadHost(); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,6 +67,8 @@ type Streams struct {
 	Stdin  io.Reader // nil: none
 	Stdout io.Writer // nil: dropped
 	Stderr io.Writer // nil: dropped
+	// Size is that of the caller's terminal, which the container's begins with; zero: it has none.
+	Size Size
 	// Resize delivers the sizes of the caller's terminal; nil: it has none.
 	Resize <-chan Size
 	// DetachKeys is the sequence in Stdin that ends the session with ErrDetached; empty: none. Only a
@@ -75,6 +78,8 @@ type Streams struct {
 
 // Size is a terminal's.
 type Size struct{ Rows, Cols uint16 }
+
+func (s Size) spec() spec.TTYSize { return spec.TTYSize{Rows: uint(s.Rows), Cols: uint(s.Cols)} }
 
 // Session is a connection to a container's monitor that is attached to its streams.
 type Session struct {

@@ -3,15 +3,21 @@ package libctr
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/spec"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // StartOptions say how a container is started. The zero value starts it in the background.
@@ -118,6 +124,11 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	if err := e.refreshNetwork(ctx, c, cfg); err != nil {
 		return nil, err
 	}
+	if cfg.Terminal && opts.Attach != nil {
+		if err := setTTYSize(c, opts.Attach.Size); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.AutoRemove {
 		if err := e.markPending(c.ID); err != nil {
 			return nil, err
@@ -164,6 +175,54 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	s = &Session{conn: conn, streams: *opts.Attach, owner: owner, engine: e, ctr: c, own: own}
 	s.pump()
 	return s, nil
+}
+
+// setTTYSize writes the size that the container's terminal begins with into its OCI spec.
+func setTTYSize(c *Container, size Size) error {
+	if size == (Size{}) || c.made { // Create has written it
+		return nil
+	}
+	path := filepath.Join(c.Dir, record.BundleDir, "config.json")
+	data, err := os.ReadFile(path)
+	s := new(specs.Spec)
+	if err == nil {
+		err = json.Unmarshal(data, s)
+	}
+	if err != nil {
+		return fmt.Errorf("read the container's OCI spec: %w", err)
+	}
+	if !spec.SetTTYSize(s, size.spec()) {
+		return nil
+	}
+	if data, err = json.Marshal(s); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, data, 0o600, false)
+}
+
+// neededDir is what the user's --workdir needs; an image's own is made by the runtime. Not looked for is what only the runtime mounts.
+func neededDir(dir string, mounts []record.Mount) *record.NeedDir {
+	if dir = filepath.Clean(dir); !filepath.IsAbs(dir) {
+		return nil
+	}
+	for _, at := range []string{"/proc", "/sys", "/dev"} {
+		if within(dir, at) {
+			return nil
+		}
+	}
+	need := &record.NeedDir{Path: dir}
+	for _, m := range mounts {
+		at := filepath.Clean(m.Destination)
+		if (m.Type == "bind" || m.Type == "volume") && within(dir, at) && len(at) > len(need.At) {
+			need.Root, need.At = m.Source, at
+		}
+	}
+	return need
+}
+
+// within checks whether path is dir or below it; both are clean.
+func within(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
 
 // Attach connects streams to a running container.

@@ -168,6 +168,9 @@ func (f *createFlags) options(cmd *cobra.Command, e *libctr.Engine, args []strin
 	o.Spec.ReadOnly, o.Spec.Terminal, o.Spec.Privileged = f.readOnly || conf.Containers.ReadOnly, f.tty, f.privileged
 	o.NameAsHostname = conf.Containers.ContainerNameAsHostName
 	o.Spec.Hostname, o.Spec.WorkingDir = f.hostname, f.workdir
+	if size, ok := terminalSize(); ok && f.tty {
+		o.Spec.TTYSize = spec.TTYSize{Rows: uint(size.Rows), Cols: uint(size.Cols)}
+	}
 	if f.rm && f.restart != "no" && f.restart != "" {
 		return o, errors.New("--rm and --restart exclude each other")
 	}

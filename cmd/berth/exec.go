@@ -80,6 +80,7 @@ func execute(cmd *cobra.Command, e *libctr.Engine, name string, argv []string, f
 		if opts.DetachKeys, err = detachKeys(e, f.detachKeys, cmd); err != nil {
 			return err
 		}
+		opts.Size, _ = terminalSize()
 		opts.Resize = watchSize(ctx)
 		if f.interactive {
 			if restore, err = rawTerminal(); err != nil {

@@ -127,6 +127,7 @@ func foreground(ctx context.Context, attach []string, interactive, tty bool, out
 		s.Stderr = errOut
 	}
 	if tty && (isTerminal(os.Stdin) || isTerminal(os.Stdout)) {
+		s.Size, _ = terminalSize()
 		s.Resize = watchSize(ctx)
 	}
 	return s, nil
@@ -217,7 +218,7 @@ func newStartCmd(e *engineFlags) *cobra.Command {
 				if errors.Is(err, libctr.ErrRunning) {
 					return nil // as podman: it is started
 				}
-				return pausedHint(err, c.State.Name)
+				return startCode(pausedHint(err, c.State.Name))
 			})
 		}),
 	}
@@ -262,7 +263,7 @@ func startAttached(cmd *cobra.Command, e *libctr.Engine, name string, f startFla
 		session, err = e.Attach(ctx, c, *streams)
 	}
 	if err != nil {
-		return pausedHint(err, name)
+		return startCode(pausedHint(err, name))
 	}
 	return finish(ctx, e, c, session, f.sigProxy && !cfg.Terminal, restore)
 }
@@ -324,6 +325,15 @@ func newAttachCmd(e *engineFlags) *cobra.Command {
 func notRunningHint(err error, name string) error {
 	if errors.Is(err, libctr.ErrNotRunning) {
 		return hint.Add(err, "start it with: berth start %s", name)
+	}
+	return err
+}
+
+// startCode gives a container that cannot be started the exit code of podman-start(1), whatever run would end with.
+func startCode(err error) error {
+	var failed *libctr.StartError
+	if errors.As(err, &failed) {
+		return &exitError{Code: 125, Err: err}
 	}
 	return err
 }

@@ -1,17 +1,20 @@
 package monitor
 
 import (
+	"fmt"
 	"path"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/libctr/ctl"
 )
 
 // checkCommand looks for the command in the running container, as the runtime
 // will: a runtime says that it is missing on the standard error of the process
 // too, where the user has it already from us. It returns nil where it cannot tell.
-func checkCommand(init int, spec *processSpec) error {
+func (m *Monitor) checkCommand(init int, spec *processSpec) error {
 	root, err := openDir("/proc/" + strconv.Itoa(init) + "/root")
 	if err != nil {
 		return nil
@@ -21,6 +24,9 @@ func checkCommand(init int, spec *processSpec) error {
 	cwd := spec.Cwd
 	if cwd == "" {
 		cwd = "/"
+	}
+	if err := m.checkDir(root, cwd, cwd, 127); err != nil {
+		return err
 	}
 	candidates := []string{path.Join(cwd, command)}
 	if path.IsAbs(command) {
@@ -91,4 +97,37 @@ func lookAt(root int, name string) verdict {
 		return notExecutable
 	}
 	return executable
+}
+
+// checkNeedDir returns an error where the container's --workdir is not there.
+func (m *Monitor) checkNeedDir() error {
+	need := m.cfg.NeedDir
+	if need == nil {
+		return nil
+	}
+	dir, path := m.rootfs(), need.Path
+	if need.Root != "" {
+		dir, path = need.Root, strings.TrimPrefix(need.Path, need.At)
+	}
+	root, err := openDir(dir)
+	if err != nil {
+		return nil // the runtime says what is wrong with a mount
+	}
+	defer unix.Close(root)
+	return m.checkDir(root, "./"+path, need.Path, 126)
+}
+
+// checkDir returns an error, with podman's text and this exit code, where path, which the container knows as shown, is no
+// directory below root.
+func (m *Monitor) checkDir(root int, path, shown string, missing int) error {
+	fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	switch err {
+	case nil:
+		unix.Close(fd)
+	case unix.ENOENT:
+		return &ctl.RequestError{Text: fmt.Sprintf("workdir %q does not exist on container %s", shown, m.cfg.ID), Code: missing}
+	case unix.ENOTDIR:
+		return &ctl.RequestError{Text: fmt.Sprintf("workdir %q is not a directory", shown), Code: 126}
+	}
+	return nil // e.g. ENOSYS, or ELOOP: /proc/self
 }

@@ -75,7 +75,7 @@ func (m *Monitor) exec(x execution) (*process, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkCommand(init.pid, &spec); err != nil {
+	if err := m.checkCommand(init.pid, &spec); err != nil {
 		return nil, nil, err
 	}
 	done := m.reap.begin()

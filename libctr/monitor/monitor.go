@@ -46,8 +46,8 @@ type Monitor struct {
 	// process group of the OCI runtime that is at work for it, or 0.
 	launched chan struct{}
 	starting atomic.Int32
-	aborted  atomic.Bool // it has been killed
-	wake   chan struct{} // has a token when a pause before a restart is to end
+	aborted  atomic.Bool   // it has been killed
+	wake     chan struct{} // has a token when a pause before a restart is to end
 
 	passthrough [3]*os.File // log driver passthrough: the container's own
 	probeMu     sync.Mutex  // one health check at a time; taken before mu
@@ -97,9 +97,9 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 	}
 	unix.CloseOnExec(opts.LockFD)
 	m := &Monitor{
-		env:     runtimeEnv(os.Environ()),
-		lock:    os.NewFile(uintptr(opts.LockFD), record.LockFile),
-		in:      input{ready: make(chan struct{})},
+		env:      runtimeEnv(os.Environ()),
+		lock:     os.NewFile(uintptr(opts.LockFD), record.LockFile),
+		in:       input{ready: make(chan struct{})},
 		starts:   make(chan startRequest, 1),
 		launched: make(chan struct{}),
 		wake:     make(chan struct{}, 1),

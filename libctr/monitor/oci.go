@@ -31,7 +31,8 @@ type runtimeCall struct {
 func (m *Monitor) call(c runtimeCall) error {
 	log := m.runPath("runtime-" + m.nextSerial() + ".log")
 	defer os.Remove(log)
-	args := append([]string{"--log", log, "--log-format", "json"}, c.args...)
+	// Not JSON: crun writes in the same format to the container's standard error why it cannot execute the command.
+	args := append([]string{"--log", log, "--log-format", "text"}, c.args...)
 	files := append(c.stdio[:], c.extra...)
 	for i := range c.stdio {
 		if files[i] == 0 {
@@ -98,7 +99,7 @@ func (e *runtimeError) Error() string {
 	return fmt.Sprintf("OCI runtime %s: %s: %s", e.runtime, e.verb, e.text)
 }
 
-// runtimeText joins the errors in a runtime's log: JSON objects, one a line.
+// runtimeText joins the errors in a runtime's log: a text a line (crun), time, level and text (runc), or JSON.
 func runtimeText(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -108,13 +109,27 @@ func runtimeText(path string) string {
 	for line := range bytes.Lines(data) {
 		var entry struct{ Level, Msg string }
 		if err := json.Unmarshal(line, &entry); err != nil {
-			entry.Level, entry.Msg = "error", strings.TrimSpace(string(line))
+			entry.Level, entry.Msg = logrusLine(strings.TrimSpace(string(line)))
 		}
 		if (entry.Level == "error" || entry.Level == "fatal") && entry.Msg != "" {
 			texts = append(texts, entry.Msg)
 		}
 	}
 	return strings.Join(texts, "; ")
+}
+
+// logrusLine reads `time="…" level=error msg="…"`; any other line is an error as it is.
+func logrusLine(line string) (level, msg string) {
+	_, rest, ok := strings.Cut(line, " level=")
+	if level, rest, ok = strings.Cut(rest, " msg="); !ok || !strings.HasPrefix(line, "time=") {
+		return "error", line
+	}
+	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+		if text, err := strconv.Unquote(quoted); err == nil {
+			return level, text
+		}
+	}
+	return level, rest
 }
 
 // startError says why a process could not be started, with the exit code that

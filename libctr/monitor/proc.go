@@ -30,6 +30,20 @@ func procStat(pid int) (ppid int, start uint64, ok bool) {
 	return ppid, start, err == nil
 }
 
+// neverExecuted checks whether a process, or a zombie, is a fork that has executed no program since (PF_FORKNOEXEC).
+func neverExecuted(pid int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	f := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if len(f) < 7 {
+		return false
+	}
+	flags, err := strconv.ParseUint(string(f[6]), 10, 64)
+	return err == nil && flags&0x40 != 0
+}
+
 // adopted returns the pids of the children that this process, a subreaper, has got from processes which
 // have ended; others may be among them. They are its first thread's, which a Go program always has.
 func adopted() []int {

@@ -11,6 +11,10 @@ import (
 // errExitUnknown is why an exit code is 255.
 var errExitUnknown = errors.New("exit status unknown: the monitor was killed")
 
+// errNotExecuted is why an exit code is 126, although the runtime has started the process: a file with
+// a bad interpreter, or of a format that the kernel does not know.
+var errNotExecuted = errors.New("the command cannot be executed: its output says why")
+
 // process is the container's init or an exec'd process.
 type process struct {
 	pid    int
@@ -18,7 +22,7 @@ type process struct {
 	pidfd  int           // -1 where it had ended already
 	exited chan struct{} // closed when it has ended; the fields below are set then
 	code   int
-	err    error // errExitUnknown, or nil
+	err    error // errExitUnknown, errNotExecuted, or nil
 }
 
 // watchChild follows a process that the runtime has left to this one.
@@ -27,6 +31,9 @@ func (r *reaper) watchChild(pid int) *process {
 	status := r.claim(pid)
 	go func() {
 		p.code = exitCode(<-status)
+		if r.takeNever(pid) && (p.code == 1 || p.code == 255) { // the runtimes' own codes
+			p.code, p.err = 126, errNotExecuted
+		}
 		close(p.exited)
 	}()
 	return p

@@ -5,6 +5,9 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // reaper is the only caller of wait4(2): the monitor is a subreaper, so that
@@ -18,7 +21,10 @@ type reaper struct {
 	mu    sync.Mutex // guards the fields below
 	want  map[int]chan syscall.WaitStatus
 	early map[int]syscall.WaitStatus // ended before somebody asked
-	calls int                        // runtime calls in progress: each may leave a child to be claimed
+	// never are those that failed without having executed a program: a fork of the OCI runtime's, which
+	// could not execute the command.
+	never map[int]bool
+	calls int // runtime calls in progress: each may leave a child to be claimed
 }
 
 func newReaper() *reaper {
@@ -26,6 +32,7 @@ func newReaper() *reaper {
 		ended: make(chan os.Signal, 1),
 		want:  make(map[int]chan syscall.WaitStatus),
 		early: make(map[int]syscall.WaitStatus),
+		never: make(map[int]bool),
 	}
 	signal.Notify(r.ended, syscall.SIGCHLD)
 	go r.run()
@@ -44,21 +51,54 @@ func (r *reaper) reapOne() bool {
 	// Held, so that a child cannot end before it is known: see spawn.
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var ws syscall.WaitStatus
-	pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
-	for err == syscall.EINTR {
-		pid, err = syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
-	}
-	if err != nil || pid <= 0 {
+	pid := endedChild()
+	if pid <= 0 {
 		return false
+	}
+	forked := neverExecuted(pid)
+	var ws syscall.WaitStatus
+	_, err := syscall.Wait4(pid, &ws, syscall.WNOHANG, nil)
+	for err == syscall.EINTR {
+		_, err = syscall.Wait4(pid, &ws, syscall.WNOHANG, nil)
+	}
+	if err != nil {
+		return false
+	}
+	if forked && ws.Exited() && ws.ExitStatus() != 0 {
+		r.never[pid] = true
 	}
 	if c, ok := r.want[pid]; ok {
 		delete(r.want, pid)
 		c <- ws
 	} else if r.calls > 0 {
 		r.early[pid] = ws
+	} else {
+		delete(r.never, pid)
 	}
 	return true
+}
+
+// endedChild returns a child that has ended, and leaves its zombie; 0 is none.
+func endedChild() int {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	for err == unix.EINTR {
+		err = unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	}
+	if err != nil {
+		return 0
+	}
+	// sigaction(2): si_pid is the first of the fields that follow the code, at the alignment of a pointer.
+	return int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), 3*4+unsafe.Sizeof(uintptr(0))-4)))
+}
+
+// takeNever says once whether the process ended without having executed a program.
+func (r *reaper) takeNever(pid int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	never := r.never[pid]
+	delete(r.never, pid)
+	return never
 }
 
 // spawn starts a program. Its status comes through the channel, once.
@@ -89,6 +129,9 @@ func (r *reaper) begin() (end func()) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.calls--; r.calls == 0 {
+			for pid := range r.early {
+				delete(r.never, pid)
+			}
 			clear(r.early)
 		}
 	}

@@ -126,6 +126,9 @@ type started struct {
 }
 
 func (m *Monitor) runtimeStart() (_ *started, err error) {
+	if err := m.checkNeedDir(); err != nil {
+		return nil, err
+	}
 	io, cons, err := m.openStdio()
 	if err != nil {
 		return nil, err

@@ -89,6 +89,8 @@ type Supervised struct {
 	Group   string  `json:"group,omitempty"`  // the same for /etc/group
 	Runtime Runtime `json:"runtime"`
 
+	NeedDir *NeedDir `json:"needDir,omitempty"` // without which the container does not start; nil is none
+
 	Terminal   bool `json:"terminal,omitempty"`
 	OpenStdin  bool `json:"openStdin,omitempty"` // -i: keep stdin open although nobody is attached
 	StdinOnce  bool `json:"stdinOnce,omitempty"` // close stdin when the first client that gave it leaves
@@ -128,6 +130,14 @@ type Rootfs struct {
 	Options string `json:"options,omitempty"` // overlay and fuse: mount data (lowerdir=l/…,upperdir=…)
 	Program string `json:"program,omitempty"` // fuse: e.g. /usr/bin/fuse-overlayfs
 	Layer   string `json:"layer,omitempty"`   // containers/storage layer ID
+}
+
+// NeedDir is a directory in the container: what the user gave as --workdir. An OCI runtime would make it.
+type NeedDir struct {
+	Path string `json:"path"`
+	// Root is where the mount at At begins on the host, if the directory is below one; empty is the root file system.
+	Root string `json:"root,omitempty"`
+	At   string `json:"at,omitempty"`
 }
 
 // Runtime is the OCI runtime a container runs under.

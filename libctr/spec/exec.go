@@ -13,6 +13,7 @@ type ExecOptions struct {
 	WorkingDir string
 	User       *User // nil is the container's
 	Terminal   bool
+	TTYSize    TTYSize
 	Privileged bool // all capabilities
 	Host       Host
 }
@@ -27,6 +28,9 @@ func Exec(s *specs.Spec, o ExecOptions) (*specs.Process, error) {
 	}
 	p := *s.Process
 	p.Args, p.Terminal, p.ConsoleSize = o.Args, o.Terminal, nil
+	if o.Terminal {
+		p.ConsoleSize = o.TTYSize.box()
+	}
 	p.Cwd = or(o.WorkingDir, p.Cwd)
 	env := EnvOptions{UnsetAll: true, Files: p.Env, Flags: o.Env}
 	if o.User != nil {

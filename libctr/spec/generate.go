@@ -69,6 +69,9 @@ func process(o *Options) (*specs.Process, error) {
 		Cwd:             or(o.WorkingDir, "/"),
 		NoNewPrivileges: o.Security.NoNewPrivileges,
 	}
+	if o.Terminal {
+		p.ConsoleSize = o.TTYSize.box()
+	}
 	p.User.AdditionalGids = processGroups(o)
 	if o.Init != "" {
 		p.Args = append([]string{initPath, "--"}, o.Args...)

@@ -14,6 +14,27 @@ import (
 	"github.com/berth-containers/berth/libctr/record"
 )
 
+// TTYSize is a terminal's size. The zero value is unknown.
+type TTYSize struct{ Rows, Cols uint }
+
+// box is the size as the runtime-spec has it.
+func (s TTYSize) box() *specs.Box {
+	if s.Rows == 0 || s.Cols == 0 {
+		return nil
+	}
+	return &specs.Box{Height: s.Rows, Width: s.Cols}
+}
+
+// SetTTYSize has the container's terminal begin with a size; an unknown one leaves it as it is. It says whether that changed s.
+func SetTTYSize(s *specs.Spec, size TTYSize) bool {
+	box := size.box()
+	if box == nil || s.Process == nil || !s.Process.Terminal || s.Process.ConsoleSize != nil && *s.Process.ConsoleSize == *box {
+		return false
+	}
+	s.Process.ConsoleSize = box
+	return true
+}
+
 // Options is all that Generate needs. The zero value of each field is its default.
 type Options struct {
 	OCIVersion string // what the runtime takes; empty is 1.0.2
@@ -26,6 +47,7 @@ type Options struct {
 	User       User     // see LookupUser
 	Umask      string   // octal; empty is 0022
 	Terminal   bool
+	TTYSize    TTYSize        // that it has when the process starts
 	StopSignal syscall.Signal // recorded as an annotation; 0 is SIGTERM
 
 	Mounts  []Mount // see Mounts; volumes have their Source
