@@ -76,7 +76,7 @@ type making struct {
 	lock *os.File
 	back undo.Stack
 
-	mounts *preparing
+	mounts  *preparing
 	workdir string // the user's
 }
 
