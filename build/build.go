@@ -41,7 +41,7 @@ type Options struct {
 // Build builds, and returns the ID of the image or, with Manifest, of the index; empty if the only result is
 // Options.BuildOutputs.
 func (s *Session) Build(ctx context.Context, o Options) (string, error) {
-	store, err := s.engine.Store()
+	store, err := s.store()
 	if err != nil {
 		return "", err
 	}
@@ -109,7 +109,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	if b.ReportWriter != io.Discard {
 		b.ReportWriter = t
 	}
-	g := &gate{Store: store, note: s.noteLayer, mounts: copier.NewMounts(s.tmp)}
+	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp)}
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, g, o.BuildOptions, files...)
 	err = inUsersWords(shown, err)
 	g.shut.Store(err != nil)

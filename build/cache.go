@@ -1,68 +1,30 @@
 package build
 
 import (
-	"errors"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/layer"
 )
 
-// CacheSize is the room on disk, in bytes, that cache mounts and memos take.
-func CacheSize(e *libctr.Engine) (int64, error) {
-	var size int64
-	for _, dir := range []string{CacheDir(e), memoDir(e)} {
-		n, err := diskUsage(dir)
-		if err != nil {
-			return 0, err
-		}
-		size += n
-	}
-	return size, nil
-}
-
-func diskUsage(dir string) (int64, error) {
-	var size int64
-	seen := map[uint64]bool{} // files with several names count once
-	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // gone meanwhile, or never made
-		}
-		if err != nil {
-			return err
-		}
-		st, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		sys := st.Sys().(*syscall.Stat_t)
-		if sys.Nlink > 1 && !d.IsDir() {
-			if seen[sys.Ino] {
-				return nil
-			}
-			seen[sys.Ino] = true
-		}
-		size += sys.Blocks * 512
-		return nil
-	})
-	return size, err
-}
+// cacheDirs are where builds keep what makes the next one faster, besides images of single steps.
+func cacheDirs(e *libctr.Engine) []string { return []string{memoDir(e), CacheDir(e)} }
 
 // PruneCache removes the memos of builds, and with mounts what RUN --mount=type=cache has kept. It returns the room
-// that was freed. The process must be in the user namespace.
+// on disk that was freed. The process must be in the user namespace.
 func PruneCache(e *libctr.Engine, mounts bool) (int64, error) {
-	dirs := []string{memoDir(e)}
-	if mounts {
-		dirs = append(dirs, CacheDir(e))
+	store, err := e.Store()
+	if err != nil {
+		return 0, err
 	}
+	dirs := cacheDirs(e)
+	if !mounts {
+		dirs = dirs[:1]
+	}
+	ruler := layer.NewRuler(store)
 	var freed int64
 	for _, dir := range dirs {
-		n, err := diskUsage(dir)
+		n, err := ruler.Path(dir)
 		if err != nil {
 			return freed, err
 		}

@@ -53,11 +53,11 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 	if err != nil {
 		return "", err
 	}
-	store, err := s.engine.Store()
+	kept, err := s.store()
 	if err != nil {
 		return "", err
 	}
-	store = &gate{Store: store, note: s.noteLayer}
+	store := &gate{Store: kept}
 	sys, err := s.systemContext()
 	if err != nil {
 		return "", err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/host"
+	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
 )
@@ -54,7 +55,7 @@ func (l Leftover) Remove(ctx context.Context) error {
 var sessionName = lazy(suffixWord + `([0-9a-f]{12})(-[0-9]+)?$`)
 
 // Leftovers looks for what dead builds left: processes, working containers with their layers, and temporary
-// files. It takes no lock that a build at work would wait for.
+// files; package layer knows of their other layers. It takes no lock that a build at work would wait for.
 func Leftovers(_ context.Context, e *libctr.Engine) ([]Leftover, error) {
 	return newRoots(e).find(e)
 }
@@ -108,15 +109,6 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 			}
 			return err
 		}, "working container %s of a build that was killed", c.Names[0])
-	}
-	for _, id := range dead {
-		layers, err := r.orphans(store, id)
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range layers {
-			add(id, func(context.Context) error { return deleteLayer(store, l) }, "layer %.12s of build %s, which was killed", l, id)
-		}
 	}
 	for _, id := range dead {
 		tmp, run := filepath.Join(r.tmp, id), filepath.Join(r.run, id)
@@ -175,7 +167,11 @@ func (r roots) clean(ctx context.Context, e *libctr.Engine) error {
 	for _, l := range found {
 		errs = append(errs, l.Remove(ctx))
 	}
-	return errors.Join(errs...)
+	store, err := e.Store()
+	if err == nil {
+		_, err = layer.Sweep(ctx, store)
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 // ociRoot is where the OCI runtime keeps the state of a session's containers, and runtimeFile how it is called.

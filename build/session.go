@@ -17,6 +17,7 @@ import (
 
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image/library"
+	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
@@ -40,6 +41,7 @@ type Session struct {
 	failed bool // Build or Commit did
 	drop   bool // the working containers are to be removed, as after a failure
 	images *library.Runtime
+	layers *layer.Keeper // see store
 }
 
 // roots are where sessions are.
@@ -138,6 +140,9 @@ func (s *Session) End() error {
 		// Where the disk is full, there is room to write down what has been removed.
 		err = errors.Join(err, os.Remove(filepath.Join(s.tmp, ballast)), s.dropContainers())
 	}
+	if s.layers != nil {
+		err = errors.Join(err, s.layers.End(context.Background()))
+	}
 	err = errors.Join(err, removeTree(s.tmp), removeSessionDir(s.run))
 	return errors.Join(err, s.lock.Close())
 }
@@ -182,7 +187,7 @@ func (s *Session) KeepPipes(files []string) ([]string, error) {
 	return kept, nil
 }
 
-// dropContainers removes the working containers, and after a failure layers that nobody owns. Where stages were built
+// dropContainers removes the working containers. Where stages were built
 // at once and one has failed, others are still at work: their RUN has been killed, and they notice it now.
 func (s *Session) dropContainers() error {
 	store, err := s.engine.Store()
@@ -208,11 +213,19 @@ func (s *Session) dropContainers() error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	layers, err := newRoots(s.engine).orphans(store, s.id)
-	for _, l := range layers {
-		err = errors.Join(err, deleteLayer(store, l))
+	return nil
+}
+
+// store is the engine's, with a record of what would be left of this session if it were killed.
+func (s *Session) store() (*layer.Keeper, error) {
+	if s.layers == nil {
+		store, err := s.engine.Store()
+		if err != nil {
+			return nil, err
+		}
+		s.layers = layer.Keep(store)
 	}
-	return err
+	return s.layers, nil
 }
 
 func (s *Session) suffix() string { return suffixWord + s.id }

@@ -5,21 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
 )
 
-// Usage is what takes room on the disk. Sizes are in bytes.
+// Usage is what takes room on the disk below the store's root, in bytes and as du(1) counts it: all sizes together are what du
+// says of that directory.
 type Usage struct {
 	Images     []ImageUsage
 	ImageSize  int64 // of all images together; each layer counts once
 	ImageFree  int64 // what would be free without the images that no container is of
 	Containers []ContainerUsage
 	Volumes    []VolumeUsage
-	Cache      int64 // see CacheSize
+	Cache      int64 // what cache mounts and memos take
+	Rest       int64 // records, locks and events, and what belongs to other engines or to nothing
 }
 
 // ImageUsage is an image's. Shared is in layers that other images have too.
@@ -31,7 +35,7 @@ type ImageUsage struct {
 	Containers     int // that are of it
 }
 
-// ContainerUsage is what a container has changed.
+// ContainerUsage is a container's: its layer, its log, its records.
 type ContainerUsage struct {
 	ID, Name, Image string
 	Command         []string
@@ -48,136 +52,122 @@ type VolumeUsage struct {
 	Size  int64
 }
 
+// measuring is a Usage on its way.
+type measuring struct {
+	*Usage
+	store storage.Store
+	ruler *layer.Ruler
+}
+
 // MeasureUsage looks what takes room on the disk. The process must be in the user namespace.
 func MeasureUsage(ctx context.Context, e *libctr.Engine) (*Usage, error) {
 	store, err := e.Store()
 	if err != nil {
 		return nil, err
 	}
-	u := &Usage{}
+	m := &measuring{&Usage{}, store, layer.NewRuler(store)}
 	list, err := e.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := u.measureImages(store); err != nil {
+	if err := m.images(); err != nil {
 		return nil, fmt.Errorf("measure the images: %w", err)
 	}
-	if err := u.measureMapped(store); err != nil {
-		return nil, fmt.Errorf("measure the images' copies for --userns: %w", err)
-	}
 	for _, c := range list {
-		if err := u.measureContainer(store, c); err != nil {
+		if err := m.container(c); err != nil {
 			return nil, fmt.Errorf("measure container %q: %w", c.State.Name, err)
 		}
 	}
-	volumes, err := e.Volumes()
-	if err != nil {
+	if err := m.volumes(ctx, e); err != nil {
 		return nil, err
 	}
-	for _, v := range volumes {
-		size, err := diskUsage(v.Mountpoint)
+	for _, dir := range cacheDirs(e) {
+		n, err := m.ruler.Path(dir)
 		if err != nil {
-			return nil, fmt.Errorf("measure volume %q: %w", v.Name, err)
+			return nil, fmt.Errorf("measure the build cache: %w", err)
+		}
+		m.Cache += n
+	}
+	if m.Rest, err = layer.NewRuler(store).Path(store.GraphRoot()); err != nil {
+		return nil, fmt.Errorf("measure %s: %w", store.GraphRoot(), err)
+	}
+	m.Rest -= m.ImageSize + m.Cache
+	for _, c := range m.Containers {
+		m.Rest -= c.Size
+	}
+	for _, v := range m.Volumes {
+		m.Rest -= v.Size
+	}
+	return m.Usage, nil
+}
+
+func (m *measuring) volumes(ctx context.Context, e *libctr.Engine) error {
+	volumes, err := e.Volumes()
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		size, err := m.ruler.Path(filepath.Dir(v.Mountpoint))
+		if err != nil {
+			return fmt.Errorf("measure volume %q: %w", v.Name, err)
 		}
 		users, err := e.VolumeUsers(ctx, v.Name)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		u.Volumes = append(u.Volumes, VolumeUsage{v.Name, len(users), size})
+		m.Volumes = append(m.Volumes, VolumeUsage{v.Name, len(users), size})
 	}
-	u.Cache, err = CacheSize(e)
-	return u, err
+	return nil
 }
 
-func (u *Usage) measureContainer(store storage.Store, c *libctr.Container) error {
+func (m *measuring) container(c *libctr.Container) error {
 	cfg, err := c.Config()
 	if err != nil {
 		return err
 	}
 	row := ContainerUsage{ID: c.ID, Name: c.State.Name, Image: cfg.ImageName, Created: cfg.Created, Status: c.State.Status}
 	row.Command = append(append([]string{}, cfg.Entrypoint...), cfg.Cmd...)
-	for _, m := range cfg.Mounts {
-		if m.Type == "volume" {
+	for _, mount := range cfg.Mounts {
+		if mount.Type == "volume" {
 			row.Volumes++
 		}
 	}
-	owned, err := store.Container(c.ID)
+	if c.Dir != c.RunDir { // else its records are gone with the boot, and none of this disk
+		if row.Size, err = m.ruler.Path(c.Dir); err != nil {
+			return err
+		}
+	}
+	owned, err := m.store.Container(c.ID)
 	switch {
 	case errors.Is(err, storage.ErrContainerUnknown): // of a root file system of the user's, or removed this moment
 	case err != nil:
 		return err
 	default:
-		if row.Size, err = store.DiffSize("", owned.LayerID); err != nil && !errors.Is(err, storage.ErrLayerUnknown) {
-			return err
-		}
-		more, err := shiftedSize(store, owned.LayerID) // of an image in a read-only store
+		n, err := m.ruler.Layer(owned.LayerID)
 		if err != nil {
 			return err
 		}
-		row.Size += more
-	}
-	u.Containers = append(u.Containers, row)
-	return nil
-}
-
-// measureMapped adds the copies of images whose files belong to other IDs, which containers with --userns are made of.
-// The store's records have the size of the image's own layer for them, but they hold all of the image's files.
-func (u *Usage) measureMapped(store storage.Store) error {
-	images, err := store.Images()
-	if err != nil {
-		return err
-	}
-	for _, img := range images {
-		for _, layer := range img.MappedTopLayers {
-			size, err := shiftedSize(store, layer)
-			if err != nil {
-				return err
-			}
-			u.ImageSize += size
-			for i := range u.Images {
-				row := &u.Images[i]
-				if row.ID != img.ID {
-					continue
-				}
-				if row.Unique += size; row.Containers == 0 {
-					u.ImageFree += size
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// shiftedSize is what the files of a layer take that were copied for other IDs: in the overlay driver's diff1, diff2 …,
-// in vfs its whole directory.
-func shiftedSize(store storage.Store, layer string) (size int64, err error) {
-	for _, pattern := range []string{"overlay/" + layer + "/diff[0-9]*", "vfs/dir/" + layer} {
-		dirs, err := filepath.Glob(filepath.Join(store.GraphRoot(), pattern))
+		more, err := m.ruler.Container(c.ID)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		for _, d := range dirs {
-			n, err := diskUsage(d)
-			if err != nil {
-				return 0, err
-			}
-			size += n
-		}
+		row.Size += n + more
 	}
-	return size, nil
+	m.Containers = append(m.Containers, row)
+	return nil
 }
 
-// measureImages looks at the store's own records, in which layers have their sizes.
-func (u *Usage) measureImages(store storage.Store) error {
-	layers, err := store.Layers()
+// images measures images and their layers, those too that were made of them for other users' IDs.
+func (m *measuring) images() error {
+	layers, err := m.store.Layers()
 	if err != nil {
 		return err
 	}
-	images, err := store.Images()
+	images, err := m.store.Images()
 	if err != nil {
 		return err
 	}
-	containers, err := store.Containers()
+	containers, err := m.store.Containers()
 	if err != nil {
 		return err
 	}
@@ -189,37 +179,52 @@ func (u *Usage) measureImages(store storage.Store) error {
 	for i := range layers {
 		byID[layers[i].ID] = &layers[i]
 	}
-	count, inUse := map[string]int{}, map[string]bool{}
-	for _, img := range images {
-		for l := byID[img.TopLayer]; l != nil; l = byID[l.Parent] {
-			count[l.ID]++
-			inUse[l.ID] = inUse[l.ID] || users[img.ID] > 0
+	of := func(img *storage.Image) []string {
+		var ids []string
+		for _, top := range append([]string{img.TopLayer}, img.MappedTopLayers...) {
+			for l := byID[top]; l != nil && !slices.Contains(ids, l.ID); l = byID[l.Parent] {
+				ids = append(ids, l.ID)
+			}
+		}
+		return ids
+	}
+	count, inUse, size := map[string]int{}, map[string]bool{}, map[string]int64{}
+	for i := range images {
+		for _, l := range of(&images[i]) {
+			if count[l]++; count[l] == 1 && !byID[l].ReadOnly { // what is in another store takes no room in this one
+				if size[l], err = m.ruler.Layer(l); err != nil {
+					return err
+				}
+				m.ImageSize += size[l]
+			}
+			inUse[l] = inUse[l] || users[images[i].ID] > 0
 		}
 	}
-	for id := range count {
-		size := max(byID[id].UncompressedSize, 0)
-		u.ImageSize += size
-		if !inUse[id] {
-			u.ImageFree += size
+	for l := range count {
+		if !inUse[l] {
+			m.ImageFree += size[l]
 		}
 	}
-	for _, img := range images {
+	for i := range images {
+		img := &images[i]
 		row := ImageUsage{ID: img.ID, Names: img.Names, Created: img.Created, Containers: users[img.ID]}
-		for l := byID[img.TopLayer]; l != nil; l = byID[l.Parent] {
-			if size := max(l.UncompressedSize, 0); count[l.ID] > 1 {
-				row.Shared += size
+		for _, l := range of(img) {
+			if count[l] > 1 {
+				row.Shared += size[l]
 			} else {
-				row.Unique += size
+				row.Unique += size[l]
 			}
 		}
-		for _, size := range img.BigDataSizes {
-			row.Unique += size
-			u.ImageSize += size
-			if users[img.ID] == 0 {
-				u.ImageFree += size
-			}
+		own, err := m.ruler.Image(img.ID)
+		if err != nil {
+			return err
 		}
-		u.Images = append(u.Images, row)
+		row.Unique += own
+		m.ImageSize += own
+		if users[img.ID] == 0 {
+			m.ImageFree += own
+		}
+		m.Images = append(m.Images, row)
 	}
 	return nil
 }

@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
+	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
@@ -27,6 +29,7 @@ type CheckOptions struct {
 type Problem struct {
 	What   string // a sentence: what, where
 	Mended bool
+	Kept   bool  // it is no problem yet, and stays
 	Err    error // why it could not be mended
 
 	mend func() error
@@ -54,7 +57,7 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error
 			return c.found, nil
 		}
 		again := c.mend()
-		all = append(all, c.found...)
+		all = append(slices.DeleteFunc(all, func(p Problem) bool { return p.Kept }), c.found...)
 		if !again {
 			break
 		}
@@ -65,7 +68,7 @@ func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error
 // look takes every step of the check.
 func (c *checker) look(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		c.records, c.pending, c.names, c.links, c.storage, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images,
+		c.records, c.pending, c.names, c.links, c.storage, c.layers, c.strays, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -81,6 +84,9 @@ func (c *checker) look(ctx context.Context) error {
 func (c *checker) mend() bool {
 	for i := range c.found {
 		p := &c.found[i]
+		if p.Kept {
+			continue
+		}
 		if p.mend == nil {
 			p.Err = errors.New("there is no safe way to mend it")
 			continue
@@ -88,7 +94,8 @@ func (c *checker) mend() bool {
 		p.Err = p.mend()
 		p.Mended = p.Err == nil
 	}
-	return len(c.found) > 0 && !slices.ContainsFunc(c.found, func(p Problem) bool { return !p.Mended })
+	mended := func(p Problem) bool { return p.Mended }
+	return slices.ContainsFunc(c.found, mended) && !slices.ContainsFunc(c.found, func(p Problem) bool { return !p.Mended && !p.Kept })
 }
 
 type checker struct {
@@ -102,6 +109,11 @@ type checker struct {
 
 func (c *checker) report(mend func() error, format string, args ...any) {
 	c.found = append(c.found, Problem{What: fmt.Sprintf(format, args...), mend: mend})
+}
+
+// note tells of what is left alone.
+func (c *checker) note(format string, args ...any) {
+	c.found = append(c.found, Problem{What: fmt.Sprintf(format, args...), Kept: true})
 }
 
 // records looks at every container's directory.
@@ -450,6 +462,39 @@ func (e *Engine) removeUnlessBusy(ctx context.Context, id string) error {
 	}
 	defer lock.Close()
 	return e.removeAbandoned(ctx, id, false)
+}
+
+// layers finds those that belong to no image and no container, and images that are not whole.
+func (c *checker) layers(ctx context.Context) error {
+	all, err := layer.Orphans(c.store)
+	if err != nil {
+		return err
+	}
+	half, err := layer.HalfImages(c.store)
+	if err != nil {
+		return err
+	}
+	sweep := sync.OnceValue(func() error { _, err := layer.Sweep(ctx, c.store); return err })
+	for _, id := range half {
+		c.report(sweep, "image %.12s was never finished: it has no manifest", id)
+	}
+	for _, o := range all {
+		if o.Kept != "" {
+			c.note("layer %.12s belongs to no image and no container: %s", o.ID, o.Kept)
+			continue
+		}
+		c.report(sweep, "layer %.12s belongs to no image and no container", o.ID)
+	}
+	return nil
+}
+
+// strays finds the files of the store that no record names.
+func (c *checker) strays(context.Context) error {
+	all, err := layer.Strays(c.store)
+	for _, s := range all {
+		c.report(func() error { return s.Remove(c.store) }, "%s", s.What)
+	}
+	return err
 }
 
 // links finds the layers that others cannot name any more.

@@ -327,11 +327,11 @@ func (e *Engine) addLayer(_ context.Context, m *making) error {
 	if so.IDMappingOptions, err = idMapping(m.opts.Spec.UserNS); err != nil {
 		return err
 	}
-	sc, err := store.CreateContainer(m.cfg.ID, nil, m.img.ID, "", string(meta), so)
+	sc, err := store.CreateContainer(m.cfg.ID, nil, m.img.ID, layerOf(m.cfg.ID), string(meta), so)
 	if err != nil {
 		return storeHint(fmt.Errorf("make its layer: %w", err), e.storeOpts.GraphRoot)
 	}
-	m.back.Push(func() error { return store.DeleteContainer(m.cfg.ID) })
+	m.back.Push(func() error { return deleteStored(store, m.cfg.ID) })
 	trace("layer made")
 	if m.cfg.Rootfs, err = e.rootfs(sc.LayerID, m.opts.AutoRemove); err != nil {
 		return err

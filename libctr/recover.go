@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
+	"go.podman.io/storage"
 )
 
 func (e *Engine) pendingPath(id string) string { return filepath.Join(e.runtime, "pending", id) }
@@ -62,8 +64,14 @@ func (e *Engine) Recover(ctx context.Context) (int, error) {
 	}
 	ids, err := d.Readdirnames(-1)
 	d.Close()
-	if err != nil || len(ids) == 0 {
-		return 0, errors.Join(err, e.emptyTrash())
+	if err != nil {
+		return 0, err
+	}
+	if err := e.sweepLayers(ctx); err != nil {
+		e.log.Warn("remove the layers of a killed command; see: berth system check --repair", "error", err)
+	}
+	if len(ids) == 0 {
+		return 0, e.emptyTrash()
 	}
 	left, err := e.leftovers(ids)
 	n := 0
@@ -178,6 +186,30 @@ func (e *Engine) emptyTrash() error {
 	return errors.Join(errs...)
 }
 
+// sweepLayers removes the layers of killed commands that made or removed images. It costs one readdir where there are none.
+func (e *Engine) sweepLayers(ctx context.Context) error {
+	if !layer.AnyDead(e.storeOpts.GraphRoot) {
+		return nil
+	}
+	store, err := e.Store()
+	if err != nil {
+		return err
+	}
+	_, err = layer.Sweep(ctx, store)
+	return err
+}
+
+// sweepStore removes the layers that belong to nothing, and the files of the store that are in no record.
+func (e *Engine) sweepStore(ctx context.Context, store storage.Store) error {
+	_, err := layer.Sweep(ctx, store)
+	strays, serr := layer.Strays(store)
+	err = errors.Join(err, serr)
+	for _, s := range strays {
+		err = errors.Join(err, s.Remove(store))
+	}
+	return err
+}
+
 // firstOfBoot does once after a boot what volatile files can no longer tell: the storage library
 // forgets volatile containers with the boot, their layers stay.
 func (e *Engine) firstOfBoot(ctx context.Context) error {
@@ -188,9 +220,9 @@ func (e *Engine) firstOfBoot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// another engine's leftovers (incomplete layers, volatile containers' directories) go with ours
-	if err := store.GarbageCollect(); err != nil {
-		e.log.Warn("garbage collection of the store after a boot", "error", err)
+	// another engine's leftovers go with ours
+	if err := e.sweepStore(ctx, store); err != nil {
+		e.log.Warn("clear away what the last boot left in the store; see: berth system check --repair", "error", err)
 	}
 	ids, err := e.ids()
 	if err != nil {

@@ -2,6 +2,8 @@ package libctr
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -177,11 +179,10 @@ func (e *Engine) removeAll(ctx context.Context, id string, volumes bool) error {
 	if err != nil {
 		return err
 	}
-	err = store.DeleteContainer(id)
-	trace("layer removed")
-	if err != nil && !errors.Is(err, storage.ErrContainerUnknown) && !errors.Is(err, storage.ErrNotAContainer) {
+	if err := deleteStored(store, id); err != nil {
 		return fmt.Errorf("delete its layer: %w", err)
 	}
+	trace("layer removed")
 	cfg, err := record.ReadConfig(dir)
 	if err != nil {
 		cfg = nil
@@ -225,6 +226,25 @@ func noteRemoval(dir string, volumes bool) (bool, error) {
 		text = removingVolumes
 	}
 	return volumes, os.WriteFile(path, []byte(text), 0o600)
+}
+
+// layerOf is the ID of a container's layer. The store makes the layer before it writes down whose it is: so it can be found.
+func layerOf(id string) string {
+	sum := sha256.Sum256([]byte("layer of container " + id))
+	return hex.EncodeToString(sum[:])
+}
+
+// deleteStored has the store delete a container, or the layer of one that was never finished.
+func deleteStored(store storage.Store, id string) error {
+	err := store.DeleteContainer(id)
+	if !errors.Is(err, storage.ErrContainerUnknown) && !errors.Is(err, storage.ErrNotAContainer) {
+		return err
+	}
+	err = store.DeleteLayer(layerOf(id))
+	if errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) {
+		return nil
+	}
+	return err
 }
 
 // dropNamesOf gives up the container's name; of one that has no config yet, every link is looked at.

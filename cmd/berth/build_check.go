@@ -7,9 +7,10 @@ import (
 
 	"github.com/berth-containers/berth/build"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image/library"
 )
 
-// buildProblems is what builds that were killed have left, for system check. With repair it is removed.
+// buildProblems is what killed builds, pulls and loads have left besides layers, for system check. With repair it is removed.
 func buildProblems(ctx context.Context, e *libctr.Engine, repair bool) ([]libctr.Problem, error) {
 	found, err := build.Leftovers(ctx, e)
 	if err != nil {
@@ -24,5 +25,14 @@ func buildProblems(ctx context.Context, e *libctr.Engine, repair bool) ([]libctr
 		}
 		problems = append(problems, p)
 	}
-	return problems, nil
+	scratch, err := library.AbandonedScratch("")
+	for _, dir := range scratch {
+		p := libctr.Problem{What: "temporary files of a command that was killed: " + dir.Path}
+		if repair {
+			p.Err = dir.Remove()
+			p.Mended = p.Err == nil
+		}
+		problems = append(problems, p)
+	}
+	return problems, err
 }

@@ -37,6 +37,8 @@ func newSystemCheckCmd(e *engineFlags) *cobra.Command {
 			for _, p := range problems {
 				fmt.Fprint(cmd.OutOrStdout(), p.What)
 				switch {
+				case p.Kept:
+					fmt.Fprintln(cmd.OutOrStdout())
 				case p.Mended:
 					fmt.Fprintln(cmd.OutOrStdout(), ": mended")
 				case p.Err != nil:

@@ -157,6 +157,6 @@ func printUsage(out io.Writer, u *build.Usage) error {
 		}
 		fmt.Fprintln(out)
 	}
-	_, err := fmt.Fprintf(out, "Build cache: %s\n", size(u.Cache))
+	_, err := fmt.Fprintf(out, "Build cache: %s\n\nRecords, locks and events: %s\n", size(u.Cache), size(u.Rest))
 	return err
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
@@ -248,27 +247,24 @@ func TestSweepScratch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, young := filepath.Join(base, scratchPrefix+"dead"), filepath.Join(base, scratchPrefix+"young")
-	for _, dir := range []string{dead, young, filepath.Join(base, "other")} {
+	dead := filepath.Join(base, scratchPrefix+"dead")
+	for _, dir := range []string{dead, filepath.Join(base, "other")} {
 		if err := os.MkdirAll(filepath.Join(dir, "blob"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	old := time.Now().Add(-time.Hour)
-	for _, dir := range []string{dead, mine, filepath.Join(base, "other")} {
-		if err := os.Chtimes(dir, old, old); err != nil {
-			t.Fatal(err)
+	left, err := AbandonedScratch(base)
+	if err != nil || len(left) != 1 || left[0].Path != dead {
+		t.Errorf("abandoned: %v, %v; want %s", left, err, dead)
+	}
+	for _, s := range append(left, Scratch{mine}) {
+		if err := s.Remove(); err != nil {
+			t.Error(err)
 		}
 	}
-	if err := SweepScratch(base); err != nil {
-		t.Fatal(err)
-	}
 	entries, err := os.ReadDir(base)
-	if err != nil || len(entries) != 3 {
-		t.Errorf("after the sweep: %v, %v; want mine, young and other", entries, err)
-	}
-	if _, err := os.Stat(dead); err == nil {
-		t.Error("the dead owner's directory is there")
+	if err != nil || len(entries) != 2 {
+		t.Errorf("after the sweep: %v, %v; want mine and other", entries, err)
 	}
 	if err := remove(); err != nil {
 		t.Error(err)

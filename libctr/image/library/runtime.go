@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/berth-containers/berth/libctr/layer"
 	"go.podman.io/common/libimage"
 	"go.podman.io/common/pkg/config"
 	storageTransport "go.podman.io/image/v5/storage"
@@ -15,7 +16,7 @@ import (
 // Runtime changes the images of a store. Close it: it holds a directory of temporary files.
 type Runtime struct {
 	lib     *libimage.Runtime
-	store   storage.Store
+	store   *layer.Keeper
 	sys     types.SystemContext
 	scratch string
 	remove  func() error
@@ -28,7 +29,7 @@ type Runtime struct {
 // Where the machine and the user have no policy.json, every image is accepted; where
 // they have no registries.conf, short names are looked for on docker.io.
 func NewRuntime(store storage.Store, sys *types.SystemContext) (_ *Runtime, err error) {
-	r := &Runtime{store: store}
+	r := &Runtime{store: layer.Keep(store)}
 	if sys != nil {
 		r.sys = *sys
 	}
@@ -50,8 +51,8 @@ func NewRuntime(store storage.Store, sys *types.SystemContext) (_ *Runtime, err 
 	if err = addDefaults(&r.sys, r.scratch); err != nil {
 		return nil, err
 	}
-	storageTransport.Transport.SetStore(store)
-	r.lib, err = libimage.RuntimeFromStore(store, &libimage.RuntimeOptions{SystemContext: &r.sys})
+	storageTransport.Transport.SetStore(r.store)
+	r.lib, err = libimage.RuntimeFromStore(r.store, &libimage.RuntimeOptions{SystemContext: &r.sys})
 	if err != nil {
 		return nil, fmt.Errorf("prepare to change images: %w", err)
 	}
@@ -65,8 +66,11 @@ func (r *Runtime) SystemContext() *types.SystemContext {
 	return &sys
 }
 
-// Close removes the temporary files.
-func (r *Runtime) Close() error { return r.remove() }
+// Close removes the temporary files, and the layers of what failed.
+func (r *Runtime) Close() error {
+	// The caller's context may be over, and what it has begun is to be cleared away nevertheless.
+	return errors.Join(r.store.End(context.Background()), r.remove())
+}
 
 func copyTmpDir() (string, error) {
 	c, err := config.Default()

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,26 +18,28 @@ import (
 // while an image is on its way.
 const scratchPrefix = "berth-image-"
 
-// sweepAge keeps SweepScratch away from a directory that its owner has not locked yet.
-const sweepAge = 10 * time.Second
-
 // newScratch makes a directory for temporary files in base and returns the function
 // that removes it. The directory is locked (flock) while its owner lives, so that those
 // of killed commands can be told apart; they are removed here.
 func newScratch(base string) (dir string, remove func() error, err error) {
-	if err := SweepScratch(base); err != nil {
+	left, err := AbandonedScratch(base)
+	if err != nil {
 		return "", nil, err
 	}
-	dir, err = os.MkdirTemp(base, scratchPrefix)
-	if err != nil {
-		return "", nil, fmt.Errorf("make a directory for temporary files: %w", err)
+	for _, s := range left {
+		_ = s.Remove() // system check tells of what cannot be removed
 	}
-	lock, err := os.Open(dir)
-	if err == nil {
-		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
-	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), os.RemoveAll(dir))
+	var lock *os.File
+	for lock == nil {
+		if dir, err = os.MkdirTemp(base, scratchPrefix); err != nil {
+			return "", nil, fmt.Errorf("make a directory for temporary files: %w", err)
+		}
+		if lock, err = lockScratch(dir); err != nil {
+			return "", nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		if lock == nil {
+			_ = os.Remove(dir) // somebody has taken it for a dead command's
+		}
 	}
 	return dir, func() error {
 		defer lock.Close()
@@ -44,38 +47,80 @@ func newScratch(base string) (dir string, remove func() error, err error) {
 	}, nil
 }
 
-// SweepScratch removes what killed pulls and loads of this user have left in base, a
-// directory for temporary files.
-func SweepScratch(base string) error {
-	entries, err := os.ReadDir(base)
+// lockScratch takes a directory's lock; it returns nil where somebody else has it, or has removed the directory before it
+// was locked.
+func lockScratch(dir string) (*os.File, error) {
+	lock, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
-		return fmt.Errorf("read the directory for temporary files: %w", err)
+		return nil, err
 	}
-	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), scratchPrefix) {
-			sweepOne(filepath.Join(base, e.Name()))
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, nil
 		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	return nil
+	held, err := lock.Stat()
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	if named, err := os.Lstat(dir); err != nil || !os.SameFile(held, named) {
+		return nil, lock.Close()
+	}
+	return lock, nil
 }
 
-// sweepOne removes dir if it is ours and nobody holds its lock.
-func sweepOne(dir string) {
-	f, err := os.Open(dir)
+// Scratch is a directory of temporary files whose owner has died.
+type Scratch struct{ Path string }
+
+// AbandonedScratch lists what killed pulls and loads of this user have left in base, a directory for temporary files; empty is
+// the one that images are copied through.
+func AbandonedScratch(base string) ([]Scratch, error) {
+	if base == "" {
+		var err error
+		if base, err = copyTmpDir(); err != nil {
+			return nil, err
+		}
+	}
+	entries, err := os.ReadDir(base)
 	if err != nil {
-		return // another user's, or gone
+		return nil, fmt.Errorf("read the directory for temporary files: %w", err)
 	}
-	defer f.Close()
-	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) != nil || int(st.Uid) != os.Getuid() {
-		return
+	var left []Scratch
+	for _, e := range entries {
+		s := Scratch{filepath.Join(base, e.Name())}
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), scratchPrefix) {
+			continue
+		}
+		if lock := s.lock(); lock != nil {
+			lock.Close()
+			left = append(left, s)
+		}
 	}
-	if time.Since(time.Unix(st.Mtim.Unix())) < sweepAge {
-		return
+	return left, nil
+}
+
+// lock returns nil for a directory of another user or of a living process.
+func (s Scratch) lock() *os.File {
+	if st, err := os.Lstat(s.Path); err != nil || int(st.Sys().(*syscall.Stat_t).Uid) != os.Getuid() {
+		return nil
 	}
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-		os.RemoveAll(dir)
+	lock, _ := lockScratch(s.Path) // one that cannot be opened is not ours
+	return lock
+}
+
+// Remove removes it, unless somebody else does so now.
+func (s Scratch) Remove() error {
+	lock := s.lock()
+	if lock == nil {
+		return nil
 	}
+	defer lock.Close()
+	return os.RemoveAll(s.Path)
 }
 
 // spool writes r to a file in the scratch directory and returns its path. If ctx ends
