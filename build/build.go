@@ -33,6 +33,14 @@ type Options struct {
 	Files    []string // Containerfiles, in order; paths, URLs or /dev/stdin
 	Progress Progress // never nil
 
+	// Names are what the user calls the Containerfiles and the context directory, by path, where that differs. A context that
+	// was fetched has no entry.
+	Names map[string]string
+	// FormatGiven says that OutputFormat is the user's choice, not the default.
+	FormatGiven bool
+	// Scan runs a command of an SBOM scanner in a container and waits for it; nil refuses --sbom.
+	Scan func(context.Context, ScanRun) error
+
 	// Flags are the flags that the user gave, by name, with their values as text. They are part of what an equal build
 	// is known by (memo.go); nil never takes the result of an equal build.
 	Flags map[string]string
@@ -50,6 +58,10 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		if err := ReadIgnoreFile(b, o.Files); err != nil {
 			return "", err
 		}
+	}
+	r, err := readRecipe(&o)
+	if err != nil {
+		return "", err
 	}
 	memos, err := newMemoKeeper(s.engine, store, &o)
 	if err != nil {
@@ -96,7 +108,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	b.Quiet = false // the memo wants the steps; who is not to see them does not
 	files, shown, err := s.prepared(&o)
 	if err != nil {
-		return "", err
+		return "", errors.Join(err, net.close())
 	}
 	t := newTracker(func(e Event) {
 		e.Text = shown.Replace(e.Text)
@@ -106,6 +118,16 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		o.Progress.Show(e)
 	})
 	b.Out, b.Err = t, t
+	if err := s.fetchBases(ctx, &o, r, t); err != nil {
+		s.failed = true
+		t.finish(err, Event{})
+		return "", errors.Join(err, net.close())
+	}
+	t.warn(s.chooseFormat(&o, r))
+	scan, err := s.holdForScan(&o)
+	if err != nil {
+		return "", errors.Join(err, net.close())
+	}
 	if b.ReportWriter != io.Discard {
 		b.ReportWriter = t
 	}
@@ -113,8 +135,16 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, g, o.BuildOptions, files...)
 	err = inUsersWords(shown, err)
 	g.shut.Store(err != nil)
+	var failed Event
+	switch {
+	case err == nil && scan != nil:
+		id, err = scan.finish(ctx, s, &o, id, t)
+	case err != nil:
+		step, runtime := t.failing(err)
+		failed, err = step, s.retell(ctx, err, step, runtime, r, &o)
+	}
 	s.failed = s.failed || err != nil
-	t.finish(err)
+	t.finish(err, failed)
 	if err == nil && memos != nil {
 		err = memos.keep(id)
 	}

@@ -12,7 +12,9 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/openshift/imagebuilder"
 	"go.podman.io/buildah"
 	"go.podman.io/buildah/define"
 	"go.podman.io/common/libimage"
@@ -27,7 +29,7 @@ type CommitOptions struct {
 	Author         string   // of the image
 	Message        string   // in its history
 	Changes        []string // instructions that change its config, as in a Containerfile
-	Format         string   // define.OCIv1ImageManifest or define.Dockerv2ImageManifest
+	Format         string   // define.OCIv1ImageManifest or define.Dockerv2ImageManifest; empty is Docker's if the image needs it (format.go), else OCI's
 	Squash         bool     // one layer of all
 	Pause          bool     // freeze a running container meanwhile
 	IncludeVolumes bool     // list the places of its volumes in the config
@@ -72,6 +74,11 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 			return "", err
 		}
 	}
+	if o.Format == "" {
+		if o.Format, err = s.commitFormat(cfg, o.Changes); err != nil {
+			return "", err
+		}
+	}
 	from := cfg.ImageID
 	if from == "" {
 		from = buildah.BaseImageFakeName // scratch
@@ -96,6 +103,34 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 		return "", err
 	}
 	return r.ImageID, nil
+}
+
+// commitFormat is the format that keeps all that the container's image has, and the changes ask for.
+func (s *Session) commitFormat(cfg *record.Config, changes []string) (string, error) {
+	d := &dockerOnly{from: map[string]string{}}
+	if cfg.ImageID != "" {
+		img, err := s.engine.ImageView().Lookup(cfg.ImageID, image.LookupOptions{})
+		if err != nil {
+			return "", err
+		}
+		c, err := img.Config()
+		if err != nil {
+			return "", err
+		}
+		d.inherit(c, cfg.ImageID)
+		d.onbuild = len(c.OnBuild) > 0
+	}
+	tree, err := imagebuilder.ParseDockerfile(strings.NewReader(strings.Join(changes, "\n")))
+	if err != nil {
+		return "", fmt.Errorf("--change: %w", err)
+	}
+	for _, n := range tree.Children {
+		d.apply(n, "--change", true)
+	}
+	if len(d.words()) > 0 {
+		return define.Dockerv2ImageManifest, nil
+	}
+	return define.OCIv1ImageManifest, nil
 }
 
 // copyLayer puts what the container has changed into the working container.
@@ -172,5 +207,8 @@ func adopt(b *buildah.Builder, cfg *record.Config, o CommitOptions) {
 	}
 	if o.Message != "" {
 		b.SetHistoryComment(o.Message)
+		if o.Format == define.Dockerv2ImageManifest {
+			b.SetComment(o.Message) // of the image; OCI's format has none
+		}
 	}
 }

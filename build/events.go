@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"errors"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -15,13 +16,14 @@ type Kind string
 
 // The kinds of events, in the order in which a step has them.
 const (
-	StepBegins Kind = "step"   // Text is the instruction
-	Output     Kind = "output" // Text is a line that RUN printed, or buildah
-	StepCached Kind = "cached" // Image is what the step would have made
-	StepDone   Kind = "done"   // Image is what it made, where it made one; Seconds is the time it took
-	Tagged     Kind = "tagged" // Text is the name that the image got
-	Built      Kind = "built"  // Image is the result
-	Failed     Kind = "failed" // the step; Text is the error
+	StepBegins Kind = "step"    // Text is the instruction
+	Output     Kind = "output"  // Text is a line that RUN printed, or buildah
+	StepCached Kind = "cached"  // Image is what the step would have made
+	StepDone   Kind = "done"    // Image is what it made, where it made one; Seconds is the time it took
+	Tagged     Kind = "tagged"  // Text is the name that the image got
+	Built      Kind = "built"   // Image is the result
+	Failed     Kind = "failed"  // the step; Text is the error
+	Warning    Kind = "warning" // Text is what to know; each is told once
 )
 
 // Event is one thing that happens in a build.
@@ -37,6 +39,9 @@ type Event struct {
 	Image    string    `json:"image,omitempty"`
 	Cached   bool      `json:"cached,omitempty"` // with StepDone
 	Seconds  float64   `json:"seconds,omitempty"`
+	File     string    `json:"file,omitempty"` // with Failed: where the instruction stands, as far as that is known
+	Line     int       `json:"line,omitempty"`
+	ExitCode int       `json:"exitCode,omitempty"` // with Failed: of the RUN that failed
 }
 
 // tracker is the writer that buildah tells its progress to, in words meant for people, from several goroutines; it
@@ -49,6 +54,7 @@ type tracker struct {
 	stages map[string]*stageState // by goroutine ID
 	lines  map[string]*unended    // by goroutine ID
 	over   bool                   // what stages say that are cut off is not told
+	warned map[string]bool
 }
 
 // unended is what a goroutine wrote and has not ended with a newline.
@@ -62,10 +68,12 @@ type stageState struct {
 	active bool
 	cached bool
 	began  time.Time
+	failed []string // what the OCI runtime said when it could not run the command
+	saying bool     // it has not said all
 }
 
 func newTracker(show func(Event)) *tracker {
-	return &tracker{show: show, stages: map[string]*stageState{}, lines: map[string]*unended{}}
+	return &tracker{show: show, stages: map[string]*stageState{}, lines: map[string]*unended{}, warned: map[string]bool{}}
 }
 
 var (
@@ -122,7 +130,13 @@ func (t *tracker) flush(stage string) {
 
 func (t *tracker) line(self, parent, line string) {
 	if s := t.stages[parent]; s != nil && t.stages[self] == nil {
-		t.emit(s.now, Output, line, "")
+		if !s.runtimeFailed(line) {
+			t.emit(s.now, Output, line, "")
+		}
+		return
+	}
+	if text, ok := logged(line); ok {
+		t.warn(text)
 		return
 	}
 	s := t.stages[self]
@@ -164,7 +178,7 @@ func (t *tracker) begin(self string, s *stageState, m []string) {
 	t.done(self, "")
 	n := func(s string) int { i, _ := strconv.Atoi(s); return i } // digits, or nothing
 	s.now = Event{Platform: m[1], Stage: n(m[2]), Stages: n(m[3]), Step: n(m[4]), Steps: n(m[5]), Text: m[6]}
-	s.active, s.cached, s.began = true, false, time.Now()
+	s.active, s.cached, s.began, s.failed, s.saying = true, false, time.Now(), nil, false
 	t.emit(s.now, StepBegins, m[6], "")
 }
 
@@ -186,8 +200,9 @@ func (t *tracker) emit(e Event, k Kind, text, image string) {
 	t.show(e)
 }
 
-// finish tells what has not been told: lines without an end, and steps that ended with the build.
-func (t *tracker) finish(err error) {
+// finish tells what has not been told: lines without an end, and steps that ended with the build, or of the one that failed
+// what failing returned for it.
+func (t *tracker) finish(err error, failed Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.flush("")
@@ -198,22 +213,36 @@ func (t *tracker) finish(err error) {
 		}
 		return
 	}
-	var active, failed []Event
+	var at *StepError
+	if errors.As(err, &at) {
+		failed.File, failed.Line, failed.ExitCode = at.File, at.Line, at.Code
+	}
+	t.emit(failed, Failed, err.Error(), "")
+}
+
+// failing is the step that an error of buildah's is about, or none, and what the OCI runtime said in it.
+func (t *tracker) failing(err error) (step Event, runtime string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flush("")
+	text := plainWords(err.Error())
+	var active, failed []*stageState
 	for _, s := range t.stages {
-		if s.active {
-			active = append(active, s.now)
-			if strings.Contains(err.Error(), strconv.Quote(s.now.Text)) || strings.Contains(err.Error(), `"`+s.now.Text+`"`) {
-				failed = append(failed, s.now)
-			}
+		if !s.active {
+			continue
+		}
+		active = append(active, s)
+		if strings.Contains(text, "building at step "+plainWords(s.now.Text)+" :") {
+			failed = append(failed, s)
 		}
 	}
 	if len(failed) == 0 {
 		failed = active
 	}
 	if len(failed) != 1 {
-		failed = []Event{{}}
+		return Event{}, ""
 	}
-	t.emit(failed[0], Failed, err.Error(), "")
+	return failed[0].now, strings.Join(failed[0].failed, " ")
 }
 
 // goroutine returns the IDs of this goroutine and of that which started it, read from the trace that the runtime

@@ -28,7 +28,7 @@ func TestTrackerTellsStepsFromWhatTheyPrint(t *testing.T) {
 	})
 	run.Wait()
 	fmt.Fprint(tr, "--> 0123456789ab\n[1/2] STEP 3/3: ENV a=b\n--> Using cache "+strings.Repeat("c", 64)+"\n--> cccccccccccc\n[1/2] COMMIT name\n")
-	tr.finish(nil)
+	tr.finish(nil, Event{})
 	fmt.Fprint(tr, "too late\n")
 	want := []string{
 		"step 1/2 1/3 FROM x AS a", "done 1/2 1/3 FROM x AS a", "step 1/2 2/3 RUN echo",
@@ -64,7 +64,9 @@ func TestTrackerKeepsStagesOfSeveralGoroutinesApart(t *testing.T) {
 func TestTrackerNamesTheStepThatFailed(t *testing.T) {
 	tr, told := collect()
 	fmt.Fprint(tr, "STEP 1/2: FROM x\nSTEP 2/2: RUN false\n")
-	tr.finish(errors.New(`building at STEP "RUN false": exit status 1`))
+	err := errors.New(`building at STEP "RUN false": exit status 1`)
+	step, _ := tr.failing(err)
+	tr.finish(err, step)
 	if last := (*told)[len(*told)-1]; !strings.HasPrefix(last, "failed 0/0 2/2 ") {
 		t.Errorf("the last event is %q", last)
 	}

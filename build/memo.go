@@ -37,7 +37,7 @@ import (
 type memo struct {
 	Version int     `json:"version"`
 	Image   string  `json:"image"`
-	Steps   []Event `json:"steps"` // StepDone of each, to be shown again
+	Steps   []Event `json:"steps"` // StepDone of each, to be shown again; and warnings
 }
 
 const memoVersion = 1
@@ -329,7 +329,7 @@ func (k *memoKeeper) find() *memo {
 
 // note keeps the steps of a build that is at work.
 func (k *memoKeeper) note(e Event) {
-	if e.Kind == StepDone {
+	if e.Kind == StepDone || e.Kind == Warning {
 		k.steps = append(k.steps, e)
 	}
 }
@@ -440,6 +440,10 @@ func (k *memoKeeper) recall(m *memo) error {
 	show := k.opts.Progress.Show
 	for _, e := range m.Steps {
 		e.Time = time.Now()
+		if e.Kind == Warning {
+			show(e)
+			continue
+		}
 		begin, cached, done := e, e, e
 		begin.Kind, begin.Image, begin.Seconds, begin.Cached = StepBegins, "", 0, false
 		cached.Kind, cached.Text, cached.Seconds, cached.Cached = StepCached, "", 0, false

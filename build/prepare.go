@@ -32,8 +32,12 @@ func (s *Session) prepared(o *Options) ([]string, *strings.Replacer, error) {
 	r, err := rewrite.Containerfiles(texts, rewrite.Options{
 		Target: o.Target, Args: o.Args, Context: o.ContextDirectory, Contexts: slices.Collect(maps.Keys(o.AdditionalBuildContexts)),
 	})
+	var at *rewrite.Error
+	if errors.As(err, &at) {
+		return nil, nil, &StepError{File: o.name(o.Files[at.File]), Line: at.Node.StartLine, Instruction: at.Node.Original, Err: at.Err}
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", strings.Join(o.Files, ", "), err)
+		return nil, nil, err
 	}
 	o.Target = r.Target
 	files := slices.Clone(o.Files)

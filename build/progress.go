@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -16,20 +17,45 @@ type Progress interface {
 	Close()
 }
 
-// Plain writes lines as podman does, to out. Lines that RUN prints begin with their stage where there are several.
-func Plain(out io.Writer) Progress { return plain{out} }
+// Plain writes lines as podman does, to out. Lines that RUN prints begin with their stage where there are several. Warnings, and
+// the last lines of a step that fails, go to errOut; those lines only if they are not the last of what the reader has seen.
+func Plain(out, errOut io.Writer) Progress {
+	return &plain{out: out, errOut: errOut, same: sameFile(out, errOut), printed: map[Event][]string{}}
+}
 
-type plain struct{ out io.Writer }
+type plain struct {
+	out, errOut io.Writer
+	same        bool               // both are seen in one place
+	printed     map[Event][]string // by step
+	last        Event              // the step that the last line was of
+}
 
-func (p plain) Show(e Event) {
+// shownAtEnd is how many lines of a step that failed are shown again.
+const shownAtEnd = 10
+
+func sameFile(a, b io.Writer) bool {
+	x, ok := a.(*os.File)
+	y, also := b.(*os.File)
+	if !ok || !also {
+		return a == b
+	}
+	xs, err := x.Stat()
+	ys, err2 := y.Stat()
+	return err == nil && err2 == nil && os.SameFile(xs, ys)
+}
+
+func (p *plain) Show(e Event) {
+	defer func() { p.last = e.step() }()
 	switch e.Kind {
 	case StepBegins:
 		fmt.Fprintf(p.out, "%sSTEP %s: %s\n", e.prefix(), e.count(), e.Text)
 	case Output:
 		fmt.Fprintf(p.out, "%s%s\n", e.prefix(), e.Text)
+		p.printed[e.step()] = tail(p.printed[e.step()], e.Text)
 	case StepCached:
 		fmt.Fprintf(p.out, "%s%s%s\n", e.prefix(), cacheWords, e.Image)
 	case StepDone:
+		delete(p.printed, e.step())
 		if e.Image != "" {
 			fmt.Fprintf(p.out, "%s--> %s\n", e.prefix(), e.Image)
 		}
@@ -37,11 +63,21 @@ func (p plain) Show(e Event) {
 		fmt.Fprintf(p.out, "Successfully tagged %s\n", e.Text)
 	case Built:
 		fmt.Fprintln(p.out, e.Image)
+	case Warning:
+		fmt.Fprintf(p.errOut, "Warning: %s\n", e.Text)
 	case Failed: // the error is the caller's to print
+		lines := p.printed[e.step()]
+		if len(lines) == 0 || p.same && p.last == e.step() {
+			return
+		}
+		fmt.Fprintf(p.errOut, "%sthe last lines of STEP %s:\n", e.prefix(), e.count())
+		for _, line := range lines[max(0, len(lines)-shownAtEnd):] {
+			fmt.Fprintf(p.errOut, "    %s\n", line)
+		}
 	}
 }
 
-func (plain) Close() {}
+func (*plain) Close() {}
 
 // prefix names the platform and the stage where there are several.
 func (e Event) prefix() string {
@@ -90,6 +126,8 @@ func (q *quiet) Show(e Event) {
 		fmt.Fprintln(q.out, e.Image)
 	case Output:
 		q.printed[e.step()] = tail(q.printed[e.step()], e.Text)
+	case Warning:
+		fmt.Fprintf(q.errOut, "Warning: %s\n", e.Text)
 	case StepDone:
 		delete(q.printed, e.step())
 	case Failed:
@@ -175,6 +213,8 @@ func (t *terminal) Show(e Event) {
 		}
 		s.output = tail(s.output, e.Text)
 	case StepCached:
+	case Warning:
+		t.draw("Warning: " + e.Text + "\n")
 	case StepDone:
 		t.drop(s)
 		took := fmt.Sprintf("%.1fs", e.Seconds)

@@ -197,7 +197,7 @@ COPY --chmod=banana file /
 X
     echo f >"$CTX/file"
     build 125
-    assert_contains "$output" "line 6"
+    assert_contains "$output" ":6: "
     assert_contains "$output" "banana"
     sed -i '$d' "$CTX/Containerfile"
     chmod 640 "$CTX/file"

@@ -150,7 +150,7 @@ X
     for bad in 70000 5-4 80/icmp http 1-2:3-5 80-; do
         printf 'FROM %s\n\nEXPOSE %s\n' "$IMAGE" "$bad" >"$CTX/Containerfile"
         build 125
-        assert_contains "$output" "line 3"
+        assert_contains "$output" ":3: "
         assert_contains "$output" "$bad"
     done
 }

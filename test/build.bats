@@ -533,7 +533,8 @@ teardown() { test_teardown; }
         # shellcheck disable=SC2086
         build 7 --no-cache --jobs 4 $flags
         [[ $output != *goroutine* ]]
-        assert_contains "$output" "exit status 7"
+        assert_contains "$output" "Containerfile:2: RUN sleep 0.3; exit 7: exit code 7"
+        [[ $output != *unmounting* ]]
     done
     berth system check
 }

@@ -33,6 +33,20 @@ type Result struct {
 	Shown  *strings.Replacer // turns what buildah says of the new words into the user's
 }
 
+// Error says which instruction cannot be built.
+type Error struct {
+	File int // the index of the Containerfile
+	Node *parser.Node
+	Err  error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("line %d: %s: %v", e.Node.StartLine, strings.ToUpper(e.Node.Value), e.Err)
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
 // Containerfiles rewrites the Containerfiles of one build, given in order. What cannot be parsed stays as it is, for buildah
 // to say so.
 func Containerfiles(texts [][]byte, o Options) (Result, error) {
@@ -53,7 +67,7 @@ func Containerfiles(texts [][]byte, o Options) (Result, error) {
 		for _, n := range nodes {
 			line, docs, err := r.instruction(n)
 			if err != nil {
-				return same, fmt.Errorf("line %d: %s: %w", n.StartLine, strings.ToUpper(n.Value), err)
+				return same, &Error{File: i, Node: n, Err: err}
 			}
 			if line != n.Original || docs != nil {
 				replace(lines, n, line, docs)

@@ -5,14 +5,19 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/berth-containers/berth/build"
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.podman.io/buildah/define"
@@ -67,26 +72,42 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 		return err
 	}
 	defer func() { err = errors.Join(err, s.End()) }()
-	opts, files, _, err := buildahcli.GenBuildOptions(cmd, args, flags.cliOptions())
-	if err != nil {
+	if err := checkContext(args); err != nil {
 		return err
 	}
+	opts, files, _, err := buildahcli.GenBuildOptions(cmd, args, flags.cliOptions())
+	if err != nil {
+		return s.Reword(err, "")
+	}
+	names := flags.names(args, opts.ContextDirectory)
+	asked := slices.Clone(files)
 	if files, err = s.Contain(opts.ContextDirectory, files); err != nil {
 		return err
 	}
 	if files, err = s.KeepPipes(files); err != nil {
 		return err
 	}
+	for i, f := range files {
+		names[f] = flags.nameOf(args, opts.ContextDirectory, asked[i])
+	}
 	if err := build.ReadIgnoreFile(&opts, files); err != nil {
 		return err
 	}
+	sources := slices.Clone(files)
 	files, printed, err := flags.compose.compose(ctx, e, &opts, files, out, cmd.ErrOrStderr())
 	if err != nil || printed {
 		return err
 	}
+	for i, f := range files {
+		if f != sources[i] {
+			names[f] = names[sources[i]] + " (composed)"
+		}
+	}
 	progress := flags.shown(&opts, out)
 	defer progress.Close()
-	id, err := s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags())})
+	defer quietLog()()
+	id, err := s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags()), Names: names,
+		FormatGiven: cmd.Flags().Changed("format") || os.Getenv("BUILDAH_FORMAT") != "", Scan: flags.scanner(e)})
 	if err != nil {
 		return buildError(ctx, err)
 	}
@@ -119,15 +140,98 @@ func (b *buildFlags) shown(opts *define.BuildOptions, out io.Writer) build.Progr
 			return 80
 		})
 	default:
-		return build.Plain(out)
+		return build.Plain(out, os.Stderr)
 	}
+}
+
+// checkContext says of a context that is to be a directory, or a Containerfile, that it is not there.
+func checkContext(args []string) error {
+	if len(args) == 0 || args[0] == "-" || strings.Contains(args[0], "://") || strings.HasPrefix(args[0], "github.com/") {
+		return nil
+	}
+	if _, err := os.Stat(args[0]); err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return hint.Add(fmt.Errorf("build context %q: %w", args[0], err), "the context is a directory, a URL, or - for standard input")
+	}
+	return nil
+}
+
+// names begins what build.Options.Names wants: the name of the context.
+func (b *buildFlags) names(args []string, dir string) map[string]string {
+	names := map[string]string{}
+	if len(args) == 0 {
+		names[dir] = "."
+	} else if st, err := os.Stat(args[0]); err == nil && st.IsDir() {
+		names[dir] = args[0]
+	}
+	return names
+}
+
+// nameOf is what the user calls a Containerfile: as it was given, or its path from where the user is, or in a context that was
+// fetched its path in there.
+func (b *buildFlags) nameOf(args []string, dir, file string) string {
+	if file == "/dev/stdin" {
+		return "standard input"
+	}
+	if strings.Contains(file, "://") || slices.Contains(b.bud.File, file) {
+		return file
+	}
+	if len(args) == 1 && args[0] == "-" {
+		// A Containerfile in place of a context lies alone in the directory made for it.
+		if all, err := os.ReadDir(dir); err == nil && len(all) == 1 && all[0].Name() == "Dockerfile" && len(b.bud.File) == 0 {
+			return "standard input"
+		}
+	}
+	if _, local := b.names(args, dir)[dir]; !local {
+		if rel, err := filepath.Rel(dir, file); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+		return filepath.Base(file)
+	}
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, file); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	return file
 }
 
 // buildError gives an error of RUN that command's exit code, as podman does.
 func buildError(_ context.Context, err error) error {
+	var step *build.StepError
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+	switch {
+	case errors.As(err, &step) && step.Code > 0:
+		return &exitError{Code: step.Code, Err: err}
+	case errors.As(err, &step):
+		return err
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
 		return &exitError{Code: exit.ExitCode(), Err: err}
 	}
 	return err
+}
+
+// quietLog keeps lines of buildah's log back that an error says better, until the function that it returns is called.
+func quietLog() func() {
+	log := logrus.StandardLogger()
+	before := log.Formatter
+	log.SetFormatter(withoutNoise{before})
+	return func() { log.SetFormatter(before) }
+}
+
+type withoutNoise struct{ logrus.Formatter }
+
+func (f withoutNoise) Format(e *logrus.Entry) ([]byte, error) {
+	for _, noise := range []string{
+		"did not get container create message from subprocess", // the runtime's own words are told
+		"error unmounting container: ",                         // of a stage that was cut off by another's error
+	} {
+		if strings.HasPrefix(e.Message, noise) {
+			return nil, nil
+		}
+	}
+	return f.Formatter.Format(e)
 }

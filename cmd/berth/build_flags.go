@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/berth-containers/berth/internal/hint"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	buildahcli "go.podman.io/buildah/pkg/cli"
@@ -41,6 +40,7 @@ func (b *buildFlags) bind(f *pflag.FlagSet) {
 	b.bindRun(f)
 	b.bindLimits(f)
 	b.bindOutput(f)
+	b.bindScan(f)
 	b.bindUnsupported(f)
 	b.compose.bind(f)
 	f.SetNormalizeFunc(buildahcli.AliasFlags)
@@ -73,7 +73,7 @@ func (b *buildFlags) bindResult(f *pflag.FlagSet) {
 	o := &b.bud
 	f.StringArrayVarP(&o.Tag, "tag", "t", nil, "`NAME[:TAG]` for the image (repeatable)")
 	f.StringVar(&o.Manifest, "manifest", "", "`NAME` of the index that the image is added to, made if it is not there")
-	f.StringVar(&o.Format, "format", buildahcli.DefaultFormat(), "format of the manifest and the config: oci or docker")
+	f.StringVar(&o.Format, "format", buildahcli.DefaultFormat(), "format of manifest and config: oci, or docker, which also keeps HEALTHCHECK, SHELL and ONBUILD; docker if the image has one of them")
 	f.StringArrayVarP(&o.BuildOutputs, "output", "o", nil, "write the root file system: type=local|tar,dest=`PATH`, or - for a tar on standard output (repeatable)")
 	f.StringArrayVar(&o.Label, "label", nil, "`NAME=VALUE` label of the image (repeatable)")
 	f.StringArrayVar(&o.LayerLabel, "layer-label", nil, "`NAME=VALUE` label of the intermediate images (repeatable)")
@@ -198,26 +198,22 @@ func (b *buildFlags) bindOutput(f *pflag.FlagSet) {
 	f.BoolVar(&o.DisableContentTrust, "disable-content-trust", false, "does nothing; for Docker's sake")
 }
 
-// unsupported are flags that buildah asks for and that are refused; check says why.
-func unsupported() []string {
-	return []string{"sbom", "sbom-scanner-image", "sbom-scanner-command", "sbom-merge-strategy", "sbom-output", "sbom-image-output",
-		"sbom-purl-output", "sbom-image-purl-output", "cw"}
+// bindScan binds the bill of materials.
+func (b *buildFlags) bindScan(f *pflag.FlagSet) {
+	o := &b.bud
+	f.StringVar(&o.SbomPreset, "sbom", "", "scan the image for a bill of materials with `SCANNER`: syft, syft-cyclonedx, syft-spdx, trivy, trivy-cyclonedx or trivy-spdx")
+	f.StringVar(&o.SbomScannerImage, "sbom-scanner-image", "", "`IMAGE` of the scanner, in place of the preset's")
+	f.StringArrayVar(&o.SbomScannerCommand, "sbom-scanner-command", nil, "`COMMAND` of the scanner, with {ROOTFS} or {CONTEXT}, and {OUTPUT} (repeatable)")
+	f.StringVar(&o.SbomMergeStrategy, "sbom-merge-strategy", "", "how results are merged: cat, merge-cyclonedx-by-component-name-and-version or merge-spdx-by-package-name-and-versioninfo")
+	f.StringVar(&o.SbomOutput, "sbom-output", "", "`FILE` to write the bill to")
+	f.StringVar(&o.SbomImgOutput, "sbom-image-output", "", "`PATH` in the image to write the bill to")
+	f.StringVar(&o.SbomPurlOutput, "sbom-purl-output", "", "`FILE` to write the package URLs to")
+	f.StringVar(&o.SbomImgPurlOutput, "sbom-image-purl-output", "", "`PATH` in the image to write the package URLs to")
 }
 
 func (b *buildFlags) bindUnsupported(f *pflag.FlagSet) {
-	o := &b.bud
-	f.StringVar(&o.SbomPreset, "sbom", "", "")
-	f.StringVar(&o.SbomScannerImage, "sbom-scanner-image", "", "")
-	f.StringArrayVar(&o.SbomScannerCommand, "sbom-scanner-command", nil, "")
-	f.StringVar(&o.SbomMergeStrategy, "sbom-merge-strategy", "", "")
-	f.StringVar(&o.SbomOutput, "sbom-output", "", "")
-	f.StringVar(&o.SbomImgOutput, "sbom-image-output", "", "")
-	f.StringVar(&o.SbomPurlOutput, "sbom-purl-output", "", "")
-	f.StringVar(&o.SbomImgPurlOutput, "sbom-image-purl-output", "", "")
-	f.StringVar(&o.CWOptions, "cw", "", "")
-	for _, name := range unsupported() {
-		f.Lookup(name).Hidden = true
-	}
+	f.StringVar(&b.bud.CWOptions, "cw", "", "")
+	f.Lookup("cw").Hidden = true
 }
 
 // defaults takes from containers.conf what the user has not said.
@@ -249,12 +245,8 @@ func (b *buildFlags) check(f *pflag.FlagSet) error {
 	if f.Changed("cw") {
 		return fmt.Errorf("build: --cw is not supported: Berth brings no tools for confidential workloads")
 	}
-	for _, name := range unsupported() {
-		if f.Changed(name) {
-			// buildah 1.44 (scan.go) makes the scanner's container without network and limits that it can be given.
-			return hint.Add(fmt.Errorf("build: --%s is not supported: the scanner would run outside of what confines RUN", name),
-				"scan the image once it is built: berth run with the scanner's image, and the image as a mount or an archive of berth save")
-		}
+	if len(b.bud.SbomScannerCommand) == 1 && b.bud.SbomMergeStrategy == "" {
+		b.bud.SbomMergeStrategy = "cat" // there is nothing to merge
 	}
 	if b.bud.Squash && b.squashAll {
 		return fmt.Errorf("build: --squash and --squash-all exclude each other")

@@ -31,8 +31,10 @@ func newCommitCmd(e *engineFlags) *cobra.Command {
 		Example: "berth commit web app:2\n  berth commit --change 'CMD [\"nginx\"]' --message 'add pages' web app:2",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if o.Format, err = buildahcli.GetFormat(o.format); err != nil {
-				return fmt.Errorf("--format %q: must be oci or docker", o.format)
+			if o.format != "" {
+				if o.Format, err = buildahcli.GetFormat(o.format); err != nil {
+					return fmt.Errorf("--format %q: must be oci or docker", o.format)
+				}
 			}
 			if len(args) == 2 {
 				o.Name = args[1]
@@ -47,7 +49,7 @@ func newCommitCmd(e *engineFlags) *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVarP(&o.Author, "author", "a", "", "`NAME` of the image's author")
 	fl.StringArrayVarP(&o.Changes, "change", "c", nil, "`INSTRUCTION` for the image's config: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR (repeatable)")
-	fl.StringVarP(&o.format, "format", "f", "oci", "format of manifest and config: oci or docker")
+	fl.StringVarP(&o.format, "format", "f", "", "format of manifest and config: oci, or docker, which also keeps HEALTHCHECK, SHELL and ONBUILD (default: docker for an image with one of them, else oci)")
 	fl.StringVar(&o.iidFile, "iidfile", "", "`FILE` to write the image's ID to")
 	fl.BoolVar(&o.IncludeVolumes, "include-volumes", false, "list the places of the container's volumes as VOLUMEs of the image")
 	fl.StringVarP(&o.Message, "message", "m", "", "`TEXT` for the image's history")

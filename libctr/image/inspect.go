@@ -58,7 +58,7 @@ type Data struct {
 	Parent       string                        `json:"Parent"` // ID of the image it was built on, if that is here
 	Comment      string                        `json:"Comment"`
 	Created      *time.Time                    `json:"Created"`
-	Config       *ociv1.ImageConfig            `json:"Config"`
+	Config       *InspectConfig                `json:"Config"`
 	Version      string                        `json:"Version"` // of Docker, where it made the image
 	Author       string                        `json:"Author"`
 	Architecture string                        `json:"Architecture"`
@@ -74,6 +74,17 @@ type Data struct {
 	History      []ociv1.History               `json:"History"`
 	NamesHistory []string                      `json:"NamesHistory"`
 	HealthCheck  *manifest.Schema2HealthConfig `json:"Healthcheck,omitempty"`
+}
+
+// Healthcheck is HealthCheck, by the name that it has in JSON and in Docker's templates.
+func (d *Data) Healthcheck() *manifest.Schema2HealthConfig { return d.HealthCheck }
+
+// InspectConfig is the configuration as Docker shows it: OCI's, and what Docker's format adds.
+type InspectConfig struct {
+	ociv1.ImageConfig
+	Healthcheck *manifest.Schema2HealthConfig `json:"Healthcheck,omitempty"`
+	Shell       []string                      `json:"Shell,omitempty"`
+	OnBuild     []string                      `json:"OnBuild,omitempty"`
 }
 
 // DriverData says where the storage driver keeps the image's layers.
@@ -110,8 +121,9 @@ func (img *Image) Inspect() (*Data, error) {
 		ID: img.ID, Digest: img.Digest, RepoTags: img.Tags(), RepoDigests: img.RepoDigests(),
 		NamesHistory: img.NamesHistory,
 		Created:      c.Created, Author: c.Author, Comment: c.Comment, Version: c.Version,
-		Architecture: c.Architecture, Os: c.OS, Config: &c.Image.Config, User: c.Image.Config.User,
-		Size: size, VirtualSize: size,
+		Architecture: c.Architecture, Os: c.OS, User: c.Image.Config.User,
+		Config: &InspectConfig{ImageConfig: c.Image.Config, Healthcheck: c.Healthcheck, Shell: c.Shell, OnBuild: c.OnBuild},
+		Size:   size, VirtualSize: size,
 		Labels: c.Image.Config.Labels, Annotations: map[string]string{},
 		RootFS:       &RootFS{Type: c.RootFS.Type, Layers: c.RootFS.DiffIDs},
 		GraphDriver:  img.graphDriver(),

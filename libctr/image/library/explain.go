@@ -44,6 +44,11 @@ func explain(ctx context.Context, err error, root string) error {
 	return err
 }
 
+// Explain adds to an error of getting the image called name what the user can do about it.
+func (r *Runtime) Explain(ctx context.Context, err error, name string) error {
+	return r.explainPull(ctx, err, name)
+}
+
 // explainPull adds what the user can do about an error of a pull.
 func (r *Runtime) explainPull(ctx context.Context, err error, name string) error {
 	if ctx.Err() != nil {
@@ -105,6 +110,8 @@ func registryHint(err error, registry string) string {
 		return "check the spelling of name and tag; some registries also say so of what only a login shows: berth login " + registry
 	case errors.Is(err, docker.ErrTooManyRequests):
 		return "the registry limits anonymous pulls: berth login " + registry
+	case errors.Is(err, syscall.ECONNREFUSED) && registry == "localhost":
+		return "localhost/ is where images that were built or loaded here are, and this one is not in the store: see berth images"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: is " + registry + " the right address, and is the registry up?"
 	case errors.As(err, &unknownHost):
