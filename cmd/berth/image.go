@@ -17,7 +17,7 @@ func imageCommands(f *engineFlags) []*cobra.Command {
 		newBuildCmd(f), newPushCmd(f), named(newPartialExtractCmd(f), "containerfile"), newImageExistsCmd(f), newHistoryCmd(f), newImportCmd(f), newImageInspectCmd(f), newLoadCmd(f), named(newImagesCmd(f), "list", "ls"),
 		newImagePruneCmd(f), newPullCmd(f), named(newRmiCmd(f), "rm"), newSaveCmd(f), newTagCmd(f), newImageTreeCmd(f), newUntagCmd(f))
 	return []*cobra.Command{
-		newImagesCmd(f), newPullCmd(f), newLoadCmd(f), newSaveCmd(f), newImportCmd(f), newTagCmd(f), newUntagCmd(f), newRmiCmd(f),
+		newPullCmd(f), newLoadCmd(f), newSaveCmd(f), newImportCmd(f), newTagCmd(f), newUntagCmd(f), newRmiCmd(f),
 		newHistoryCmd(f), newLoginCmd(f), newLogoutCmd(f), group,
 	}
 }

@@ -60,7 +60,8 @@ func newStopCmd(e *engineFlags) *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().UintVarP(&seconds, "time", "t", 10, "seconds to wait before SIGKILL (default the container's own)")
+	cmd.Flags().UintVarP(&seconds, "time", "t", 10, "seconds to wait before SIGKILL")
+	cmd.Flags().Lookup("time").DefValue = "the container's --stop-timeout"
 	bindSelection(cmd, &sel)
 	cmd.Flags().StringArrayVarP(&sel.filters, "filter", "f", nil, "only containers that match, as in ps (repeatable)")
 	return cmd
@@ -268,7 +269,8 @@ func newRestartCmd(e *engineFlags) *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().UintVarP(&seconds, "time", "t", 10, "seconds to wait before SIGKILL (default the container's own)")
+	cmd.Flags().UintVarP(&seconds, "time", "t", 10, "seconds to wait before SIGKILL")
+	cmd.Flags().Lookup("time").DefValue = "the container's --stop-timeout"
 	cmd.Flags().BoolVar(&running, "running", false, "every running container")
 	cmd.Flags().BoolVarP(&sel.all, "all", "a", false, "every container")
 	cmd.Flags().BoolVarP(&sel.latest, "latest", "l", false, "the container made last")

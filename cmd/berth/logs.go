@@ -24,6 +24,31 @@ type logsFlags struct {
 	tail                                     int
 }
 
+// tailLines is the value of --tail: docker's and podman's users write "all" for every line, which is -1.
+type tailLines int
+
+func (t *tailLines) String() string {
+	if *t < 0 {
+		return "all"
+	}
+	return strconv.Itoa(int(*t))
+}
+
+func (t *tailLines) Set(s string) error {
+	if s == "all" {
+		*t = -1
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return fmt.Errorf("%q is not a number of lines, nor all", s)
+	}
+	*t = tailLines(n)
+	return nil
+}
+
+func (t *tailLines) Type() string { return "N" }
+
 func newLogsCmd(e *engineFlags) *cobra.Command {
 	var f logsFlags
 	cmd := &cobra.Command{
@@ -59,7 +84,8 @@ func newLogsCmd(e *engineFlags) *cobra.Command {
 	fs.BoolVarP(&f.latest, "latest", "l", false, "the container made last")
 	fs.StringVar(&f.since, "since", "", "from this time on: 10m, 2026-11-21T12:00:00, or seconds since 1970")
 	fs.StringVar(&f.until, "until", "", "up to this time")
-	fs.IntVar(&f.tail, "tail", -1, "this many lines from the end (default all)")
+	f.tail = -1
+	fs.Var((*tailLines)(&f.tail), "tail", "`N` lines from the end, or all")
 	return cmd
 }
 

@@ -169,6 +169,7 @@ func newRootCmd(argv []string) (*cobra.Command, error) {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(usage)
 	f.bind(root)
 	root.Flags().BoolP("version", "v", false, "print the version")
 	root.Version = version()
@@ -179,7 +180,8 @@ func newRootCmd(argv []string) (*cobra.Command, error) {
 			// The others are not made: the whole tree takes 2 ms, as long as the rest of `ps`.
 			root.CompletionOptions.DisableDefaultCmd = true
 			root.AddCommand(c.make(f))
-			return root, nil
+			shareWords(root)
+			return root, checkWords(root, argv)
 		}
 	}
 	others, err := otherCommands(f)
@@ -190,15 +192,10 @@ func newRootCmd(argv []string) (*cobra.Command, error) {
 		root.AddCommand(c.make(f))
 	}
 	root.AddCommand(others...)
-	return root, nil
-}
-
-func unknownCommand(cmd *cobra.Command, word string) error {
-	err := fmt.Errorf("unknown command %q for %q", word, cmd.CommandPath())
-	if s := cmd.SuggestionsFor(word); len(s) > 0 {
-		return hint.Add(err, "did you mean: %s %s", cmd.CommandPath(), s[0])
-	}
-	return hint.Add(err, "see: %s --help", cmd.CommandPath())
+	shareWords(root)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	return root, checkWords(root, argv)
 }
 
 // frequentCommands are those that start fast, since the program berth has them: see program_lean.go.

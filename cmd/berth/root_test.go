@@ -7,6 +7,7 @@ import (
 
 	"github.com/berth-containers/berth/rootless"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // walk calls do for every command of the tree.
@@ -84,7 +85,7 @@ func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 
 func TestTheShortTreeOfAFrequentCommandIsTheSame(t *testing.T) {
 	for _, c := range frequentCommands() {
-		short, err := newRootCmd([]string{"berth", "--root", "ps", c.name, "ps"})
+		short, err := newRootCmd([]string{"berth", "--root", "ps", c.name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,6 +95,93 @@ func TestTheShortTreeOfAFrequentCommandIsTheSame(t *testing.T) {
 		whole, _, err := wholeTree().Find([]string{c.name})
 		if err != nil || whole.UsageString() != short.Commands()[0].UsageString() {
 			t.Errorf("%s differs in the whole tree (%v)", c.name, err)
+		}
+	}
+}
+
+func TestNoFlagNamesTwoDefaults(t *testing.T) {
+	walk(wholeTree(), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if line := pflagLine(f); strings.Count(line, "(default") > 1 {
+				t.Errorf("%s --%s: %s", cmd.CommandPath(), f.Name, line)
+			}
+		})
+	})
+}
+
+// pflagLine is a flag's line in the help.
+func pflagLine(f *pflag.Flag) string {
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	fs.AddFlag(f)
+	return strings.TrimSpace(fs.FlagUsages())
+}
+
+func TestNoCommandStandsTwiceInAHelp(t *testing.T) {
+	walk(wholeTree(), func(cmd *cobra.Command) {
+		seen := map[string]bool{}
+		for _, c := range cmd.Commands() {
+			for _, name := range append([]string{c.Name()}, c.Aliases...) {
+				if seen[name] {
+					t.Errorf("%s has %s twice", cmd.CommandPath(), name)
+				}
+				seen[name] = true
+			}
+		}
+	})
+}
+
+func TestHelpIsIndentedAndLeavesGlobalFlagsToTheRoot(t *testing.T) {
+	walk(wholeTree(), func(cmd *cobra.Command) {
+		if cmd.Parent() != nil && cmd.Parent().Name() == "completion" {
+			return // cobra's own
+		}
+		text := cmd.UsageString()
+		if strings.Contains(text, "[flags]") || cmd.HasParent() && strings.Contains(text, "--cgroup-manager") != (cmd.LocalNonPersistentFlags().Lookup("cgroup-manager") != nil) {
+			t.Errorf("%s:\n%s", cmd.CommandPath(), text)
+		}
+		_, examples, _ := strings.Cut(text, "\nExamples:\n")
+		for line := range strings.Lines(examples) {
+			if line == "\n" {
+				break
+			}
+			if !strings.HasPrefix(line, "  ") || strings.HasPrefix(line, "   ") {
+				t.Errorf("%s: an example that is not indented by two: %q", cmd.CommandPath(), line)
+			}
+		}
+	})
+}
+
+func TestWordsThatAreNoCommands(t *testing.T) {
+	for line, want := range map[string]struct{ err, hint string }{
+		"stats --no-stream":              {`unknown command "stats" for "berth"`, "see: berth --help"},
+		"--root /x psx -a":               {`unknown command "psx" for "berth"`, "did you mean: berth ps"},
+		"container lss --all":            {`unknown command "lss" for "berth container"`, "did you mean: berth container ls"},
+		"--log-level debug image lst -q": {`unknown command "lst" for "berth image"`, "did you mean: berth image list"},
+		"volume --root /x rmm a":         {`unknown command "rmm" for "berth volume"`, "did you mean: berth volume rm"},
+		"system chekc --repair":          {`unknown command "chekc" for "berth system"`, "did you mean: berth system check"},
+		"run --nam x":                    {"berth run: --nam is not supported", "did you mean: berth run --name"},
+		"ps --formt x":                   {"berth ps: --formt is not supported", "did you mean: berth ps --format"},
+		"image rm --forse x":             {"berth image rm: --forse is not supported", "did you mean: berth image rm --force"},
+		"run --gpus all hello":           {"berth run: --gpus is not supported", "see: berth run --help"},
+		"run":                            {"berth run requires at least 1 argument, got 0", "usage: berth run [options] IMAGE [COMMAND [ARG...]]"},
+		"tag a":                          {"berth tag requires at least 2 arguments, got 1", "usage: berth tag IMAGE NAME [NAME...]"},
+		"rename a":                       {"berth rename requires 2 arguments, got 1", "usage: berth rename CONTAINER NAME"},
+		"container rename a b c":         {"berth container rename requires 2 arguments, got 3", "usage: berth container rename CONTAINER NAME"},
+		"info x":                         {"berth info takes no arguments, got 1", "usage: berth info [options]"},
+		"build a b":                      {"berth build takes at most 1 argument, got 2", "usage: berth build [options] [CONTEXT]"},
+	} {
+		argv := append([]string{"berth"}, strings.Fields(line)...)
+		root, err := newRootCmd(argv)
+		if err == nil {
+			root.SetArgs(argv[1:])
+			err = root.Execute()
+		}
+		if err == nil || err.Error() != want.err {
+			t.Errorf("%s: %v, want %s", line, err, want.err)
+			continue
+		}
+		if h := hints(err); len(h) != 1 || h[0] != want.hint {
+			t.Errorf("%s: hints %q, want %q", line, h, want.hint)
 		}
 	}
 }

@@ -4,15 +4,18 @@ package nearest
 import "strings"
 
 // Word returns the known word that somebody who wrote word may have meant: one that begins with it (three letters or
-// more), else the one with the fewest letters that differ, at most half of them. It is empty if there is none.
+// more), else the one with the fewest letters that differ, at most a third of them and not the first, unless it has changed places with the second. It is empty if there is none.
 func Word(word string, known []string) string {
 	for _, k := range known {
 		if len(word) > 2 && strings.HasPrefix(k, word) {
 			return k
 		}
 	}
-	best, bestDistance := "", len(word)/2+1
+	best, bestDistance := "", len(word)/3+1
 	for _, k := range known {
+		if k == "" || word == "" || k[0] != word[0] && (len(k) < 2 || k[1] != word[0]) {
+			continue
+		}
 		if d := distance(word, k); d < bestDistance {
 			best, bestDistance = k, d
 		}

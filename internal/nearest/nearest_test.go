@@ -11,6 +11,8 @@ func TestWord(t *testing.T) {
 		"inspct":    "inspect",
 		"container": "containerfile", // the beginning of it
 		"pus":       "push",
+		"urn":       "run",
+		"gull":      "", // another first letter is another word
 		"stats":     "",
 		"zzz":       "",
 		"x":         "",
