@@ -13,15 +13,13 @@ import (
 )
 
 // Load puts the images of an archive or directory into the store: a docker-archive
-// (with one image or several) or oci-archive file, plain or compressed, an OCI layout or
+// or oci-archive file, plain or compressed, an OCI layout (each with one image or several) or
 // a dir: directory. It returns the images' names, or sha256:ID for those that have none.
 func (r *Runtime) Load(ctx context.Context, path string, progress io.Writer) ([]string, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("load images: %w", err)
 	}
-	opts := &libimage.LoadOptions{}
-	opts.Writer = progress
-	names, err := r.lib.Load(ctx, path, opts)
+	names, err := r.load(ctx, path, progress)
 	if err != nil {
 		return nil, r.explainLoad(ctx, fmt.Errorf("load images from %s: %w", path, err))
 	}
@@ -34,9 +32,7 @@ func (r *Runtime) LoadFrom(ctx context.Context, in io.Reader, progress io.Writer
 	if err != nil {
 		return nil, explain(ctx, fmt.Errorf("read images: %w", err), r.scratch)
 	}
-	opts := &libimage.LoadOptions{}
-	opts.Writer = progress
-	names, err := r.lib.Load(ctx, path, opts)
+	names, err := r.load(ctx, path, progress)
 	if err != nil {
 		return nil, r.explainLoad(ctx, fmt.Errorf("load images from standard input: %w", err))
 	}
