@@ -544,7 +544,12 @@ func (e *Engine) commit(m *making) (*Container, error) {
 		return nil, storeHint(err, e.storeOpts.GraphRoot)
 	}
 	if m.opts.IDFile != "" {
-		f, err := os.OpenFile(m.opts.IDFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		path, err := filepath.Abs(m.opts.IDFile)
+		if err != nil {
+			return nil, fmt.Errorf("--cidfile: %w", err)
+		}
+		cfg.IDFile = path
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
 			return nil, fmt.Errorf("--cidfile: %w", err)
 		}

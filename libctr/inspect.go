@@ -252,7 +252,7 @@ func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
 		ExtraHosts: []string{}, GroupAdd: []string{}, Privileged: cfg.Privileged, ReadonlyRootfs: cfg.ReadOnly, UsernsMode: cfg.UserNS, Runtime: cfg.Runtime.Name,
 		Memory: cfg.Memory, MemorySwap: cfg.MemorySwap, NanoCpus: cfg.NanoCPUs, PidsLimit: cfg.PidsLimit, Ulimits: nonNil(cfg.Ulimits), Init: cfg.Init,
 		IpcMode: "private", PidMode: "private", UTSMode: "private", Tmpfs: map[string]string{}, CgroupMode: "private",
-		CgroupManager: cgroupManagerOf(cfg), Cgroups: "default",
+		CgroupManager: cgroupManagerOf(cfg), Cgroups: "default", ContainerIDFile: cfg.IDFile,
 	}
 	if cfg.CgroupPath == "" {
 		h.Cgroups = "disabled"

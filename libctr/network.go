@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
@@ -31,12 +33,9 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	if err := e.NetworkDefaults(&o); err != nil {
 		return err
 	}
+	cfg.Exposed = slices.Concat(m.opts.Expose, slices.Sorted(maps.Keys(m.conf.Image.Config.ExposedPorts)))
 	if m.opts.PublishAll {
-		exposed := append([]string(nil), m.opts.Expose...)
-		for p := range m.conf.Image.Config.ExposedPorts {
-			exposed = append(exposed, p)
-		}
-		more, err := network.ParseExposed(exposed)
+		more, err := network.ParseExposed(cfg.Exposed)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,27 @@ func PortMap(ports []record.PortMapping, exposed []string) map[string][]HostPort
 	return m
 }
 
+// ExposedByNumber are exposed ports, "80/tcp" or "5000-5010/udp", as the protocols of each port number.
+func ExposedByNumber(exposed []string) map[uint16][]string {
+	m := map[uint16][]string{}
+	for _, e := range exposed {
+		ports, proto, err := cutProtocol(e)
+		if err != nil {
+			continue // an image's config may hold anything
+		}
+		first, last, err := parseRange(ports)
+		if err != nil {
+			continue
+		}
+		for n := int(first); n <= int(last); n++ {
+			if !slices.Contains(m[uint16(n)], proto) {
+				m[uint16(n)] = append(m[uint16(n)], proto)
+			}
+		}
+	}
+	return m
+}
+
 // PortLines is what the port command prints: "80/tcp -> 0.0.0.0:8080", by container port.
 func PortLines(ports []record.PortMapping) []string {
 	sorted := slices.Clone(ports)

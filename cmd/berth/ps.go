@@ -1,31 +1,33 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"text/template"
 	"time"
 
 	"github.com/berth-containers/berth/internal/label"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/record"
-	"github.com/berth-containers/berth/network"
-	"github.com/docker/go-units"
+	"github.com/berth-containers/berth/rootless"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/report"
 )
 
 type psFlags struct {
-	all, latest, noTrunc, quiet, noHeading, sync, namespace bool
-	last                                                    int
-	filters                                                 []string
-	format, sort                                            string
-	watch                                                   uint
+	all, latest, noTrunc, quiet, noHeading, sync, namespace, size bool
+	last                                                          int
+	filters                                                       []string
+	format, sort                                                  string
+	watch                                                         uint
 }
 
 func newPsCmd(e *engineFlags) *cobra.Command {
@@ -36,6 +38,9 @@ func newPsCmd(e *engineFlags) *cobra.Command {
 		Example: "berth ps -a\n  berth ps --format '{{.Names}} {{.Status}}'",
 		Args:    cobra.NoArgs,
 		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
+			if f.size && !rootless.Entered() && rootless.IsRootless() {
+				return inUserNamespace(e.argv) // the files of a layer belong to IDs that are the user's only there
+			}
 			for {
 				if err := ps(cmd.Context(), engine, f, cmd.OutOrStdout()); err != nil || f.watch == 0 {
 					return err
@@ -59,147 +64,13 @@ func newPsCmd(e *engineFlags) *cobra.Command {
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "IDs only")
 	fs.BoolVar(&f.noHeading, "noheading", false, "no line with the columns' names")
 	fs.BoolVar(&f.namespace, "ns", false, "show the init process and its namespaces")
+	fs.BoolVarP(&f.size, "size", "s", false, "show how much the containers take")
 	fs.BoolVar(&f.sync, "sync", false, "accepted for podman's sake: what is shown is always what the kernel says")
 	fs.StringArrayVarP(&f.filters, "filter", "f", nil, "KEY=VALUE: id, name, status, label, ancestor, exited, health, network, volume, before, since, until, restart-policy (repeatable)")
 	fs.StringVar(&f.format, "format", "", "json, or a Go template, with podman's fields")
 	fs.StringVar(&f.sort, "sort", "created", "command, created, id, image, names, runningfor, status")
 	fs.UintVarP(&f.watch, "watch", "w", 0, "repeat every so many seconds")
 	return cmd
-}
-
-// psEntry is one container, with the fields that podman's --format knows.
-type psEntry struct {
-	c       *libctr.Container
-	noTrunc bool
-}
-
-func (p psEntry) ID() string {
-	if p.noTrunc {
-		return p.c.ID
-	}
-	return p.c.ID[:12]
-}
-func (p psEntry) Names() string { return p.c.State.Name }
-func (p psEntry) Image() string { return p.c.State.ImageName }
-func (p psEntry) ImageID() string {
-	if p.noTrunc || len(p.c.State.ImageID) < 12 {
-		return p.c.State.ImageID
-	}
-	return p.c.State.ImageID[:12]
-}
-func (p psEntry) State() string        { return string(p.c.State.Status) }
-func (p psEntry) Pid() int             { return p.c.State.Pid }
-func (p psEntry) PID() int             { return p.c.State.Pid }
-func (p psEntry) Exited() bool         { return p.c.State.Status == record.Exited }
-func (p psEntry) ExitCode() int        { return p.c.State.ExitCode }
-func (p psEntry) Restarts() uint       { return p.c.State.Restarts }
-func (p psEntry) AutoRemove() bool     { return p.c.State.AutoRemove }
-func (p psEntry) Networks() string     { return p.c.State.Network }
-func (p psEntry) StartedAt() int64     { return p.c.State.StartedAt.Unix() }
-func (p psEntry) ExitedAt() int64      { return p.c.State.FinishedAt.Unix() }
-func (p psEntry) Created() string      { return units.HumanDuration(time.Since(p.c.State.Created)) + " ago" }
-func (p psEntry) CreatedAt() string    { return p.c.State.Created.String() }
-func (p psEntry) CreatedHuman() string { return p.Created() }
-func (p psEntry) RunningFor() string   { return units.HumanDuration(time.Since(p.c.State.StartedAt)) }
-func (p psEntry) IsInfra() bool        { return false }
-func (p psEntry) Pod() string          { return "" }
-func (p psEntry) PodName() string      { return "" }
-
-// Labels can be shown whole and asked for one by one: {{.Label "x"}}.
-func (p psEntry) Labels() map[string]string { return p.c.State.Labels }
-func (p psEntry) Label(name string) string  { return p.c.State.Labels[name] }
-
-func (p psEntry) Command() string {
-	s := strings.Join(p.c.State.Command, " ")
-	if p.noTrunc || len(s) <= 20 {
-		return s
-	}
-	return s[:17] + "..."
-}
-
-func (p psEntry) Status() string {
-	s := p.c.State
-	switch s.Status {
-	case record.Created:
-		return "Created"
-	case record.Exited:
-		if s.FinishedAt.IsZero() {
-			return fmt.Sprintf("Exited (%d)", s.ExitCode)
-		}
-		return fmt.Sprintf("Exited (%d) %s ago", s.ExitCode, units.HumanDuration(time.Since(s.FinishedAt)))
-	}
-	up := "Up " + units.HumanDuration(time.Since(s.StartedAt))
-	if s.Status == record.Paused {
-		return up + " (Paused)"
-	}
-	if s.Health != nil && s.Health.Status != "" {
-		return up + " (" + s.Health.Status + ")"
-	}
-	return up
-}
-
-func (p psEntry) Ports() string { return network.PortColumn(p.c.State.Ports) }
-
-func (p psEntry) namespace(kind string) string {
-	if p.c.State.Pid == 0 {
-		return ""
-	}
-	link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", p.c.State.Pid, kind))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(link, kind+":["), "]")
-}
-func (p psEntry) CGROUPNS() string { return p.namespace("cgroup") }
-func (p psEntry) IPC() string      { return p.namespace("ipc") }
-func (p psEntry) MNT() string      { return p.namespace("mnt") }
-func (p psEntry) NET() string      { return p.namespace("net") }
-func (p psEntry) PIDNS() string    { return p.namespace("pid") }
-func (p psEntry) USERNS() string   { return p.namespace("user") }
-func (p psEntry) UTS() string      { return p.namespace("uts") }
-
-// psJSON is podman's JSON for one container.
-type psJSON struct {
-	AutoRemove bool                 `json:"AutoRemove"`
-	Command    []string             `json:"Command"`
-	CreatedAt  string               `json:"CreatedAt"`
-	Exited     bool                 `json:"Exited"`
-	ExitedAt   int64                `json:"ExitedAt"`
-	ExitCode   int                  `json:"ExitCode"`
-	ID         string               `json:"Id"`
-	Image      string               `json:"Image"`
-	ImageID    string               `json:"ImageID"`
-	IsInfra    bool                 `json:"IsInfra"`
-	Labels     map[string]string    `json:"Labels"`
-	Mounts     []string             `json:"Mounts"`
-	Names      []string             `json:"Names"`
-	Namespaces map[string]string    `json:"Namespaces"`
-	Networks   []string             `json:"Networks"`
-	Pid        int                  `json:"Pid"`
-	Pod        string               `json:"Pod"`
-	PodName    string               `json:"PodName"`
-	Ports      []record.PortMapping `json:"Ports"`
-	Restarts   uint                 `json:"Restarts"`
-	Size       *struct{}            `json:"Size"`
-	StartedAt  int64                `json:"StartedAt"`
-	State      string               `json:"State"`
-	Status     string               `json:"Status"`
-	Created    int64                `json:"Created"`
-}
-
-func (p psEntry) json() psJSON {
-	s := p.c.State
-	j := psJSON{
-		AutoRemove: s.AutoRemove, Command: s.Command, CreatedAt: p.Created(), Exited: p.Exited(), ExitedAt: s.FinishedAt.Unix(), ExitCode: s.ExitCode,
-		ID: p.c.ID, Image: s.ImageName, ImageID: s.ImageID, Labels: s.Labels, Mounts: []string{}, Names: []string{s.Name}, Namespaces: map[string]string{},
-		Networks: []string{}, Pid: s.Pid, Ports: s.Ports, Restarts: s.Restarts, StartedAt: s.StartedAt.Unix(), State: p.State(), Status: p.Status(), Created: s.Created.Unix(),
-	}
-	if cfg, err := p.c.Config(); err == nil {
-		for _, m := range cfg.Mounts {
-			j.Mounts = append(j.Mounts, m.Destination)
-		}
-	}
-	return j
 }
 
 func ps(ctx context.Context, e *libctr.Engine, f psFlags, out io.Writer) error {
@@ -209,7 +80,15 @@ func ps(ctx context.Context, e *libctr.Engine, f psFlags, out io.Writer) error {
 	}
 	entries := make([]psEntry, len(list))
 	for i, c := range list {
-		entries[i] = psEntry{c, f.noTrunc}
+		entries[i] = psEntry{c: c, noTrunc: f.noTrunc}
+		if !f.size || f.quiet {
+			continue
+		}
+		var size psSize
+		if size.RwSize, size.RootFsSize, err = e.Size(ctx, c); err != nil {
+			return err
+		}
+		entries[i].size = &size
 	}
 	switch {
 	case f.quiet:
@@ -239,40 +118,68 @@ func psTable(entries []psEntry, f psFlags, out io.Writer) error {
 			rows = append(rows, []string{"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"})
 		}
 		for _, p := range entries {
-			rows = append(rows, []string{p.ID(), p.Image(), p.Command(), p.Created(), p.Status(), p.Ports(), p.Names()})
+			rows = append(rows, []string{p.ID(), p.Image(), p.Command(), p.CreatedHuman(), p.Status(), p.Ports(), p.Names()})
+		}
+		if f.size {
+			for i := range rows {
+				size := "SIZE"
+				if n := i - (len(rows) - len(entries)); n >= 0 {
+					size = entries[n].Size()
+				}
+				rows[i] = append(rows[i], size)
+			}
 		}
 		return printColumns(out, rows)
 	}
-	row := ""
-	headers := map[string]string{"ID": "CONTAINER ID", "Created": "CREATED", "Pid": "PID", "PIDNS": "PIDNS"}
-	origin := report.OriginPodman
-	if f.namespace {
-		row = "table {{.ID}}\t{{.Names}}\t{{.PID}}\t{{.CGROUPNS}}\t{{.IPC}}\t{{.MNT}}\t{{.NET}}\t{{.PIDNS}}\t{{.USERNS}}\t{{.UTS}}"
-	}
+	row, origin := "table {{.ID}}\t{{.Names}}\t{{.PID}}\t{{.CGROUPNS}}\t{{.IPC}}\t{{.MNT}}\t{{.NET}}\t{{.PIDNS}}\t{{.USERNS}}\t{{.UTS}}", report.OriginPodman
 	if f.format != "" {
 		row, origin = f.format, report.OriginUser
 	}
-	t, err := report.New(out, "ps").Parse(origin, row)
-	if err != nil {
+	// A row that fails must not come after others.
+	var b bytes.Buffer
+	if err := psTemplate(entries, row, origin, !f.noHeading, &b); err != nil {
 		return fmt.Errorf("--format: %w", err)
 	}
-	defer t.Flush()
-	if t.RenderHeaders && !f.noHeading {
-		if err := t.Execute([]map[string]string{psHeaders(headers)}); err != nil {
-			return fmt.Errorf("--format: %w", err)
-		}
-	}
-	return wrapf(t.Execute(entries), "--format")
+	_, err := b.WriteTo(out)
+	return err
 }
 
-func psHeaders(m map[string]string) map[string]string {
-	for _, w := range []string{"Image", "ImageID", "Command", "Status", "Ports", "Names", "State", "Networks", "Labels", "RunningFor", "CreatedAt", "Restarts", "Mounts", "Size",
-		"CGROUPNS", "IPC", "MNT", "NET", "USERNS", "UTS", "PID", "Pod", "PodName", "ExitCode", "Exited", "AutoRemove", "StartedAt", "ExitedAt", "IsInfra", "CreatedHuman"} {
-		if m[w] == "" {
-			m[w] = strings.ToUpper(w)
+func psTemplate(entries []psEntry, row string, origin report.Origin, heading bool, out io.Writer) error {
+	// A heading is made from the same row, and is no container that could be asked for a label.
+	row = strings.ReplaceAll(row, ".Label \"", "label . \"")
+	t, err := report.New(out, "ps").Funcs(template.FuncMap{"label": psLabel}).Parse(origin, row)
+	if err != nil {
+		return err
+	}
+	if t.RenderHeaders && heading {
+		if err := t.Execute([]map[string]string{psHeaders()}); err != nil {
+			return err
 		}
 	}
-	return m
+	if err := t.Execute(entries); err != nil {
+		return err
+	}
+	t.Flush()
+	return nil
+}
+
+// psLabel is the label of a container, or in the row of headings the last part of its name, as docker has it.
+func psLabel(of any, name string) string {
+	if p, ok := of.(psEntry); ok {
+		return p.Label(name)
+	}
+	return strings.ToUpper(name[strings.LastIndexByte(name, '.')+1:])
+}
+
+// psHeaders are the headings of columns, each by the name of its field: in capitals, but for those that have another.
+func psHeaders() map[string]string {
+	headers := map[string]string{}
+	t := reflect.TypeFor[psEntry]()
+	for i := range t.NumMethod() {
+		headers[t.Method(i).Name] = strings.ToUpper(t.Method(i).Name)
+	}
+	headers["ID"], headers["CreatedHuman"], headers["Created"] = "CONTAINER ID", "CREATED", "CREATED"
+	return headers
 }
 
 func psList(ctx context.Context, e *libctr.Engine, f psFlags) ([]*libctr.Container, error) {

@@ -45,3 +45,13 @@ func newUnshareCmd(e *engineFlags) *cobra.Command {
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
+
+// inUserNamespace runs this program with the same arguments again, in the user namespace.
+func inUserNamespace(argv []string) error {
+	self, err := rootless.Executable()
+	if err != nil {
+		return err
+	}
+	again := append([]string{argv[0], "unshare", self}, argv[1:]...)
+	return fmt.Errorf("run %s: %w", self, unix.Exec(self, again, os.Environ()))
+}

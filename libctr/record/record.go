@@ -67,6 +67,8 @@ type Config struct {
 	PidsLimit     int64             `json:"pidsLimit,omitempty"`  // 0 is no limit
 	UserNS        string            `json:"userns,omitempty"`     // --userns as given
 	LimitsIgnored bool              `json:"limitsIgnored,omitempty"`
+	IDFile        string            `json:"idFile,omitempty"`  // --cidfile, an absolute path
+	Exposed       []string          `json:"exposed,omitempty"` // PORT/PROTOCOL of the image and --expose, published or not
 }
 
 // Supervised is what the monitor reads of a Config. The rest costs each monitor 45 KiB: encoding/json

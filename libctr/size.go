@@ -1,0 +1,67 @@
+package libctr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/berth-containers/berth/libctr/image"
+)
+
+// Size returns how many bytes the container's own layer has, and how many it has with those of its image. A container with
+// --rootfs has no layer. The process must be in the user namespace to read all of it.
+func (e *Engine) Size(ctx context.Context, c *Container) (own, all int64, err error) {
+	cfg, err := c.Config()
+	if err != nil {
+		return 0, 0, err
+	}
+	if cfg.Rootfs.Layer == "" {
+		return 0, 0, nil
+	}
+	dir := filepath.Join(e.storeOpts.GraphRoot, "overlay", cfg.Rootfs.Layer, "diff")
+	if e.storeOpts.GraphDriverName == "vfs" {
+		dir = filepath.Join(e.storeOpts.GraphRoot, "vfs/dir", cfg.Rootfs.Layer)
+	}
+	if own, err = filesSize(ctx, dir); err != nil {
+		return 0, 0, fmt.Errorf("add up the files of container %s: %w", cfg.Name, err)
+	}
+	img, err := e.ImageView().Lookup(cfg.ImageID, image.LookupOptions{})
+	if err != nil {
+		return own, own, nil // the image has been removed by force
+	}
+	base, err := img.Size()
+	if err != nil {
+		return 0, 0, err
+	}
+	if e.storeOpts.GraphDriverName == "vfs" { // whose layers hold what is below them
+		own = max(0, own-base)
+	}
+	return own, own + base, nil
+}
+
+// filesSize adds up the sizes of the regular files below dir, as podman does for a layer.
+func filesSize(ctx context.Context, dir string) (int64, error) {
+	var size int64
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // removed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !d.Type().IsRegular() || strings.HasPrefix(d.Name(), ".wh.") {
+			return nil
+		}
+		if st, err := d.Info(); err == nil {
+			size += st.Size()
+		}
+		return nil
+	})
+	return size, err
+}
