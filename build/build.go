@@ -132,7 +132,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		b.ReportWriter = t
 	}
 	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp)}
-	id, _, err := imagebuildah.BuildDockerfiles(ctx, g, o.BuildOptions, files...)
+	id, _, err := imagebuildah.BuildDockerfiles(ctx, &mountParents{g}, o.BuildOptions, files...)
 	err = inUsersWords(shown, err)
 	g.shut.Store(err != nil)
 	var failed Event
