@@ -71,6 +71,17 @@ func joinReported(errs []error) error {
 	return errs[len(errs)-1]
 }
 
+// wholeFilters refuses filters without a value, for commands that change what passes: id= and name=, as a script with an
+// empty variable writes them, pass everything.
+func wholeFilters(filters []string) error {
+	for _, f := range filters {
+		if key, value, ok := strings.Cut(f, "="); !ok || key == "" || value == "" {
+			return fmt.Errorf("--filter %q: write KEY=VALUE, with a value", f)
+		}
+	}
+	return nil
+}
+
 func (sel selection) find(ctx context.Context, e *libctr.Engine, args []string) (list []*libctr.Container, shown []string, err error) {
 	for _, path := range sel.idFiles {
 		data, err := os.ReadFile(path)
@@ -85,6 +96,9 @@ func (sel selection) find(ctx context.Context, e *libctr.Engine, args []string) 
 	if sel.all || sel.latest || len(sel.filters) > 0 {
 		every, err := e.List(ctx)
 		if err != nil {
+			return nil, nil, err
+		}
+		if err := wholeFilters(sel.filters); err != nil {
 			return nil, nil, err
 		}
 		match, err := containerFilter(ctx, e, sel.filters)

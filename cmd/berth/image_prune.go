@@ -21,6 +21,17 @@ func newImagePruneCmd(f *engineFlags) *cobra.Command {
 		Example: "berth image prune --all --force --filter until=240h",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// A filter that cannot be read ends it before anything is removed.
+			if err := wholeFilters(filters); err != nil {
+				return err
+			}
+			engine, err := f.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if _, err := engine.ImageView().Select(nil, filters); err != nil {
+				return wrapf(err, "--filter")
+			}
 			if !force && !confirm(cmd, pruneWarning(all)) {
 				return nil
 			}

@@ -318,12 +318,18 @@ func newContainerPruneCmd(e *engineFlags) *cobra.Command {
 		Example: "berth container prune --force",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !force && !confirm(cmd, "This removes every container that does not run.") {
-				return nil
-			}
 			engine, err := e.open(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if err := wholeFilters(filters); err != nil {
+				return err
+			}
+			if _, err := containerFilter(cmd.Context(), engine, filters); err != nil {
+				return err
+			}
+			if !force && !confirm(cmd, "This removes every container that does not run.") {
+				return nil
 			}
 			sel := selection{all: true, running: no, resting: true, filters: filters}
 			return eachContainer(cmd, engine, nil, sel, func(ctx context.Context, c *libctr.Container) error {

@@ -281,6 +281,12 @@ func oneFilter(ctx context.Context, e *libctr.Engine, key, value string) (func(*
 		}
 		return func(c *libctr.Container) bool { return c.State.Status == record.Exited && c.State.ExitCode == code }, nil
 	case "health":
+		if !slices.Contains([]string{"starting", "healthy", "unhealthy", "none"}, value) {
+			return nil, fmt.Errorf("health is starting, healthy, unhealthy or none")
+		}
+		if value == "none" {
+			return func(c *libctr.Container) bool { return c.State.Health == nil }, nil
+		}
 		return func(c *libctr.Container) bool { return c.State.Health != nil && c.State.Health.Status == value }, nil
 	case "network":
 		return func(c *libctr.Container) bool { return c.State.Network == value }, nil
@@ -301,7 +307,7 @@ func oneFilter(ctx context.Context, e *libctr.Engine, key, value string) (func(*
 	case "before", "since":
 		other, err := e.Lookup(ctx, value)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%v", err) // not the container that the command is for: its exit codes do not apply
 		}
 		return func(c *libctr.Container) bool {
 			if key == "before" {
