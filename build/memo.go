@@ -58,11 +58,12 @@ const memoFlags = `
 	memory-swap network no-hostname no-hosts omit-history os platform progress pull quiet retry retry-delay rewrite-timestamp rm secret
 	security-opt shm-size skip-unused-stages source-date-epoch ssh tag target timestamp tls-verify ulimit unsetannotation unsetenv
 	unsetlabel userns variant
+	load push builder provenance attest allow
 	locked offline profile param
 	root runroot tmpdir storage-driver storage-opt runtime runtime-flag cgroup-manager events-backend module log-level noout`
 
 // resultFlags are those of them that do not change what is built.
-const resultFlags = "tag quiet progress iidfile iidfile-raw jobs retry retry-delay rm force-rm log-level noout events-backend authfile creds"
+const resultFlags = "load push builder provenance attest allow tag quiet progress iidfile iidfile-raw jobs retry retry-delay rm force-rm log-level noout events-backend authfile creds"
 
 // memoKeeper looks for a build's memo, and writes it.
 type memoKeeper struct {

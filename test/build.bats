@@ -592,7 +592,7 @@ teardown() { test_teardown; }
     assert_contains "$output" "Tagged localhost/$name"
     assert_contains "$output" "$("$ENGINE" image inspect --format '{{.Id}}' "localhost/$name" 3>&-)"
     berth_tty 24 90 125 build --network none --progress=wrong "$CTX"
-    assert_contains "$output" "must be auto, tty, plain or json"
+    assert_contains "$output" "must be auto, tty, plain, json or quiet"
 }
 
 # --- errors -----------------------------------------------------------------------------------

@@ -40,7 +40,11 @@ func newBuildCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runBuild(cmd, engine, &flags, args, cmd.OutOrStdout())
+			id, err := runBuild(cmd, engine, &flags, args, cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return flags.exported(cmd.Context(), engine, id)
 		},
 	}
 	flags.bind(cmd.Flags())
@@ -55,48 +59,49 @@ func buildCommands(f *engineFlags) []*cobra.Command {
 		group("builder", "Look after what builds keep", newBuildCmd(f), newBuilderPruneCmd(f))}
 }
 
-func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []string, out io.Writer) (err error) {
+// runBuild builds, and returns the ID of the image; empty if there is none.
+func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []string, out io.Writer) (id string, err error) {
 	ctx := cmd.Context()
 	conf, err := e.Config()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := flags.defaults(cmd.Flags(), conf); err != nil {
-		return err
+		return "", err
 	}
 	if err := flags.layers(cmd.Flags()); err != nil {
-		return err
+		return "", err
 	}
 	s, err := build.Begin(ctx, e)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, s.End()) }()
 	if err := checkContext(args); err != nil {
-		return err
+		return "", err
 	}
 	opts, files, _, err := buildahcli.GenBuildOptions(cmd, args, flags.cliOptions())
 	if err != nil {
-		return s.Reword(err, "")
+		return "", s.Reword(err, "")
 	}
 	names := flags.names(args, opts.ContextDirectory)
 	asked := slices.Clone(files)
 	if files, err = s.Contain(opts.ContextDirectory, files); err != nil {
-		return err
+		return "", err
 	}
 	if files, err = s.KeepPipes(files); err != nil {
-		return err
+		return "", err
 	}
 	for i, f := range files {
 		names[f] = flags.nameOf(args, opts.ContextDirectory, asked[i])
 	}
 	if err := build.ReadIgnoreFile(&opts, files); err != nil {
-		return err
+		return "", err
 	}
 	sources := slices.Clone(files)
 	files, printed, err := flags.compose.compose(ctx, e, &opts, files, out, cmd.ErrOrStderr())
 	if err != nil || printed {
-		return err
+		return "", err
 	}
 	for i, f := range files {
 		if f != sources[i] {
@@ -106,12 +111,12 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	progress := flags.shown(&opts, out)
 	defer progress.Close()
 	defer quietLog()()
-	id, err := s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags()), Names: names,
+	id, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags()), Names: names,
 		FormatGiven: cmd.Flags().Changed("format") || os.Getenv("BUILDAH_FORMAT") != "", Scan: flags.scanner(e)})
 	if err != nil {
-		return buildError(ctx, err)
+		return "", buildError(ctx, err)
 	}
-	return flags.compose.built(e, id, cmd.ErrOrStderr())
+	return id, flags.compose.built(e, id, cmd.ErrOrStderr())
 }
 
 // given are the flags that the user gave.
@@ -124,7 +129,7 @@ func given(f *pflag.FlagSet) map[string]string {
 // shown chooses how the build is shown. A terminal gets moving lines on standard error; anything else lines on
 // standard output, as podman writes them, unless that is where the result goes.
 func (b *buildFlags) shown(opts *define.BuildOptions, out io.Writer) build.Progress {
-	if slices.ContainsFunc(opts.BuildOutputs, func(o string) bool { return o == "-" || strings.Contains(o, "dest=-") }) {
+	if slices.ContainsFunc(opts.BuildOutputs, func(o string) bool { return o == "-" || strings.Contains(o, "dest=-") }) || b.docker.toStdout() {
 		out = os.Stderr
 	}
 	switch {

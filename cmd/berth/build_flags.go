@@ -30,6 +30,8 @@ type buildFlags struct {
 	squashAll bool
 	progress  string
 	compose   composeFlags
+	docker    dockerFlags
+	tlsSaid   bool // --tls-verify was given
 }
 
 func (b *buildFlags) bind(f *pflag.FlagSet) {
@@ -43,6 +45,7 @@ func (b *buildFlags) bind(f *pflag.FlagSet) {
 	b.bindScan(f)
 	b.bindUnsupported(f)
 	b.compose.bind(f)
+	b.docker.bind(f)
 	f.SetNormalizeFunc(buildahcli.AliasFlags)
 }
 
@@ -74,7 +77,7 @@ func (b *buildFlags) bindResult(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.Tag, "tag", "t", nil, "`NAME[:TAG]` for the image (repeatable)")
 	f.StringVar(&o.Manifest, "manifest", "", "`NAME` of the index that the image is added to, made if it is not there")
 	f.StringVar(&o.Format, "format", buildahcli.DefaultFormat(), "format of manifest and config: oci, or docker, which also keeps HEALTHCHECK, SHELL and ONBUILD; docker if the image has one of them")
-	f.StringArrayVarP(&o.BuildOutputs, "output", "o", nil, "write the root file system: type=local|tar,dest=`PATH`, or - for a tar on standard output (repeatable)")
+	f.StringArrayVarP(&o.BuildOutputs, "output", "o", nil, "write the root file system: type=local|tar,dest=`PATH`, or - for a tar on standard output; or an image: type=docker|oci,dest=FILE, type=image|registry,name=NAME[,push=true] (repeatable)")
 	f.StringArrayVar(&o.Label, "label", nil, "`NAME=VALUE` label of the image (repeatable)")
 	f.StringArrayVar(&o.LayerLabel, "layer-label", nil, "`NAME=VALUE` label of the intermediate images (repeatable)")
 	f.StringArrayVar(&o.Annotation, "annotation", nil, "`NAME=VALUE` annotation of the manifest (repeatable)")
@@ -185,7 +188,7 @@ func (b *buildFlags) bindLimits(f *pflag.FlagSet) {
 // bindOutput binds what is told to the user.
 func (b *buildFlags) bindOutput(f *pflag.FlagSet) {
 	o := &b.bud
-	f.StringVar(&b.progress, "progress", "auto", "how progress is shown: auto, tty, plain or json")
+	f.StringVar(&b.progress, "progress", "auto", "how progress is shown: auto, tty, plain, json or quiet")
 	f.BoolVarP(&o.Quiet, "quiet", "q", false, "print the image's ID, and what RUN prints on standard error if it fails")
 	f.StringVar(&o.Iidfile, "iidfile", "", "`FILE` to write the image's ID to")
 	f.StringVar(&o.IidfileRaw, "iidfile-raw", "", "`FILE` to write the image's ID to, without sha256:")
@@ -242,6 +245,13 @@ func (b *buildFlags) defaults(f *pflag.FlagSet, conf *config.Config) error {
 
 // check refuses what would be ignored, or contradicts itself.
 func (b *buildFlags) check(f *pflag.FlagSet) error {
+	if err := b.docker.checkFlags(f); err != nil {
+		return err
+	}
+	if err := b.inDockersWords(f); err != nil {
+		return err
+	}
+	b.tlsSaid = f.Changed("tls-verify")
 	if f.Changed("cw") {
 		return fmt.Errorf("build: --cw is not supported: Berth brings no tools for confidential workloads")
 	}
@@ -254,7 +264,7 @@ func (b *buildFlags) check(f *pflag.FlagSet) error {
 	switch b.progress {
 	case "auto", "tty", "plain", "json":
 	default:
-		return fmt.Errorf("build: --progress %q: must be auto, tty, plain or json", b.progress)
+		return fmt.Errorf("build: --progress %q: must be auto, tty, plain, json or quiet", b.progress)
 	}
 	return nil
 }
