@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/network"
 	"go.podman.io/common/libnetwork/types"
@@ -133,7 +135,7 @@ func (n *runNetwork) start(h *record.NetHelper, netns string) (*helper, error) {
 		args[i] = words.Replace(a)
 	}
 	if h.Daemonizes {
-		args = append(args, "--pid", base+".pid")
+		args = append(args, "--pid", "/proc/self/fd/1") // see monitor.startNetHelper
 	}
 	said, err := os.Create(base + ".log")
 	if err != nil {
@@ -142,7 +144,11 @@ func (n *runNetwork) start(h *record.NetHelper, netns string) (*helper, error) {
 	defer said.Close()
 	cmd := exec.Command(h.Path, args...)
 	cmd.Stdout, cmd.Stderr = said, said // a file: a daemon's pipe would never end
-	cmd.ExtraFiles = []*os.File{readyW, exitR}
+	if h.Daemonizes {
+		cmd.Stdout = readyW
+	} else {
+		cmd.ExtraFiles = []*os.File{readyW, exitR}
+	}
 	err = cmd.Start()
 	readyW.Close()
 	if err != nil {
@@ -150,28 +156,28 @@ func (n *runNetwork) start(h *record.NetHelper, netns string) (*helper, error) {
 		return nil, hint.Add(fmt.Errorf("run network helper %s: %w", h.Path, err), "install it: sudo apt-get install passt slirp4netns, or use --network none or host")
 	}
 	if h.Daemonizes {
-		return n.awaitDaemon(cmd, base, exitW)
+		return n.awaitDaemon(cmd, readyR, base, exitW)
 	}
 	return n.awaitReady(cmd, readyR, base, exitW)
 }
 
-// awaitDaemon waits for the program's first process, which ends when the network is up.
-func (n *runNetwork) awaitDaemon(cmd *exec.Cmd, base string, exit *os.File) (*helper, error) {
-	timer := time.AfterFunc(readyTimeout, func() { _ = cmd.Process.Kill() })
-	err := cmd.Wait()
-	timer.Stop()
-	if err != nil {
-		exit.Close()
-		return nil, helperError(cmd.Path, err, base+".log")
+// awaitDaemon waits until the program says the number of the process that it leaves, or, if a wrapper keeps that to
+// itself, until its first process ends.
+func (n *runNetwork) awaitDaemon(cmd *exec.Cmd, ready *os.File, base string, exit *os.File) (*helper, error) {
+	pid, err := host.AwaitPid(ready, readyTimeout)
+	if errors.Is(err, io.EOF) {
+		if err = cmd.Wait(); err == nil {
+			pid = host.HelperPid(0, base+".ns")
+		}
+	} else {
+		go func() { _ = cmd.Wait() }() // reaped whenever it ends
 	}
-	data, err := os.ReadFile(base + ".pid")
-	if err != nil {
-		exit.Close()
-		return nil, helperError(cmd.Path, err, base+".log")
+	if err == nil && pid == 0 {
+		err = errors.New("it left no process")
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil {
 		exit.Close()
+		_ = cmd.Process.Kill() // unless it has ended
 		return nil, helperError(cmd.Path, err, base+".log")
 	}
 	return &helper{pid: pid, exit: exit, ns: base + ".ns"}, nil
@@ -189,7 +195,11 @@ func (n *runNetwork) awaitReady(cmd *exec.Cmd, ready *os.File, base string, exit
 		_ = cmd.Process.Kill()
 		return nil, helperError(cmd.Path, errors.New("it did not get ready"), base+".log")
 	}
-	return &helper{pid: cmd.Process.Pid, exit: exit, ns: base + ".ns"}, nil
+	pid := host.HelperPid(cmd.Process.Pid, base+".ns")
+	if pid == 0 {
+		pid = cmd.Process.Pid
+	}
+	return &helper{pid: pid, exit: exit, ns: base + ".ns"}, nil
 }
 
 func mountNamespace(ns, path string) error {

@@ -247,7 +247,7 @@ func (e *Engine) endNetHelper(c *Container) {
 		return
 	}
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.NetHelper))
-	if err == nil && bytes.Contains(cmdline, []byte(c.RunDir)) {
+	if err == nil && bytes.Contains(cmdline, []byte(c.ID)) {
 		_ = syscall.Kill(s.NetHelper, syscall.SIGTERM)
 	}
 }

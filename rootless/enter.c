@@ -335,6 +335,22 @@ static int finish_mapper(const char *program, pid_t pid, int err)
 	return fail_hint("check that newuidmap and newgidmap are setuid root, and that this user's ranges in /etc/subuid and /etc/subgid do not overlap another's");
 }
 
+// await_maps waits until both maps are written: a wrapper script may leave newuidmap in the background.
+static int await_maps(void)
+{
+	char map[1024];
+	for (int tries = 0; tries < 5000; tries++) {
+		int fd = open("/proc/self/gid_map", O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd < 0 ? -1 : read(fd, map, sizeof map);
+		if (fd >= 0)
+			close(fd);
+		if (n > 0 && read_map("self", map, sizeof map) > 0)
+			return 0;
+		usleep(1000);
+	}
+	return -1;
+}
+
 static int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -402,6 +418,8 @@ static int create(void)
 		result = -1;
 	if (finish_mapper("newgidmap", g, err[1]) != 0)
 		result = -1;
+	if (result == 0 && await_maps() != 0)
+		result = fail("newuidmap and newgidmap ended well, but have mapped nothing: check whether they are wrapper scripts");
 	if (result == 0 && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
 		return fail("become root of the user namespace: %s", strerror(errno));
 	return result;

@@ -1,12 +1,10 @@
 package monitor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -90,9 +88,7 @@ func (m *Monitor) adoptHelper() *netHelper {
 	if h == nil || pid <= 0 {
 		return nil
 	}
-	cmdline, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-	argv0, _, _ := bytes.Cut(cmdline, []byte{0})
-	if err != nil || filepath.Base(string(argv0)) != filepath.Base(h.Path) {
+	if !host.HasArgument(pid, m.cfg.NetNSPath()) { // its name may be another: h.Path may be a wrapper
 		return nil
 	}
 	_, start, _ := procStat(pid)

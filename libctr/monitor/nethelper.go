@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -64,9 +65,15 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 	for _, a := range h.Args {
 		argv = append(argv, replacer.Replace(a))
 	}
+	files := []uintptr{uintptr(m.null), uintptr(out.fd), uintptr(out.fd), readyW.Fd(), exitR.Fd()}
+	if h.Daemonizes {
+		// Its number comes through the pipe when it is ready. A file in RunDir is none that AppArmor lets pasta write, and
+		// newer versions close every descriptor but the standard ones.
+		argv = append(argv, "--pid", "/proc/self/fd/1")
+		files = []uintptr{uintptr(m.null), readyW.Fd(), uintptr(out.fd)}
+	}
 	child, status, err := m.reap.spawn(h.Path, argv, &syscall.ProcAttr{
-		Dir: "/", Env: m.env,
-		Files: []uintptr{uintptr(m.null), uintptr(out.fd), uintptr(out.fd), readyW.Fd(), exitR.Fd()},
+		Dir: "/", Env: m.env, Files: files,
 	})
 	readyW.Close()
 	exitR.Close()
@@ -76,9 +83,9 @@ func (m *Monitor) startNetHelper(h *record.NetHelper, netns string, pid int) (*n
 	}
 	n := &netHelper{helperProcess: helperProcess{pid: child}, exit: exitW}
 	if h.Daemonizes {
-		err = awaitDaemon(n, status, h.Path, netns)
+		err = awaitDaemon(n, readyR, status, netns)
 	} else {
-		err = awaitReady(readyR, status)
+		err = awaitReady(n, readyR, status, netns)
 	}
 	if err == nil {
 		_, n.start, _ = procStat(n.pid)
@@ -126,10 +133,12 @@ func (m *Monitor) startRelay(netns string, args []string) (helperProcess, error)
 	return p, nil
 }
 
-// awaitDaemon waits until the program's first process has ended, and finds its second, which
-// has become a child of this process by then. A pid file would do too, but Debian's AppArmor
-// profile of pasta allows none in RunDir.
-func awaitDaemon(n *netHelper, status <-chan syscall.WaitStatus, path, netns string) error {
+// awaitDaemon waits until the program says the number of the process that it leaves. One whose wrapper keeps that to
+// itself is ready when its first process has ended well, and is found by its arguments.
+func awaitDaemon(n *netHelper, ready *os.File, status <-chan syscall.WaitStatus, netns string) (err error) {
+	if n.pid, err = host.AwaitPid(ready, helperTimeout); err == nil || !errors.Is(err, io.EOF) {
+		return err
+	}
 	select {
 	case ws := <-status:
 		if code := exitCode(ws); code != 0 {
@@ -138,37 +147,20 @@ func awaitDaemon(n *netHelper, status <-chan syscall.WaitStatus, path, netns str
 	case <-time.After(helperTimeout):
 		return errors.New("did not get ready in time")
 	}
-	if n.pid = findDaemon(adopted(), path, netns); n.pid == 0 {
-		n.pid = findDaemon(children(), path, netns)
-	}
-	if n.pid == 0 {
+	if n.pid = host.HelperPid(0, netns); n.pid == 0 {
 		return errors.New("left no process")
 	}
 	return nil
 }
 
-// findDaemon returns the youngest of the processes that run the program with the network namespace
-// among their arguments, or 0. (An older one is about to end.)
-func findDaemon(pids []int, path, netns string) int {
-	var found int
-	var since uint64
-	for _, pid := range pids {
-		argv, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-		if err != nil || !bytes.HasPrefix(argv, []byte(path+"\x00")) || !bytes.Contains(argv, []byte("\x00"+netns+"\x00")) {
-			continue
-		}
-		if _, start, ok := procStat(pid); ok && start >= since {
-			found, since = pid, start
-		}
-	}
-	return found
-}
-
-// awaitReady waits until the program has written to its {ready}.
-func awaitReady(ready *os.File, status <-chan syscall.WaitStatus) error {
+// awaitReady waits until the program has written to its {ready}, and finds the process that has: see host.HelperPid.
+func awaitReady(n *netHelper, ready *os.File, status <-chan syscall.WaitStatus, netns string) error {
 	ready.SetReadDeadline(time.Now().Add(helperTimeout))
 	var one [1]byte
-	if n, err := ready.Read(one[:]); n == 1 {
+	if got, err := ready.Read(one[:]); got == 1 {
+		if pid := host.HelperPid(n.pid, netns); pid != 0 {
+			n.pid = pid
+		}
 		return nil
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errors.New("did not get ready in time")

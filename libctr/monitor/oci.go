@@ -8,14 +8,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/host"
 )
 
 // runtimeCall is one call of the OCI runtime.
@@ -40,7 +43,7 @@ func (m *Monitor) call(c runtimeCall) error {
 		}
 	}
 	code, err := m.runRuntime(args, files, c.starts)
-	if err != nil || code == 0 {
+	if err != nil || code == 0 && !m.wrapperHides(c) {
 		return err
 	}
 	if c.starts && m.aborted.Load() {
@@ -51,6 +54,17 @@ func (m *Monitor) call(c runtimeCall) error {
 		text = "it exited with " + strconv.Itoa(code) + " and said nothing"
 	}
 	return &runtimeError{runtime: m.cfg.Runtime.Name, verb: c.args[0], text: text}
+}
+
+// wrapperHides reports whether a runtime that is a script has ended well without having made the process that it was to make:
+// the exit code is then not the runtime's.
+func (m *Monitor) wrapperHides(c runtimeCall) bool {
+	i := slices.Index(c.args, "--pid-file")
+	if i < 0 || !host.IsScript(m.cfg.Runtime.Path) {
+		return false
+	}
+	_, err := os.Stat(c.args[i+1])
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // runtimeCommand runs the OCI runtime for a verb that needs no standard input and
@@ -71,6 +85,20 @@ func (m *Monitor) runtimeCommand(args ...string) error {
 func (m *Monitor) runRuntime(args []string, files []uintptr, starts bool) (code int, err error) {
 	r := m.cfg.Runtime
 	argv := append(append([]string{r.Path}, r.Args...), args...)
+	if host.IsScript(r.Path) {
+		// It may leave the runtime in the background. Behind all that the runtime hands on, it inherits the end of a pipe.
+		r, w, err := os.Pipe()
+		if err != nil {
+			return 0, err
+		}
+		files = append(slices.Clone(files), w.Fd())
+		defer func() {
+			w.Close()
+			r.SetReadDeadline(time.Now().Add(helperTimeout))
+			_, _ = r.Read(make([]byte, 1)) // until the last of them has gone
+			r.Close()
+		}()
+	}
 	attr := &syscall.ProcAttr{Dir: "/", Env: m.env, Files: files}
 	if starts {
 		attr.Sys = &syscall.SysProcAttr{Setpgid: true}

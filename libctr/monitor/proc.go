@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -14,21 +15,8 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// procStat returns fields of /proc/PID/stat (proc(5)); ok is false without such a
-// process, or with its zombie only.
-func procStat(pid int) (ppid int, start uint64, ok bool) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, 0, false
-	}
-	f := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
-	if len(f) < 20 || f[0][0] == 'Z' || f[0][0] == 'X' {
-		return 0, 0, false
-	}
-	ppid, _ = strconv.Atoi(string(f[1]))
-	start, err = strconv.ParseUint(string(f[19]), 10, 64)
-	return ppid, start, err == nil
-}
+// procStat is host.ProcessStat.
+func procStat(pid int) (ppid int, start uint64, ok bool) { return host.ProcessStat(pid) }
 
 // neverExecuted checks whether a process, or a zombie, is a fork that has executed no program since (PF_FORKNOEXEC).
 func neverExecuted(pid int) bool {
@@ -42,36 +30,6 @@ func neverExecuted(pid int) bool {
 	}
 	flags, err := strconv.ParseUint(string(f[6]), 10, 64)
 	return err == nil && flags&0x40 != 0
-}
-
-// adopted returns the pids of the children that this process, a subreaper, has got from processes which
-// have ended; others may be among them. They are its first thread's, which a Go program always has.
-func adopted() []int {
-	me := strconv.Itoa(os.Getpid())
-	data, _ := os.ReadFile("/proc/self/task/" + me + "/children") // there is none without CONFIG_PROC_CHILDREN
-	var pids []int
-	for _, f := range bytes.Fields(data) {
-		if pid, err := strconv.Atoi(string(f)); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
-// children returns the pids of this process's children, slowly.
-func children() []int {
-	var pids []int
-	all, _ := os.ReadDir("/proc")
-	for _, d := range all {
-		pid, err := strconv.Atoi(d.Name())
-		if err != nil {
-			continue
-		}
-		if ppid, _, ok := procStat(pid); ok && ppid == os.Getpid() {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
 
 // initAlive tells whether the process that the state names is there: the same

@@ -1,0 +1,85 @@
+package host
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// script writes a program of /bin/sh.
+func script(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestHelperPid(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrapper string
+		isChild bool // what was started is what serves
+	}{
+		"a program":                        {"", true},
+		"a wrapper that becomes it":        {"exec \"$REAL\" \"$@\"\n", true},
+		"one that waits for it":            {"\"$REAL\" \"$@\"\nexit $?\n", false},
+		"one that leaves it in background": {"\"$REAL\" \"$@\" &\n", false},
+	} {
+		// dash runs `exec sleep` with the script's arguments in its own command line: those of the "real" program.
+		real := script(t, "real", "echo ready\nwhile :; do sleep 1; done\n")
+		path := real
+		if c.wrapper != "" {
+			path = script(t, "wrapper", c.wrapper)
+		}
+		netns := filepath.Join(t.TempDir(), "netns")
+		cmd := exec.Command(path, "--netns", netns, "last")
+		cmd.Env = append(os.Environ(), "REAL="+real)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
+			t.Fatal(err)
+		}
+		pid := HelperPid(cmd.Process.Pid, netns)
+		_, _, alive := ProcessStat(pid)
+		if !alive || !HasArgument(pid, netns) || c.isChild != (pid == cmd.Process.Pid) {
+			t.Errorf("%s: found %d (alive: %v); started was %d", name, pid, alive, cmd.Process.Pid)
+		}
+		if p, err := os.FindProcess(pid); err == nil && pid > 0 {
+			_ = p.Kill()
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	if pid := HelperPid(0, "/no/such/namespace"); pid != 0 {
+		t.Errorf("found %d for a namespace that nobody serves", pid)
+	}
+}
+
+func TestAwaitPid(t *testing.T) {
+	for said, want := range map[string]int{"123\n": 123, "a word\n\n45\n": 45, "77": 77, "": 0, "nothing\n": 0} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteString(said); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		got, err := AwaitPid(r, time.Minute)
+		if got != want || (want == 0) != errors.Is(err, io.EOF) {
+			t.Errorf("%s: %d, %v; want %d", strconv.Quote(said), got, err, want)
+		}
+		r.Close()
+	}
+}
