@@ -85,6 +85,47 @@ load helpers
     assert_equal "$(grep -c 'Loaded image: sha256:' <<<"$output")" 2
 }
 
+@test "pull of a short name: which file names no registry" {
+    echo 'unqualified-search-registries = []' >"$FILE_DIR/registries.conf"
+    CONTAINERS_REGISTRIES_CONF=$FILE_DIR/registries.conf berth 125 pull nothing-like-it
+    assert_contains "$output" "$FILE_DIR/registries.conf names no registry"
+    assert_contains "$output" "Hint: name the registry"
+    not grep -q "was found" <<<"$output"
+}
+
+@test "hints of login, logout and pull say what is wrong" {
+    echo '{broken' >"$FILE_DIR/broken.json"
+    # ARGUMENTS | part of the hint
+    while IFS='|' read -r args want; do
+        # shellcheck disable=SC2086
+        REGISTRY_AUTH_FILE=$FILE_DIR/broken.json berth 125 $args </dev/null
+        assert_contains "$(grep Hint: <<<"$output")" "$want"
+    done <<X
+login -u a -p b 127.0.0.1:1|$FILE_DIR/broken.json, cannot be read
+login --get-login 127.0.0.1:1|$FILE_DIR/broken.json, cannot be read
+logout 127.0.0.1:1|$FILE_DIR/broken.json, cannot be read
+pull 127.0.0.1:1/x|$FILE_DIR/broken.json, cannot be read
+login --authfile $FILE_DIR/other.json -u a -p b 127.0.0.1:1|nothing listens there
+login --authfile $FILE_DIR/other.json 127.0.0.1:1|--password-stdin
+X
+    start_registry --auth me:secret
+    REGISTRY_AUTH_FILE=$FILE_DIR/other.json berth 125 login --tls-verify=false -u me -p wrong "$REGISTRY"
+    assert_contains "$output" "Hint: check user name and password"
+    stop_registry
+}
+
+@test "buildx as docker's scripts call it" {
+    berth buildx create --name ci --use --driver docker-container --bootstrap
+    assert_equal "$output" ci
+    berth buildx ls
+    assert_contains "${lines[1]}" "default*"
+    berth buildx inspect --bootstrap ci
+    assert_contains "$output" "Platforms: linux/"
+    berth 125 buildx create --driver kubernetes
+    berth 125 buildx create --nodes 2
+    berth buildx rm ci
+}
+
 # skopeo_copy IMAGE TO: an image of the store, in an archive first, since skopeo 1.9 does not know every store.
 skopeo_copy() {
     rm -f "$FILE_DIR/one.tar"

@@ -55,7 +55,7 @@ func newBuildCmd(e *engineFlags) *cobra.Command {
 // buildCommands returns the commands that make images, and the group `buildx`, Docker's name for it.
 func buildCommands(f *engineFlags) []*cobra.Command {
 	return []*cobra.Command{newBuildCmd(f), newPushCmd(f), newCommitCmd(f),
-		group("buildx", "Build images, by Docker's name", newBuildCmd(f), newBuilderPruneCmd(f)),
+		newBuildxGroup(f),
 		group("builder", "Look after what builds keep", newBuildCmd(f), newBuilderPruneCmd(f))}
 }
 

@@ -3,11 +3,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/auth"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/types"
 )
 
@@ -33,7 +37,7 @@ func newLoginCmd(f *engineFlags) *cobra.Command {
 			opts.Stdin, opts.Stdout = cmd.InOrStdin(), cmd.OutOrStdout()
 			opts.GetLoginSet = cmd.Flags().Changed("get-login")
 			if err := auth.Login(cmd.Context(), sys, &opts, args); err != nil {
-				return hint.Add(fmt.Errorf("log in: %w", err), "check the registry's address and the password; --tls-verify=false for one without TLS")
+				return hint.Add(fmt.Errorf("log in: %w", err), "%s", loginHint(err, args))
 			}
 			return nil
 		},
@@ -42,4 +46,23 @@ func newLoginCmd(f *engineFlags) *cobra.Command {
 	cmd.Flags().Var(optionalBool{&tlsVerify}, "tls-verify", "require HTTPS and check certificates")
 	cmd.Flags().Lookup("tls-verify").NoOptDefVal = "true"
 	return cmd
+}
+
+// loginHint is what to do about an error of login.
+func loginHint(err error, args []string) string {
+	if len(args) == 0 {
+		return "name the registry: berth login REGISTRY"
+	}
+	text := err.Error()
+	var unauthorized docker.ErrUnauthorizedForCredentials
+	switch {
+	case strings.Contains(text, "getting username and password"):
+		return "without a terminal, write: echo PASSWORD | berth login --username NAME --password-stdin " + args[0]
+	case errors.As(err, &unauthorized), strings.Contains(text, "invalid username/password"):
+		return "check user name and password; some registries want a token in place of the password"
+	}
+	if h := library.RegistryHint(err, args[0]); h != "" {
+		return h
+	}
+	return "see: berth login --help"
 }

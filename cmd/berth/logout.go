@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/auth"
 )
@@ -24,7 +26,7 @@ func newLogoutCmd(f *engineFlags) *cobra.Command {
 			}
 			opts.Stdout = cmd.OutOrStdout()
 			if err := auth.Logout(e.SystemContext(), &opts, args); err != nil {
-				return fmt.Errorf("log out: %w", err)
+				return hint.Add(fmt.Errorf("log out: %w", err), "%s", library.RegistryHint(err, "REGISTRY"))
 			}
 			return nil
 		},

@@ -29,7 +29,7 @@ func wholeTree() *cobra.Command {
 // enters lists the commands that work on layers or make processes in the user namespace, by their paths.
 var enters = []string{
 	"create", "run", "start", "rm", "restart", "container create", "container run", "container start", "container rm", "container restart", "container prune",
-	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "buildx build",
+	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "buildx build", "buildx create", "buildx rm",
 	"image build", "image containerfile", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
 	"builder build", "builder prune", "buildx prune",
 	"info", "system info", "system check", "system df", "system prune", "unshare", "cleanup", "volume rm", "volume prune",

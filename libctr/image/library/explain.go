@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -58,9 +59,10 @@ func (r *Runtime) explainPull(ctx context.Context, err error, name string) error
 		return hint.Add(err, "fetch it with: berth pull %s", name)
 	}
 	if r.unresolvable(name) {
+		err = fmt.Errorf("pull image %q: it is not in the store, and %s names no registry to look for short names in", name, r.registriesConf())
 		return hint.Add(err, "name the registry, as in docker.io/library/%s, or list it as unqualified-search-registries in registries.conf(5)", name)
 	}
-	if h := registryHint(err, r.registry(name)); h != "" {
+	if h := RegistryHint(err, r.registry(name)); h != "" {
 		return hint.Add(err, "%s", h)
 	}
 	return explain(ctx, err, r.store.GraphRoot())
@@ -78,6 +80,19 @@ func (r *Runtime) unresolvable(name string) bool {
 	}
 	alias, _, err := sysregistriesv2.ResolveShortNameAlias(&r.sys, reference.TrimNamed(named).String())
 	return err == nil && alias == nil
+}
+
+// registriesConf is the main registries.conf in use.
+func (r *Runtime) registriesConf() string {
+	paths, err := image.RegistriesSearchPaths(&r.sys)
+	if err == nil {
+		for _, p := range paths.MainFiles {
+			if exists(p) {
+				return p
+			}
+		}
+	}
+	return "registries.conf"
 }
 
 // registry returns the registry that name is looked for first, or the word REGISTRY.
@@ -100,10 +115,14 @@ func (r *Runtime) registry(name string) string {
 	return registries[0]
 }
 
-func registryHint(err error, registry string) string {
+// RegistryHint returns what the user can do about an error of a registry, or of the file with the credentials for it; it is
+// empty where nothing is known.
+func RegistryHint(err error, registry string) string {
 	var unknownHost *net.DNSError
 	var badCert *tls.CertificateVerificationError
-	switch {
+	switch file := credentialsFile(err); {
+	case file != "":
+		return "the file with credentials, " + file + ", cannot be read: repair or remove it, then log in with: berth login " + registry
 	case isStatus(err, http.StatusUnauthorized, http.StatusForbidden):
 		return "log in with: berth login " + registry
 	case isStatus(err, http.StatusNotFound):
@@ -126,6 +145,16 @@ func registryHint(err error, registry string) string {
 		return "what the registry sent is not what its manifest promises: the blob is damaged there, or was changed on the way"
 	}
 	return ""
+}
+
+// credentialsFile is the file with credentials that the error is about, or empty. containers/image has a text only.
+func credentialsFile(err error) string {
+	_, rest, ok := strings.Cut(err.Error(), `reading JSON file "`)
+	if !ok {
+		return ""
+	}
+	file, _, _ := strings.Cut(rest, `"`)
+	return file
 }
 
 // isStatus tells whether a registry's answer had one of the HTTP statuses, or the

@@ -135,7 +135,7 @@ func (r *Runtime) explainPush(ctx context.Context, err error, destination string
 		return hint.Add(err, "see the local images with: berth images")
 	}
 	if t := alltransports.TransportFromImageName(destination); t == nil || t.Name() == "docker" {
-		if h := registryHint(err, r.registry(destination)); h != "" {
+		if h := RegistryHint(err, r.registry(destination)); h != "" {
 			return hint.Add(err, "%s", h)
 		}
 		return err
