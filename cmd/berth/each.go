@@ -50,6 +50,9 @@ func eachContainer(cmd *cobra.Command, e *libctr.Engine, args []string, sel sele
 	}
 	for i, c := range list {
 		if err := do(ctx, c); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
 			errs = append(errs, err)
 			continue
 		}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -63,7 +61,7 @@ func showEvents(cmd *cobra.Command, engine *libctr.Engine, f eventsFlags) error 
 	defer r.Close()
 	for {
 		ev, err := r.Next(cmd.Context())
-		if err == io.EOF || errors.Is(err, context.Canceled) { // Ctrl-C is how one stops following
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {

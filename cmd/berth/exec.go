@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -93,7 +92,7 @@ func execute(cmd *cobra.Command, e *libctr.Engine, name string, argv []string, f
 	code, err := e.Exec(ctx, c, opts)
 	restore()
 	switch {
-	case errors.Is(err, libctr.ErrDetached), errors.Is(err, context.Canceled):
+	case errors.Is(err, libctr.ErrDetached):
 		return nil
 	case errors.Is(err, libctr.ErrNotRunning):
 		return &exitError{Code: 255, Err: notRunningHint(err, name)} // as podman

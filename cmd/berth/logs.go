@@ -123,6 +123,9 @@ func followLogs(cmd *cobra.Command, e *libctr.Engine, names []string, opts logfi
 		wg.Go(func() { errs[i] = showLogs(cmd.Context(), e, c, opts, p) })
 	}
 	wg.Wait()
+	if err := cmd.Context().Err(); err != nil {
+		return err
+	}
 	return joinReported(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
 }
 

@@ -22,16 +22,28 @@ func main() {
 	}
 	// Most commands end before they have made garbage worth collecting; 100 would cost `run` a collection.
 	debug.SetGCPercent(400)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	// A second signal ends the program at once: it may wait for something that knows no context, like a lock of the store.
-	context.AfterFunc(ctx, stop)
+	ctx := untilSignal()
 	root, err := newRootCmd(os.Args)
 	if err == nil {
 		err = root.ExecuteContext(ctx)
 	}
-	stop()
+	err = interruptedError(ctx, err)
 	if err != nil {
 		reportError(err)
 	}
 	os.Exit(exitCode(err))
+}
+
+// untilSignal returns a context that ends with the first SIGINT, SIGTERM or SIGHUP; its cause is an *interruption. A second
+// signal ends the program at once: it may wait for something that knows no context, like a lock of the store.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	got := make(chan os.Signal, 1)
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		s := <-got
+		signal.Stop(got)
+		cancel(&interruption{s.(syscall.Signal)})
+	}()
+	return ctx
 }

@@ -1,0 +1,53 @@
+#!/usr/bin/env bats
+# Ctrl-C and SIGTERM for every command that may take long: podman's exit code for the first, and no word of contexts.
+load helpers
+
+# ends SIGNAL CODE WHEN ARG...: runs the command, sends it the signal once its output or $FILE_DIR/log has WHEN (or after a
+# moment, where that is empty), and checks code and words.
+ends() {
+    local signal=$1 code=$2 when=$3 rc=0 out=$FILE_DIR/out pid
+    shift 3
+    : >"$out"
+    # A shell without job control has what runs in the background ignore SIGINT.
+    perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$ENGINE" "$@" >"$out" 2>&1 </dev/null 3>&- & pid=$!
+    if [[ -n $when ]]; then wait_for 20 grep -q -- "$when" "$out"; else sleep 0.7; fi
+    kill "-$signal" "$pid"
+    wait_for 20 not test -d "/proc/$pid"
+    wait "$pid" || rc=$?
+    echo "$*: $rc: $(cat "$out")"
+    [[ $rc -eq $code ]] && not grep -qiE 'context canceled|Error: .*signal' "$out"
+}
+
+@test "Ctrl-C and SIGTERM while a command waits" {
+    berth run -d --name "$name" "$IMAGE" sh -c 'echo up; sleep 1000'
+    berth run -d --name "$name-2" "$IMAGE" sh -c 'echo up; sleep 1000'
+    local signal code
+    while read -r signal code; do
+        ends "$signal" "$code" "" wait "$name"
+        ends "$signal" "$code" "" wait "$name" "$name-2"
+        ends "$signal" "$code" "" wait --condition exited --condition paused "$name"
+        ends "$signal" "$code" up logs -f "$name"
+        ends "$signal" "$code" up logs -f "$name" "$name-2"
+        ends "$signal" "$code" "" attach --sig-proxy=false "$name"
+        ends "$signal" "$code" "" exec "$name" sleep 1000
+        ends "$signal" "$code" "" events
+        ends "$signal" "$code" up run --rm --name "$name-3" --sig-proxy=false "$IMAGE" sh -c 'echo up; sleep 3'
+    done <<<$'INT 1\nTERM 143'
+}
+
+@test "Ctrl-C ends pull, push and build" {
+    local port listener
+    # A registry that says nothing.
+    perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Listen => 9, LocalAddr => "127.0.0.1"); $| = 1; print $s->sockport, "\n"; sleep 1000' \
+        >"$FILE_DIR/port" 3>&- & listener=$!
+    wait_for 10 test -s "$FILE_DIR/port"
+    port=$(cat "$FILE_DIR/port")
+    ends INT 1 "" pull -q --tls-verify=false "127.0.0.1:$port/x"
+    ends INT 1 "" run --rm --tls-verify=false "127.0.0.1:$port/x" true
+    ends INT 1 "" push -q --tls-verify=false "$IMAGE" "127.0.0.1:$port/x"
+    kill "$listener"
+    mkdir "$FILE_DIR/context"
+    printf 'FROM %s\nRUN echo at-work; sleep 1000\n' "$IMAGE" >"$FILE_DIR/context/Containerfile"
+    ends INT 1 "^at-work" build --network none "$FILE_DIR/context"
+    berth system check
+}
