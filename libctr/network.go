@@ -180,7 +180,7 @@ func (e *Engine) removeNetNS(id string, cfg *record.Config) error {
 func (e *Engine) plan(ctx context.Context, cfg *record.Config, o network.Options, noHosts bool) (network.Result, error) {
 	r, err := network.Plan(ctx, o)
 	if err != nil {
-		return r, err
+		return r, e.portHint(ctx, err)
 	}
 	for _, w := range r.Warnings {
 		e.log.Warn(w)

@@ -355,8 +355,8 @@ func TestPorts(t *testing.T) {
 			t.Errorf("%s: %v does not wrap EADDRINUSE", spec, err)
 		}
 	}
-	if owner := portOwner(mappings(t, port+":80")[0]); !strings.Contains(owner, "(pid "+strconv.Itoa(os.Getpid())+")") {
-		t.Errorf("the port's owner is %q, want this test", owner)
+	if pid, name := portOwner(mappings(t, port+":80")[0]); pid != os.Getpid() || name == "" {
+		t.Errorf("the port's owner is %s (%d), want this test", name, pid)
 	}
 	if err := CheckPorts(mappings(t, "127.0.0.2:"+port+":80", port+":80/udp", "[::1]:"+port+":80")); err != nil {
 		t.Error(err)

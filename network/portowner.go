@@ -1,7 +1,6 @@
 package network
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,12 +9,12 @@ import (
 	"github.com/berth-containers/berth/libctr/record"
 )
 
-// portOwner names a process that holds the mapping's host port, as "nginx (pid 123)",
-// or is empty where /proc does not show it to this user.
-func portOwner(p record.PortMapping) string {
+// portOwner finds a process that holds the mapping's host port, and its program's name; the pid is 0 where /proc does not show
+// it to this user.
+func portOwner(p record.PortMapping) (pid int, name string) {
 	inodes := socketInodes(p)
 	if len(inodes) == 0 {
-		return ""
+		return 0, ""
 	}
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, proc := range procs {
@@ -30,10 +29,11 @@ func portOwner(p record.PortMapping) string {
 				continue
 			}
 			comm, _ := os.ReadFile(proc + "/comm")
-			return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(comm)), filepath.Base(proc))
+			pid, _ = strconv.Atoi(filepath.Base(proc))
+			return pid, strings.TrimSpace(string(comm))
 		}
 	}
-	return ""
+	return 0, ""
 }
 
 // socketInodes are the inodes of the sockets that are bound to the host port, from proc(5)'s

@@ -174,18 +174,33 @@ func bind(addr netip.Addr, port uint16, proto string) (fd int, bound uint16, err
 	return fd, bound, nil
 }
 
+// PortInUseError says that a host port is taken.
+type PortInUseError struct {
+	Port record.PortMapping
+	Pid  int // of a process that holds it; 0 where this user cannot see it
+	err  error
+}
+
+func (e *PortInUseError) Error() string {
+	return fmt.Sprintf("port %d/%s is in use: %v", e.Port.HostPort, e.Port.Protocol, e.err)
+}
+
+// Unwrap returns the kernel's error.
+func (e *PortInUseError) Unwrap() error { return e.err }
+
 // portError says why p's host port cannot be had, and what would help.
 func portError(p record.PortMapping, err error) error {
 	port := fmt.Sprintf("%d/%s", p.HostPort, p.Protocol)
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		h := "choose another host port"
-		if owner := portOwner(p); owner != "" {
-			h += ", or end " + owner + ", which uses it"
+		pid, name := portOwner(p)
+		if pid != 0 {
+			h += fmt.Sprintf(", or end %s (pid %d), which uses it", name, pid)
 		} else {
 			h += "; who uses it is shown by: sudo ss -lnp " + map[string]string{"tcp": "-t", "udp": "-u"}[p.Protocol] + " sport = :" + strconv.Itoa(int(p.HostPort))
 		}
-		return hint.Add(fmt.Errorf("port %s is in use: %w", port, err), "%s", h)
+		return hint.Add(&PortInUseError{Port: p, Pid: pid, err: err}, "%s", h)
 	case errors.Is(err, unix.EACCES):
 		return hint.Add(fmt.Errorf("port %s is below %d, which this user may not publish: %w", port, unprivilegedPortStart(), err),
 			"choose a higher host port, or allow it to every user: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d", p.HostPort)

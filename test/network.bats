@@ -119,9 +119,25 @@ host6() { ip -6 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4;
     # By another container as well; UDP, where the kernel would let both have it.
     berth 125 run -d --name "$name-2" -p "$port:80" "$IMAGE" sleep 100
     assert_contains "$output" "port $port/tcp is in use"
+    assert_contains "$output" "berth stop $name"
+    [[ $output != *pid* ]]
     berth run -d --name "$name-3" -p "$port:53/udp" "$IMAGE" sleep 100
     berth 125 run -d --name "$name-4" -p "$port:53/udp" "$IMAGE" sleep 100
     assert_contains "$output" "port $port/udp is in use"
+    assert_contains "$output" "berth stop $name-3"
+    port=$(free_port)
+    berth create --name "$name-5" -p "127.0.0.1:$port:80" "$IMAGE" sleep 100
+    berth run -d --name "$name-6" -p "$port:80" "$IMAGE" sleep 100
+    berth 125 start "$name-5"
+    assert_contains "$output" "berth stop $name-6"
+}
+
+@test "the container that holds a port with the host's network is named" {
+    port=$(free_port)
+    berth run -d --name "$name" --network host "$IMAGE" nc -ll -p "$port" -e true
+    wait_for 5 eval 'ss -ltn | grep -q ":$port "'
+    berth 125 run -d --name "$name-2" -p "$port:80" "$IMAGE" sleep 100
+    assert_contains "$output" "berth stop $name"
 }
 
 @test "a published port is free again after stop, and taken again by start" {
