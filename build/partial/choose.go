@@ -269,7 +269,7 @@ func (m *maker) input(ctx context.Context, c *catalog) (solve.Input, error) {
 		for _, u := range s.uses {
 			name, err := c.identify(ctx, u)
 			if err != nil {
-				return in, place(err, m.src.file, u.Line)
+				return in, place(err, m.src.file, m.src.shown(u.Line))
 			}
 			m.names[u] = name
 			given, err := m.given(name, u.Params)
@@ -279,7 +279,7 @@ func (m *maker) input(ctx context.Context, c *catalog) (solve.Input, error) {
 			if c.given[name] == nil {
 				c.given[name] = given
 			}
-			in.Uses = append(in.Uses, solve.Use{Name: name, Range: u.Range, Line: u.Line, Stage: s.key()})
+			in.Uses = append(in.Uses, solve.Use{Name: name, Range: u.Range, Line: m.src.shown(u.Line), Stage: s.key()})
 		}
 	}
 	for _, o := range m.src.d.overrides {

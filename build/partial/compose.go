@@ -29,6 +29,9 @@ type Options struct {
 	Target    string            // leave later stages out
 	NoLink    bool              // leave --link out, for builders that lack it
 
+	// Lines are the numbers to show for the lines of Source, where the user's file is not that text: nil if it is.
+	Lines []int
+
 	source  string
 	ejected bool // there is a lock, of a source that was ejected since
 }
@@ -105,9 +108,10 @@ func compose(ctx context.Context, opts Options) (*Result, error) {
 	}
 	m.opts.source = string(opts.Source)
 	text := m.opts.source
+	lines := opts.Lines
 	if isRequirementFile(opts.File) {
 		var err error
-		if text, err = expandRequirements(opts.File, text, opts.Profile); err != nil {
+		if text, lines, err = expandRequirements(opts.File, text, opts.Profile); err != nil {
 			return nil, err
 		}
 	} else if opts.Profile != "" {
@@ -115,9 +119,12 @@ func compose(ctx context.Context, opts Options) (*Result, error) {
 	}
 	var err error
 	if m.src, err = parseSource(opts.File, text, opts.BuildArgs); err != nil {
-		return nil, err
+		return nil, relocate(err, lines)
 	}
-	m.src.cut(opts.Target)
+	m.src.lines = lines
+	if !m.src.cut(opts.Target) {
+		return nil, Errorf("P002", "there is no stage %s to end with%s", opts.Target, didYouMean(strings.ToLower(opts.Target), m.src.stageNames())).at(opts.File, 0)
+	}
 	for _, step := range []func(context.Context) error{m.facts, m.choose, m.load, m.check, m.plan, m.render} {
 		if err := step(ctx); err != nil {
 			return nil, m.offline(ctx, err)
@@ -175,7 +182,7 @@ func (m *maker) facts(ctx context.Context) error {
 		if root := s.root(); s.hasParts() && root.base == nil && root.image != "scratch" {
 			b, err := m.base(ctx, root.image)
 			if err != nil {
-				return place(err, m.src.file, root.from.start)
+				return place(err, m.src.file, m.src.shown(root.from.start))
 			}
 			root.base = b
 		}
@@ -284,11 +291,11 @@ func (m *maker) check(context.Context) error {
 			if u.stage == s.index {
 				_, bad := m.parts[name].Meta.bind(given)
 				for _, e := range bad {
-					errs = append(errs, e.at(m.src.file, u.Line))
+					errs = append(errs, e.at(m.src.file, m.src.shown(u.Line)))
 				}
 				for _, a := range u.Allow {
 					if !slices.Contains(m.parts[name].Meta.Needs, a) {
-						errs = append(errs, Errorf("P008", "%s does not need %s", name, a).at(m.src.file, u.Line))
+						errs = append(errs, Errorf("P008", "%s does not need %s", name, a).at(m.src.file, m.src.shown(u.Line)))
 					}
 				}
 			}
@@ -297,14 +304,18 @@ func (m *maker) check(context.Context) error {
 				first[key] = u
 			} else if !slices.Equal(flat(o.Params), flat(u.Params)) && u.stage == s.index {
 				errs = append(errs, Errorf("P026", "%s is used with %s (line %d) and %s (line %d) in stage %s",
-					name, paramText(o.Params), o.Line, paramText(u.Params), u.Line, s.key()).at(m.src.file, u.Line))
+					name, paramText(o.Params), m.src.shown(o.Line), paramText(u.Params), m.src.shown(u.Line), s.key()).at(m.src.file, m.src.shown(u.Line)))
 			}
 		}
 	}
 	for _, key := range sortedKeys(m.opts.Params) {
 		part, param, _ := cutLast(key, ".")
 		if !slices.ContainsFunc(m.solution.Parts, func(c solve.Chosen) bool { return c.Name == part || leaf(c.Name) == part }) {
-			errs = append(errs, Errorf("P008", "--param %s: no part %s is used", key, part))
+			var used []string
+			for _, c := range m.solution.Parts {
+				used = append(used, c.Name)
+			}
+			errs = append(errs, Errorf("P008", "--param %s: no part %s is used%s", key, part, didYouMeanPart(part, used)))
 			continue
 		}
 		for _, c := range m.solution.Parts {
@@ -361,7 +372,7 @@ func (m *maker) checkNames() []*Error {
 			}
 			for i := range m.src.cf.instrs {
 				if in := &m.src.cf.instrs[i]; touches(in, m.src.cf.text(in), arg) {
-					errs = append(errs, Errorf("P012", "%s belongs to %s; this file may not declare or read it", arg, c.Name).at(m.src.file, in.start))
+					errs = append(errs, Errorf("P012", "%s belongs to %s; this file may not declare or read it", arg, c.Name).at(m.src.file, m.src.shown(in.start)))
 				}
 			}
 		}

@@ -3,6 +3,7 @@ package partial
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -172,7 +173,7 @@ func parseUse(args []string) (*Use, *Error) {
 	args = args[1:]
 	if len(args) > 0 && args[0] == "as" {
 		if len(args) == 1 || args[1] != "dev" && args[1] != "install" {
-			return nil, Errorf("P001", "use … as takes dev, or install, which is the default")
+			return nil, Errorf("P001", "use … as takes dev, or install, which is the default%s", didYouMean(strings.Join(args[1:min(2, len(args))], ""), []string{"dev", "install"}))
 		}
 		u.Role, args = args[1], args[2:]
 	}
@@ -191,7 +192,7 @@ func parseUse(args []string) (*Use, *Error) {
 				return nil, Errorf("P001", "sha256=%s: 64 hexadecimal digits are wanted", value)
 			}
 		case !paramName().MatchString(name):
-			return nil, Errorf("P001", "%q is not a parameter's name: lower-case letters, digits, dashes", name)
+			return nil, Errorf("P001", "%s is not a parameter's name: lower-case letters, digits, dashes", strconv.Quote(name))
 		default:
 			if _, twice := u.Params[name]; twice {
 				return nil, Errorf("P001", "parameter %q is given twice", name)
@@ -292,8 +293,11 @@ func isEnvName(s string) bool {
 
 // Sums returns the digests that a source gives for archives behind https, by URL. A source that
 // cannot be parsed has none; Compose says what is wrong with it.
-func Sums(text string) map[string]string {
+func Sums(file, text string) map[string]string {
 	sums := map[string]string{}
+	if isRequirementFile(file) {
+		text, _, _ = expandRequirements(file, text, "")
+	}
 	c, err := parseContainerfile("", unixText(text), "P002")
 	if err != nil {
 		return sums

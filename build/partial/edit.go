@@ -31,7 +31,7 @@ func AddUse(file, text, use, stage string) (string, int, error) {
 	s := src.stages[len(src.stages)-1]
 	if stage != "" {
 		if s = src.stage(stage); s == nil {
-			return "", 0, Errorf("P002", "there is no stage %s", stage).at(file, 0)
+			return "", 0, Errorf("P002", "there is no stage %s%s", stage, didYouMean(strings.ToLower(stage), src.stageNames())).at(file, 0)
 		}
 	}
 	at := s.from.end
@@ -73,7 +73,7 @@ func RemoveUse(file, text, ref string) (string, error) {
 		for _, u := range src.d.uses {
 			used = append(used, u.Ref.Text)
 		}
-		return "", Errorf("P022", "%s is not used%s", ref, didYouMean(ref, used)).at(file, 0)
+		return "", Errorf("P022", "%s is not used%s", ref, didYouMeanPart(ref, used)).at(file, 0)
 	}
 	if left == 0 && src.guard > 0 {
 		drop[src.guard] = true
@@ -85,6 +85,79 @@ func RemoveUse(file, text, ref string) (string, error) {
 		}
 	}
 	return out.String(), nil
+}
+
+// LinesIn are, for each line of an edited text, the number of that line in the user's file; what was added has the number
+// that it would have there.
+func LinesIn(edited, file string) []int {
+	now, was := splitLines(edited), splitLines(file)
+	lines := make([]int, len(now))
+	i, j := 0, 0
+	for _, p := range longest(len(now), len(was), func(i, j int) bool { return now[i] == was[j] }) {
+		for ; i < p[0]; i++ {
+			lines[i] = j + 1
+		}
+		i, j = p[0], p[1]
+		lines[i] = j + 1
+		i, j = i+1, j+1
+	}
+	for ; i < len(now); i++ {
+		lines[i] = j + 1
+	}
+	return lines
+}
+
+// WithoutLine takes the place from errors that are in one line, which the user's file does not have.
+func WithoutLine(err error, line int) error {
+	switch e := err.(type) {
+	case *Error:
+		if e.Line == line {
+			e.File, e.Line = "", 0
+		}
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			_ = WithoutLine(one, line)
+		}
+	case interface{ Unwrap() error }:
+		_ = WithoutLine(e.Unwrap(), line)
+	}
+	return err
+}
+
+// UsedParts are the references of the use lines of a Containerfile; none of one that does not parse.
+func UsedParts(text []byte) []string {
+	src, err := looseSource("", string(text))
+	if err != nil {
+		return nil
+	}
+	var refs []string
+	for _, u := range src.d.uses {
+		refs = append(refs, u.Ref.Text)
+	}
+	return refs
+}
+
+// stageNames are the names that stages have.
+func (src *source) stageNames() []string {
+	var names []string
+	for _, s := range src.stages {
+		if s.name != "" {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
+// didYouMeanPart is didYouMean for a part, which is named in full or by its last component.
+func didYouMeanPart(name string, known []string) string {
+	if strings.Contains(name, "/") {
+		return didYouMean(name, known)
+	}
+	var leaves []string
+	for _, k := range known {
+		leaves = append(leaves, leaf(k))
+	}
+	return didYouMean(name, leaves)
 }
 
 // SetBase returns the source with another image in the FROM line of its last stage.
@@ -140,8 +213,11 @@ func looseSource(file, text string) (*source, error) {
 // the guard is there. Findings that do not stop composition are warnings.
 func LintSource(file, text string) (warnings []string, err error) {
 	if isRequirementFile(file) {
-		_, err := expandRequirements(file, text, "")
-		return nil, err
+		text, lines, err := expandRequirements(file, text, "")
+		if err == nil {
+			_, err = looseSource(file, text)
+		}
+		return nil, relocate(err, lines)
 	}
 	src, err := looseSource(file, text)
 	if err != nil {

@@ -49,6 +49,23 @@ func (e *Error) at(file string, line int) *Error {
 	return e
 }
 
+// relocate gives errors the lines of a requirement file for those of the text that it was written out as.
+func relocate(err error, lines []int) error {
+	if lines == nil {
+		return err
+	}
+	switch e := err.(type) {
+	case *Error:
+		src := source{lines: lines}
+		e.Line = src.shown(e.Line)
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			_ = relocate(one, lines)
+		}
+	}
+	return err
+}
+
 // joinErrors returns nil for none, the error itself for one.
 func joinErrors(list []*Error) error {
 	switch len(list) {
@@ -90,6 +107,9 @@ func ExitCode(err error) int {
 	}
 	return 1
 }
+
+// DidYouMean returns `; did you mean "x"?` for the known word that is nearest to word, if one is near; else "".
+func DidYouMean(word string, known []string) string { return didYouMean(word, known) }
 
 // didYouMean returns `; did you mean "x"?` for the known word that is nearest to word, if one is near.
 func didYouMean(word string, known []string) string {

@@ -120,7 +120,8 @@ func FirstImage(text string) string {
 
 // shared are files and directories that more than one part writes by right: the system's users, and what package managers
 // and loaders keep. A directory ends with a slash.
-var shared = []string{"/etc/passwd", "/etc/passwd-", "/etc/group", "/etc/group-", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-",
+var shared = []string{"/etc/.pwd.lock", "/etc/.updated", "/etc/.java/", "/etc/ld.so.cache~", "/etc/mtab", "/etc/shells", "/etc/environment", "/etc/ca-certificates.conf", "/etc/ssl/certs/",
+	"/etc/alternatives/", "/usr/share/mime/", "/usr/lib/locale/", "/etc/passwd", "/etc/passwd-", "/etc/group", "/etc/group-", "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-",
 	"/etc/subuid", "/etc/subuid-", "/etc/subgid", "/etc/subgid-", "/etc/ld.so.cache", "/etc/apk/", "/lib/apk/", "/usr/lib/apk/", "/var/lib/", "/var/cache/", "/var/log/",
 	"/usr/lib/sysimage/", "/run/", "/tmp/", "/root/", "/usr/share/info/dir"}
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -48,6 +49,41 @@ func (p *Part) lint() []*Error {
 
 var escapeDirective = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^#\s*escape\s*=`) })
 
+// Warnings are what lint notes of a part that can be composed: parameters that nothing uses.
+func (p *Part) Warnings() []string {
+	var out []string
+	lines := p.cf.lines
+	comment := p.cf.comments()
+	var body strings.Builder
+	for i, l := range lines {
+		if !comment[i] && !strings.HasPrefix(strings.TrimSpace(strings.ToUpper(l)), "ARG ") {
+			body.WriteString(l + "\n")
+		}
+	}
+	for _, f := range p.Files {
+		body.WriteString(f.Data)
+	}
+	yaml, offset, _ := findMeta(lines)
+	for _, name := range sortedKeys(p.Meta.Params) {
+		if strings.Contains(yaml, "${"+name+"}") || strings.Contains(body.String(), argName(p.Meta.Name, name)) {
+			continue
+		}
+		line := 0
+		for i, l := range splitLines(yaml) {
+			if strings.Contains(l, name+":") {
+				line = i + 1 + offset
+				break
+			}
+		}
+		where := p.file
+		if line > 0 {
+			where += ":" + strconv.Itoa(line)
+		}
+		out = append(out, fmt.Sprintf("%s: the parameter %q is not used: its variable is %s", where, name, argName(p.Meta.Name, name)))
+	}
+	return out
+}
+
 type addError func(line int, code, format string, args ...any)
 
 // lintGlobals checks the ARGs above the first FROM.
@@ -64,7 +100,7 @@ func (p *Part) lintGlobals(add addError) {
 		kv, _ := in.keyValues()
 		for _, a := range kv {
 			if a[0] != "BASE" && p.paramOf(a[0]) == "" && !slices.Contains(platformArgs, a[0]) {
-				add(in.start, "P005", "ARG %s is not a parameter of the part, nor BASE", a[0])
+				add(in.start, "P005", "ARG %s is not a parameter of the part, nor BASE%s", a[0], didYouMean(a[0], append(p.argNames(), "BASE")))
 			}
 		}
 	}
@@ -173,7 +209,7 @@ func (p *Part) image(ref string, values map[string]string) (string, error) {
 		name := p.paramOf(strings.Trim(v, "${}"))
 		switch {
 		case name == "":
-			err = fmt.Errorf("%s in the image %s is not a parameter of the part", v, ref)
+			err = fmt.Errorf("%s in the image %s is not a parameter of the part%s", v, ref, didYouMean(strings.Trim(v, "${}"), p.argNames()))
 		case values == nil:
 			if d := p.Meta.Params[name].Default; d != nil {
 				return string(*d)
@@ -217,6 +253,13 @@ func (p *Part) lintInstruction(s *partStage, i int, in *instruction) []*Error {
 		add("P005", "%s is not allowed in a part; %s", in.cmd, instead)
 		return errs
 	}
+	if in.cmd != "RUN" && in.cmd != "ARG" && len(in.heredocs) == 0 {
+		var read []string
+		for _, m := range argRef().FindAllStringSubmatch(in.original, -1) {
+			read = append(read, m[1]+m[2])
+		}
+		errs = append(errs, p.misspelt(in.start, read, slices.Concat(declaredArgs(s, i), stageEnv(s, i)))...)
+	}
 	switch in.cmd {
 	case "RUN":
 		p.lintRunFlags(in, add)
@@ -230,7 +273,7 @@ func (p *Part) lintInstruction(s *partStage, i int, in *instruction) []*Error {
 		}
 		for _, a := range kv {
 			if p.paramOf(a[0]) == "" && !slices.Contains(platformArgs, a[0]) {
-				add("P005", "ARG %s is not a parameter of the part (%s) nor one of TARGET*", a[0], strings.Join(p.argNames(), ", "))
+				add("P005", "ARG %s is not a parameter of the part (%s) nor one of TARGET*%s", a[0], strings.Join(p.argNames(), ", "), didYouMean(a[0], append(p.argNames(), platformArgs...)))
 			}
 		}
 	case "ENV":

@@ -23,6 +23,12 @@ func TestA13BodiesThatAreNotAllowed(t *testing.T) {
 		"sh -c":             {params, "ARG NODEJS_VERSION\nRUN /bin/sh -ec \"echo $NODEJS_VERSION\"", "P007", "used in /bin/sh -c"},
 		"heredoc":           {params, "ARG NODEJS_VERSION\nRUN <<EOF\necho $NODEJS_VERSION\nEOF", "P007", "outside double quotes"},
 		"undeclared":        {params, "RUN echo \"$NODEJS_VERSION\"", "P007", "before ARG NODEJS_VERSION"},
+		"typo":              {params, "ARG NODEJS_VERSION\nRUN echo \"$NODEJS_VERISON\"", "P007", `$NODEJS_VERISON is no parameter of the part, and nothing sets it; did you mean "NODEJS_VERSION"?`},
+		"typo in braces":    {params, "ARG NODEJS_VERSION\nRUN echo \"${NODEJS_VERSIONS}\"", "P007", "did you mean"},
+		"typo in a heredoc": {params, "ARG NODEJS_VERSION\nRUN <<EOF\necho \"$NODJS_VERSION\"\nEOF", "P007", "did you mean"},
+		"typo in WORKDIR":   {params, "ARG NODEJS_VERSION\nWORKDIR /opt/$NODEJS_VERSIO", "P007", "did you mean"},
+		"typo in COPY":      {params, "ARG NODEJS_VERSION\nCOPY --from=docker.io/library/node:22 /a /a/${NODEJS_VERSIN}", "P007", "did you mean"},
+		"typo in metadata":  {params + "\nenv: {A: {set: \"${verison}\"}}", "RUN true", "P003", `${verison} is not a parameter of the part; did you mean "version"?`},
 		"entrypoint":        {"", "ENTRYPOINT [\"x\"]", "P005", `ENTRYPOINT is not allowed in a part; propose it under "runtime"`},
 		"env":               {"", "ENV A=b", "P005", `state it under "env"`},
 		"onbuild":           {"", "ONBUILD RUN x", "P005", "ONBUILD is not allowed"},
@@ -49,15 +55,17 @@ func TestA13BodiesThatAreNotAllowed(t *testing.T) {
 		})
 	}
 	for name, tc := range map[string][2]string{
-		"quoted":         {params, "ARG NODEJS_VERSION\nRUN echo \"v${NODEJS_VERSION}\" && x=\"$(echo \"$NODEJS_VERSION\")\""},
-		"quoted heredoc": {params, "ARG NODEJS_VERSION\nRUN <<EOF\necho \"$NODEJS_VERSION\"\nEOF"},
-		"needs":          {"needs: [\"secret:npmrc\"]", "RUN --mount=type=secret,id=npmrc x"},
-		"cache":          {"", "RUN --mount=type=cache,target=/var/cache/apt x"},
-		"checksum":       {"", "ADD --checksum=sha256:" + strings.Repeat("a", 64) + " https://example.org/x /x"},
-		"heredoc copy":   {"", "COPY <<\"EOF\" /etc/x\nline\nEOF"},
-		"sh argument":    {params, "ARG NODEJS_VERSION\nRUN sh /install.sh \"$NODEJS_VERSION\""},
-		"own label":      {"", "LABEL std.nodejs.built=1"},
-		"image":          {"", "COPY --from=docker.io/library/node:22 /a /a"},
+		"quoted":          {params, "ARG NODEJS_VERSION\nRUN echo \"v${NODEJS_VERSION}\" && x=\"$(echo \"$NODEJS_VERSION\")\""},
+		"set elsewhere":   {params, "ARG NODEJS_VERSION\nRUN NODEJS_VERSIO=1; for NODEJS_VERSIOM in a; do echo \"$NODEJS_VERSIO$NODEJS_VERSIOM${NODEJS_VERSIONX:-}\"; done; read -r NODEJS_VERSIONY; echo \"$NODEJS_VERSIONY\"; export NODEJS_VERSIONZ=1; echo \"$NODEJS_VERSIONZ\""},
+		"other variables": {params, "ARG NODEJS_VERSION\nRUN echo \"$HOME $NODEJS_SHA $VERSION $NODE_ENV\""},
+		"quoted heredoc":  {params, "ARG NODEJS_VERSION\nRUN <<EOF\necho \"$NODEJS_VERSION\"\nEOF"},
+		"needs":           {"needs: [\"secret:npmrc\"]", "RUN --mount=type=secret,id=npmrc x"},
+		"cache":           {"", "RUN --mount=type=cache,target=/var/cache/apt x"},
+		"checksum":        {"", "ADD --checksum=sha256:" + strings.Repeat("a", 64) + " https://example.org/x /x"},
+		"heredoc copy":    {"", "COPY <<\"EOF\" /etc/x\nline\nEOF"},
+		"sh argument":     {params, "ARG NODEJS_VERSION\nRUN sh /install.sh \"$NODEJS_VERSION\""},
+		"own label":       {"", "LABEL std.nodejs.built=1"},
+		"image":           {"", "COPY --from=docker.io/library/node:22 /a /a"},
 	} {
 		if err := lint(tc[0], tc[1]); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -153,4 +161,32 @@ func TestNeedsMustBeGranted(t *testing.T) {
 	_, err := composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/npm\n")
 	wantError(t, err, "P006", "std/npm needs secret:npmrc; grant it: #: use std/npm allow=secret:npmrc")
 	mustCompose(t, lib, "FROM docker.io/library/debian:12\n#: use std/npm allow=secret:npmrc\n")
+}
+
+// TestUnusedParametersAreNoted has parameters that are used in each place where they can be, and one that is not.
+func TestUnusedParametersAreNoted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		meta, body string
+		want       int
+	}{
+		"nowhere":         {"", "RUN true", 1},
+		"declared only":   {"", "ARG X_P\nRUN true", 1},
+		"comment only":    {"", "# $X_P\nRUN true", 1},
+		"script":          {"", "ARG X_P\nRUN echo \"$X_P\"", 0},
+		"exec form":       {"", "ARG X_P\nRUN [\"printenv\", \"X_P\"]", 0},
+		"heredoc":         {"", "ARG X_P\nRUN <<EOF\necho \"$X_P\"\nEOF", 0},
+		"image of helper": {"", "FROM base AS install\nCOPY --from=made / /\nFROM docker.io/library/busybox:${X_P} AS made", 0},
+		"env":             {"\nenv: {A: {set: \"${p}\"}}", "RUN true", 0},
+		"packages":        {"\npackages: {apt: [\"x=${p}\"]}", "", 0},
+		"check":           {"\ncheck: {argv: [x], match: \"${p}\"}", "RUN true", 0},
+	} {
+		p, err := NewPart("x", strings.Replace(partText("std/x", "1.0.0", "params:\n  p: {type: version, default: 1.0.0}"+tc.meta, tc.body), "FROM ${BASE}", map[bool]string{true: "ARG X_P=1\n"}[name == "image of helper"]+"FROM ${BASE}", 1), nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if w := p.Warnings(); len(w) != tc.want || tc.want == 1 && w[0] != `x:6: the parameter "p" is not used: its variable is X_P` {
+			t.Errorf("%s: warnings are %q, want %d", name, w, tc.want)
+		}
+	}
 }

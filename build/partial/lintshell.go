@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/nearest"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -41,7 +42,45 @@ func (p *Part) lintShell(s *partStage, i int, in *instruction) []*Error {
 	}
 	w := &shellWalk{part: p, line: in.start, declared: declaredArgs(s, i)}
 	syntax.Walk(f, w.visit)
+	w.misspelt(s, i)
 	return w.errs
+}
+
+// maxTypo is how many letters a misspelt name has wrong.
+const maxTypo = 2
+
+// misspelt finds variables that are nearly those of the part's parameters, and that nothing in the part sets.
+func (w *shellWalk) misspelt(s *partStage, i int) {
+	w.errs = append(w.errs, w.part.misspelt(w.line, w.read, slices.Concat(w.set, declaredArgs(s, i), stageEnv(s, i)))...)
+}
+
+func (p *Part) misspelt(line int, read, set []string) []*Error {
+	known := p.argNames()
+	set = slices.Concat(set, known, platformArgs, sortedKeys(p.Meta.Env))
+	var errs []*Error
+	for j, name := range read {
+		if slices.Contains(set, name) || slices.Contains(read[:j], name) {
+			continue
+		}
+		if slices.ContainsFunc(known, func(k string) bool { return nearest.Distance(name, k) <= maxTypo }) {
+			errs = append(errs, &Error{Code: "P007", Line: line, Msg: fmt.Sprintf("$%s is no parameter of the part, and nothing sets it%s", name, didYouMean(name, known))})
+		}
+	}
+	return errs
+}
+
+// stageEnv are the variables that ENV sets above an instruction of a stage.
+func stageEnv(s *partStage, i int) []string {
+	var names []string
+	for _, in := range s.body[:i] {
+		if in.cmd == "ENV" {
+			kv, _ := in.keyValues()
+			for _, e := range kv {
+				names = append(names, e[0])
+			}
+		}
+	}
+	return names
 }
 
 func declaredArgs(s *partStage, i int) []string {
@@ -64,6 +103,8 @@ type shellWalk struct {
 	declared []string
 	stack    []syntax.Node
 	errs     []*Error
+
+	read, set []string // names that are no parameters
 }
 
 func (w *shellWalk) visit(n syntax.Node) bool {
@@ -71,8 +112,28 @@ func (w *shellWalk) visit(n syntax.Node) bool {
 		w.stack = w.stack[:len(w.stack)-1]
 		return true
 	}
-	if pe, ok := n.(*syntax.ParamExp); ok && pe.Param != nil && w.part.paramOf(pe.Param.Value) != "" {
-		w.param(pe)
+	switch n := n.(type) {
+	case *syntax.ParamExp:
+		if n.Param == nil {
+			break
+		}
+		if w.part.paramOf(n.Param.Value) != "" {
+			w.param(n)
+		} else if n.Exp == nil { // ${X:-default} is for what may not be set
+			w.read = append(w.read, n.Param.Value)
+		}
+	case *syntax.Assign: // also those of export and read
+		if n.Name != nil {
+			w.set = append(w.set, n.Name.Value)
+		}
+	case *syntax.CallExpr: // read NAME
+		if len(n.Args) > 1 && n.Args[0].Lit() == "read" {
+			for _, a := range n.Args[1:] {
+				w.set = append(w.set, a.Lit())
+			}
+		}
+	case *syntax.WordIter:
+		w.set = append(w.set, n.Name.Value)
 	}
 	w.stack = append(w.stack, n)
 	return true

@@ -186,11 +186,11 @@ func (m *maker) whatChanged(was, now *Lock) string {
 		same := slices.EqualFunc(then, current, func(a, b LockedPart) bool { return slices.Equal(flat(a.Params), flat(b.Params)) })
 		switch {
 		case len(then) == 0:
-			return fmt.Sprintf("%s, line %d is not in it", name, u.Line)
+			return fmt.Sprintf("%s, line %d is not in it", name, m.src.shown(u.Line))
 		case !same && len(m.opts.Params)+len(was.Source.Params) > 0 && !maps.Equal(m.opts.Params, was.Source.Params):
 			return "--param is not what it was"
 		case !same:
-			return fmt.Sprintf("%s, line %d changed", name, u.Line)
+			return fmt.Sprintf("%s, line %d changed", name, m.src.shown(u.Line))
 		}
 	}
 	switch {

@@ -339,7 +339,7 @@ func (m *Meta) expand(s string, values map[string]string) (string, error) {
 	out := variable().ReplaceAllStringFunc(s, func(v string) string {
 		name := v[2 : len(v)-1]
 		if _, ok := m.Params[name]; !ok {
-			err = fmt.Errorf("%s is not a parameter of the part", v)
+			err = fmt.Errorf("%s is not a parameter of the part%s", v, didYouMean(strings.Trim(v, "${}"), sortedKeys(m.Params)))
 			return v
 		}
 		return values[name]

@@ -80,7 +80,7 @@ func (m *maker) plan(ctx context.Context) error {
 				at = first[0]
 			}
 			if err := m.place(c, at, u.Line, m.names[u], u.Role, ""); err != nil {
-				return place(err, m.src.file, u.Line)
+				return place(err, m.src.file, m.src.shown(u.Line))
 			}
 		}
 	}
@@ -128,7 +128,7 @@ func (m *maker) place(c *stageCtx, at *Use, line int, name, role, neededBy strin
 				if neededBy != "" {
 					b.neededBy = ""
 					if u.Line > line {
-						m.note("%s (line %d) moves up before %s, which needs it", name, u.Line, neededBy)
+						m.note("%s (line %d) moves up before %s, which needs it", name, m.src.shown(u.Line), neededBy)
 					}
 				}
 				break

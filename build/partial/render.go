@@ -147,7 +147,7 @@ func (m *maker) renderStage(ctx context.Context, s *srcStage, end int) error {
 		c.start = newState(s.base)
 		pin, err := m.pin(ctx, s.image)
 		if err != nil {
-			return place(err, m.src.file, s.from.start)
+			return place(err, m.src.file, m.src.shown(s.from.start))
 		}
 		c.from = pin
 	}
@@ -169,7 +169,7 @@ func (m *maker) renderStage(ctx context.Context, s *srcStage, end int) error {
 			n = u.end
 			for _, b := range c.plan[u] {
 				if err := m.renderBlock(ctx, c, b); err != nil {
-					return place(err, m.src.file, u.Line)
+					return place(err, m.src.file, m.src.shown(u.Line))
 				}
 			}
 		case in == nil:
@@ -177,7 +177,7 @@ func (m *maker) renderStage(ctx context.Context, s *srcStage, end int) error {
 		default:
 			text, err := m.pinFlags(ctx, in)
 			if err != nil {
-				return place(err, m.src.file, n)
+				return place(err, m.src.file, m.src.shown(n))
 			}
 			c.out = append(c.out, item{text: text, cmd: in.cmd})
 			c.st.apply(in, m.src.globals, m.opts.BuildArgs)
@@ -189,7 +189,7 @@ func (m *maker) renderStage(ctx context.Context, s *srcStage, end int) error {
 		return err
 	}
 	if err := m.renderRuntime(c, wrote); err != nil {
-		return place(err, m.src.file, s.from.start)
+		return place(err, m.src.file, m.src.shown(s.from.start))
 	}
 	m.out = append(m.out, c.out...)
 	return nil

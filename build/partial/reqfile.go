@@ -35,6 +35,15 @@ type reqStage struct {
 	Override     []string `yaml:"override"`
 	Steps        []step   `yaml:"steps"`
 	Run          *runSet  `yaml:"run"`
+
+	line int // in the file
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (s *reqStage) UnmarshalYAML(n *yaml.Node) error {
+	type plain reqStage
+	s.line = n.Line
+	return n.Decode((*plain)(s))
 }
 
 // step is one of its fields.
@@ -44,6 +53,15 @@ type step struct {
 	Run     *runStep  `yaml:"run"` // a shell command, or a list of words
 	Workdir string    `yaml:"workdir"`
 	User    string    `yaml:"user"`
+
+	line int // in the file
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (s *step) UnmarshalYAML(n *yaml.Node) error {
+	type plain step
+	s.line = n.Line
+	return n.Decode((*plain)(s))
 }
 
 type copyStep struct {
@@ -89,6 +107,15 @@ type runSet struct {
 	Entrypoint []string `yaml:"entrypoint"`
 	Cmd        []string `yaml:"cmd"`
 	StopSignal string   `yaml:"stopsignal"`
+
+	line int // in the file
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (r *runSet) UnmarshalYAML(n *yaml.Node) error {
+	type plain runSet
+	r.line = n.Line
+	return n.Decode((*plain)(r))
 }
 
 // isRequirementFile tells by its name whether a source is a requirement file.
@@ -96,45 +123,59 @@ func isRequirementFile(file string) bool {
 	return strings.HasSuffix(file, ".yaml") || strings.HasSuffix(file, ".yml")
 }
 
-// expandRequirements writes a requirement file as a Containerfile with directives.
-func expandRequirements(file, text, profile string) (string, error) {
+// expandRequirements writes a requirement file as a Containerfile with directives. lines are the lines of the file that those
+// of the text come from, 0 where there is none.
+func expandRequirements(file, text, profile string) (out string, lines []int, err error) {
 	var r requirements
 	if errs := strictYAML(text, "field", 0, &r); len(errs) > 0 {
 		for _, e := range errs {
 			e.at(file, e.Line)
 			e.File = file
 		}
-		return "", joinErrors(errs)
+		return "", nil, joinErrors(errs)
 	}
 	w := &reqWriter{}
 	w.write(&r, profile)
 	if len(w.errs) > 0 {
 		for _, e := range w.errs {
-			e.at(file, 0)
+			e.at(file, e.Line)
 		}
-		return "", joinErrors(w.errs)
+		return "", nil, joinErrors(w.errs)
 	}
-	return w.b.String(), nil
+	return w.b.String(), w.lines, nil
 }
 
 // reqWriter writes lines, and collects what is wrong.
 type reqWriter struct {
-	b    strings.Builder
-	errs []*Error
+	b     strings.Builder
+	lines []int // of the file, for each line of b
+	at    int   // the line of the file that is being written out
+	errs  []*Error
 }
 
 func (w *reqWriter) bad(format string, args ...any) {
-	w.errs = append(w.errs, Errorf("P003", format, args...))
+	e := Errorf("P003", format, args...)
+	e.Line = w.at
+	w.errs = append(w.errs, e)
 }
 
 // line writes an instruction; its words were checked to have no line ends.
 func (w *reqWriter) line(format string, args ...any) {
 	l := fmt.Sprintf(format, args...)
 	if e := checkText("the requirement file", l); e != nil {
+		e.Line = w.at
 		w.errs = append(w.errs, e)
 		return
 	}
-	w.b.WriteString(strings.TrimRight(l, " ") + "\n")
+	w.text(strings.TrimRight(l, " ") + "\n")
+}
+
+// text writes whole lines.
+func (w *reqWriter) text(s string) {
+	w.b.WriteString(s)
+	for range strings.Count(s, "\n") {
+		w.lines = append(w.lines, w.at)
+	}
 }
 
 func (w *reqWriter) write(r *requirements, profile string) {
@@ -167,6 +208,7 @@ func (w *reqWriter) write(r *requirements, profile string) {
 }
 
 func (w *reqWriter) stage(s *reqStage, set map[string]Scalar, last bool) {
+	w.at = s.line
 	if s.Base == "" {
 		w.bad("a stage has no base")
 	}
@@ -188,6 +230,7 @@ func (w *reqWriter) stage(s *reqStage, set map[string]Scalar, last bool) {
 	for i := range s.Steps {
 		w.step(&s.Steps[i])
 	}
+	w.at = 0 // the environment is stated for the whole file
 	if last && len(set) > 0 {
 		var kv []string
 		for _, name := range sortedKeys(set) {
@@ -211,6 +254,7 @@ func oneWord(w *reqWriter, what, s string) string {
 }
 
 func (w *reqWriter) step(s *step) {
+	w.at = s.line
 	given := []bool{s.Use != "", s.Copy != nil, s.Run != nil, s.Workdir != "", s.User != ""}
 	if n := len(slices.DeleteFunc(given, func(b bool) bool { return !b })); n != 1 {
 		w.bad("a step has %d of use, copy, run, workdir and user; one is wanted", n)
@@ -243,6 +287,7 @@ func (w *reqWriter) shell(cmd string) {
 	}
 	for l := range strings.SplitSeq(cmd, "\n") {
 		if e := checkText("run", strings.ReplaceAll(l, "\t", " ")); e != nil {
+			e.Line = w.at
 			w.errs = append(w.errs, e)
 		}
 	}
@@ -250,7 +295,7 @@ func (w *reqWriter) shell(cmd string) {
 	for n := 2; strings.Contains("\n"+cmd+"\n", "\n"+end+"\n"); n++ {
 		end = fmt.Sprintf("PARTIAL_EOF_%d", n)
 	}
-	fmt.Fprintf(&w.b, "RUN <<\"%s\"\n%s\n%s\n", end, cmd, end)
+	w.text(fmt.Sprintf("RUN <<\"%s\"\n%s\n%s\n", end, cmd, end))
 }
 
 func (w *reqWriter) copyStep(c *copyStep) {
@@ -275,6 +320,7 @@ func (w *reqWriter) copyStep(c *copyStep) {
 }
 
 func (w *reqWriter) settings(r *runSet) {
+	w.at = r.line
 	if r.Workdir != "" {
 		w.line("WORKDIR %s", quotePlain(r.Workdir))
 	}

@@ -60,3 +60,28 @@ func TestRequirementFileIsStrict(t *testing.T) {
 	_, err := composeSource(t, testParts(t), billing, asYAML, func(o *Options) { o.Profile = "dav" })
 	wantError(t, err, "P003", `profile "dav" is not there; did you mean "dev"?`)
 }
+
+// TestRequirementFileErrorsHaveItsLines wants lines of the file that the user wrote, not of what it is written out as.
+func TestRequirementFileErrorsHaveItsLines(t *testing.T) {
+	for _, tc := range []struct{ old, new, want string }{
+		{"name=app uid=10001", "name=app uid=x", "partials.yaml:9: P009"},
+		{"std/pg-client@^1 major=16", "std/pg-cleint@^1", "partials.yaml:8: P022"},
+		{"std/pg-client@^1 major=16", "std/pg-client@^9", "partials.yaml:8: P021"},
+		{"std/pg-client@^1 major=16", "std/pg-client@", "partials.yaml:8: P003"},
+		{"std/pg-client@^1 major=16", "'std/pg-client \"'", "partials.yaml:8: P001"},
+		{"docker.io/library/alpine:3.20", "docker.io/library/nothing:1", "partials.yaml:5: no image"},
+		{"docker.io/library/alpine:3.20", "\"${X}\"", "partials.yaml:5: P033"},
+		{"- copy: {src: ., dst: /srv/app/, owner: app}", "- {user: a, workdir: /b}", "partials.yaml:12: P003"},
+		{"- copy: {src: ., dst: /srv/app/, owner: app}", "- run: |\n          echo 1\n          echo 2\n      - use: std/app-user name=other", "partials.yaml:15: P026: std/app-user is used with name=app uid=10001 (line 9) and name=other (line 15)"},
+		{"- copy: {src: ., dst: /srv/app/, owner: app}", "- run: echo $APP_USER_NAME", "partials.yaml:12: P012"},
+		{"expose: [8080]", "expose: [a b]", "partials.yaml:13: P003"},
+	} {
+		text := strings.Replace(billing, tc.old, tc.new, 1)
+		if _, err := composeSource(t, testParts(t), text, asYAML); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q: error is %v; want %q in it", tc.new, err, tc.want)
+		}
+	}
+	if _, err := LintSource("partials.yaml", strings.Replace(billing, "std/pg-client@^1 major=16", "std/pg-client@", 1)); err == nil || !strings.Contains(err.Error(), "partials.yaml:8: P003") {
+		t.Errorf("LintSource: %v", err)
+	}
+}

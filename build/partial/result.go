@@ -65,6 +65,16 @@ func Trailer(body, embed string) string {
 	return label + "\n"
 }
 
+// PartNames are the names of the parts in the composition, each once.
+func (r *Result) PartNames() []string {
+	var names []string
+	for _, b := range r.Blocks {
+		names = append(names, b.Part.Meta.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Ejected is the composed file as an ordinary Containerfile: it says that it is one, and has no label, which would tell of
 // a text that is edited from then on. It makes the same layers.
 func (r *Result) Ejected() string {

@@ -21,7 +21,19 @@ type source struct {
 	d       *directives
 	globals map[string]string // ARGs above the first FROM, as far as they are known
 	stages  []*srcStage
-	guard   int // the guard's line, or 0
+	guard   int   // the guard's line, or 0
+	lines   []int // of a requirement file: the line there of each line of text, 0 if it has none
+}
+
+// shown is the line that the user knows a line of text by: his own in a requirement file.
+func (src *source) shown(line int) int {
+	if src.lines == nil {
+		return line
+	}
+	if line < 1 || line > len(src.lines) {
+		return 0
+	}
+	return src.lines[line-1]
 }
 
 // srcStage is a stage of the source.
@@ -165,21 +177,20 @@ func (s *srcStage) hasParts() bool {
 	return false
 }
 
-// cut drops the stages after target. Unknown targets are the builder's to report.
-func (src *source) cut(target string) {
-	i := slices.IndexFunc(src.stages, func(s *srcStage) bool { return s.name == strings.ToLower(target) && target != "" })
-	if i < 0 && isDigits(target) && len(target) < 4 {
-		n := 0
-		for _, c := range target {
-			n = n*10 + int(c-'0')
-		}
-		if n < len(src.stages) {
-			i = n
-		}
+// cut drops the stages after target, which is a name or a number. It tells whether there is that stage.
+func (src *source) cut(target string) bool {
+	if target == "" {
+		return true
 	}
-	if i >= 0 {
-		src.stages = src.stages[:i+1]
+	i := slices.IndexFunc(src.stages, func(s *srcStage) bool { return s.name == strings.ToLower(target) })
+	if n, err := strconv.Atoi(target); i < 0 && err == nil && n >= 0 && n < len(src.stages) {
+		i = n
 	}
+	if i < 0 {
+		return false
+	}
+	src.stages = src.stages[:i+1]
+	return true
 }
 
 // base name for the header and the lock.

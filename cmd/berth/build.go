@@ -89,6 +89,7 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if files, err = s.Contain(opts.ContextDirectory, files); err != nil {
 		return "", err
 	}
+	names := sourceNames(files, opts.ContextDirectory)
 	if files, err = s.KeepPipes(files); err != nil {
 		return "", err
 	}
@@ -99,7 +100,7 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 		return "", err
 	}
 	sources := slices.Clone(files)
-	files, printed, err := flags.compose.compose(ctx, e, &opts, files, out, cmd.ErrOrStderr())
+	files, printed, err := flags.compose.compose(ctx, e, &opts, files, names, out, cmd.ErrOrStderr())
 	if err != nil || printed {
 		return "", err
 	}

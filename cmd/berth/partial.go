@@ -155,7 +155,7 @@ func partialError(err error) error {
 		return err
 	}
 	var network *registry.NetworkError
-	var dial net.Error
+	var dial *net.OpError
 	if code := partial.ExitCode(err); code != 0 {
 		return &exitError{Code: code, Err: err}
 	} else if errors.As(err, &network) || errors.As(err, &dial) {

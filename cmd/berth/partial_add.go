@@ -48,7 +48,8 @@ func partialAdd(cmd *cobra.Command, o project.Options, use, stage, format string
 		}
 		r, err := p.ComposeText(cmd.Context(), []byte(text), p.Lock())
 		if err != nil {
-			return err
+			added := partial.LinesIn(text, string(p.Text()))[line-1]
+			return partial.WithoutLine(err, added)
 		}
 		if err := atomicfile.Write(o.File, []byte(text), fileMode(o.File), false); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func partialExtract(ctx context.Context, p *project.Project, name string, uncomp
 			return err
 		}
 	}
-	if len(x.Lock) > 0 && output != "" && output != "-" {
+	if len(x.Lock) > 0 && isPlainFile(output) {
 		if err := writeOutput(out, output+".lock", string(x.Lock)); err != nil {
 			return err
 		}
@@ -93,6 +94,15 @@ func partialExtract(ctx context.Context, p *project.Project, name string, uncomp
 		}
 	}
 	return writeOutput(out, output, text)
+}
+
+// isPlainFile tells whether a lock can stand next to an output: it is a file, or will be one.
+func isPlainFile(output string) bool {
+	if output == "" || output == "-" {
+		return false
+	}
+	st, err := os.Stat(output)
+	return err != nil || st.Mode().IsRegular()
 }
 
 // extracted is the container file of an image, or the one that was published by itself under a name.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/build/partial/project"
@@ -94,5 +95,26 @@ func partialInit(cmd *cobra.Command, dir, format string, im *partial.Imported) e
 			fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s\n", w)
 		}
 	}
-	return showPart(cmd.OutOrStdout(), format, dir, im)
+	if err := showPart(cmd.OutOrStdout(), format, dir, im); err != nil || format == "json" {
+		return err
+	}
+	_, err := fmt.Fprintf(cmd.ErrOrStderr(), "Next: edit %s, then: berth partial lint %s && berth partial test %s; use it with: berth partial add %s\n",
+		filepath.Join(dir, "Containerfile"), shellWord(dir), shellWord(dir), shellWord(folderRef(dir)))
+	return err
+}
+
+// folderRef is a folder as a use line names it.
+func folderRef(dir string) string {
+	if filepath.IsAbs(dir) || strings.HasPrefix(dir, ".") {
+		return dir
+	}
+	return "./" + dir
+}
+
+// shellWord quotes what a shell would read as more than a word.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@+-") == "" && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -70,8 +70,11 @@ func lintPath(path string) (warnings []string, err error) {
 			return nil, err
 		}
 		if partial.HasMetadata(string(text)) || !partial.HasDirectives(text) {
-			_, err := partial.ReadPart(os.DirFS(path), path)
-			return nil, err
+			p, err := partial.ReadPart(os.DirFS(path), path)
+			if err != nil {
+				return nil, err
+			}
+			return p.Warnings(), nil
 		}
 		path = file
 	}

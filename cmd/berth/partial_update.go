@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/build/partial/project"
@@ -35,6 +36,9 @@ func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 			}
 			o.Update, o.Only = true, args
 			return withProject(o, func(p *project.Project) error {
+				if err := knownParts(p, args); err != nil {
+					return err
+				}
 				text, err := p.Text(), error(nil)
 				if base != "" {
 					changed, err := partial.SetBase(o.File, string(text), base)
@@ -55,6 +59,22 @@ func newPartialUpdateCmd(f *engineFlags) *cobra.Command {
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "write nothing")
 	cmd.Flags().StringVar(&base, "base", "", "`IMAGE` to write into the FROM line of the last stage")
 	return cmd
+}
+
+// knownParts wants each name to be that of a part in the lock, or of a line of the source.
+func knownParts(p *project.Project, names []string) error {
+	known := partial.UsedParts(p.Text())
+	if l := p.Lock(); l != nil {
+		for _, part := range l.Parts {
+			known = append(known, part.Name)
+		}
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(known, func(k string) bool { return k == n || strings.HasSuffix(k, "/"+n) }) {
+			return partial.Errorf("P022", "%s is neither used nor locked%s", n, partial.DidYouMean(n, known))
+		}
+	}
+	return nil
 }
 
 func partialUpdate(ctx context.Context, p *project.Project, text []byte, dryRun bool, format string, out, talk io.Writer) error {

@@ -29,7 +29,7 @@ func newPartialWhyCmd(f *engineFlags) *cobra.Command {
 				}
 				lines := r.Why(args[0])
 				if lines == nil {
-					return partial.Errorf("P022", "%s is not among the parts of %s", args[0], o.File)
+					return partial.Errorf("P022", "%s is not among the parts of %s%s", args[0], o.File, partial.DidYouMean(args[0], r.PartNames()))
 				}
 				if p.format == "json" {
 					return printJSON(cmd.OutOrStdout(), lines)

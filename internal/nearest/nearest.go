@@ -16,15 +16,15 @@ func Word(word string, known []string) string {
 		if k == "" || word == "" || k[0] != word[0] && (len(k) < 2 || k[1] != word[0]) {
 			continue
 		}
-		if d := distance(word, k); d < bestDistance {
+		if d := Distance(word, k); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
 	return best
 }
 
-// distance is the number of letters to insert, delete, replace or swap with the next.
-func distance(a, b string) int {
+// Distance is the number of letters to insert, delete, replace or swap with the next to make b of a.
+func Distance(a, b string) int {
 	var before []int
 	prev := make([]int, len(b)+1)
 	for j := range prev {

@@ -30,6 +30,9 @@ import (
 type Options struct {
 	Engine *libctr.Engine
 	File   string // the source; its lock is FILE.lock
+	Name   string // what messages and the header call it; "" is File
+	Dir    string // what partials.conf and relative references are looked for in; "" is that of File
+	Once   bool   // the source is not kept anywhere, so it has no lock
 
 	Locked  bool     // fail if the lock would change
 	Offline bool     // use what is in local storage only
@@ -69,11 +72,18 @@ func Open(opts Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := OpenDir(opts, filepath.Dir(opts.File))
+	dir := opts.Dir
+	if dir == "" {
+		dir = filepath.Dir(opts.File)
+	}
+	p, err := OpenDir(opts, dir)
 	if err != nil {
 		return nil, err
 	}
 	p.text = text
+	if opts.Once {
+		return p, nil
+	}
 	if p.lock, err = readLock(opts.LockFile()); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -89,7 +99,7 @@ func OpenDir(opts Options, dir string) (*Project, error) {
 	p := &Project{opts: opts, Conf: conf}
 	ro := registry.Options{Dir: dir, Offline: opts.Offline, Aliases: conf.Aliases, Allow: conf.Allow}
 	if text, err := os.ReadFile(opts.File); opts.File != "" && err == nil {
-		ro.Sums = partial.Sums(string(text))
+		ro.Sums = partial.Sums(opts.File, string(text))
 	}
 	if opts.Engine != nil {
 		ro.Store = filepath.Join(opts.Engine.DataDir(), "parts")
@@ -108,6 +118,13 @@ func (p *Project) Close() error { return p.Parts.Close() }
 // Engine is the one that the project works with.
 func (p *Project) Engine() *libctr.Engine { return p.opts.Engine }
 
+func (o *Options) name() string {
+	if o.Name != "" {
+		return o.Name
+	}
+	return o.File
+}
+
 // LockFile is the lock's path.
 func (o *Options) LockFile() string { return o.File + ".lock" }
 
@@ -125,15 +142,25 @@ func (p *Project) Compose(ctx context.Context) (*partial.Result, error) {
 // ComposeText composes another text, with another lock, in the place of the source.
 func (p *Project) ComposeText(ctx context.Context, text []byte, lock *partial.Lock) (*partial.Result, error) {
 	o := &p.opts
-	r, err := partial.Compose(ctx, partial.Options{File: o.File, Source: text, Library: library{p.Parts, p.Conf}, Bases: p.Bases, Lock: lock, Locked: o.Locked, Update: o.Update,
-		Only: o.Only, Profile: o.Profile, BuildArgs: o.BuildArgs, Params: o.Params, Platforms: o.Platforms, Target: o.Target, NoLink: o.NoLink})
-	return r, Hinted(err, o.File)
+	var lines []int
+	if ext := filepath.Ext(o.File); ext != ".yaml" && ext != ".yml" && !bytes.Equal(text, p.text) {
+		lines = partial.LinesIn(string(text), string(p.text))
+	}
+	r, err := partial.Compose(ctx, partial.Options{File: o.name(), Source: text, Library: library{p.Parts, p.Conf}, Bases: p.Bases, Lock: lock, Locked: o.Locked, Update: o.Update,
+		Only: o.Only, Profile: o.Profile, BuildArgs: o.BuildArgs, Params: o.Params, Platforms: o.Platforms, Target: o.Target, NoLink: o.NoLink, Lines: lines})
+	if o.Once && o.Locked && errors.Is(err, &partial.Error{Code: "P050"}) {
+		return nil, hint.Add(partial.Errorf("P050", "%s is not a file that has a lock, and --locked wants one", o.name()), "write it to a file and run: berth partial update -f FILE; or build with --locked=false")
+	}
+	return r, Hinted(err, o.name())
 }
 
 // WriteLock writes the composition's lock, if that is another one. It tells whether it was.
 func (p *Project) WriteLock(r *partial.Result) (bool, error) { return p.opts.writeLock(r.Lock) }
 
 func (o *Options) writeLock(l *partial.Lock) (bool, error) {
+	if o.Once {
+		return false, nil
+	}
 	now, err := l.Marshal()
 	if err != nil {
 		return false, err
@@ -190,7 +217,8 @@ func Hinted(err error, file string) error {
 	}
 	switch e.Code {
 	case "P021":
-		return hint.Add(err, "see the versions with: berth partial search --versions NAME")
+		name, _, _ := strings.Cut(e.Msg, " ")
+		return hint.Add(err, "see the versions with: berth partial search --versions %s", name)
 	case "P050":
 		return hint.Add(err, "berth partial update -f %s", file)
 	case "P051":

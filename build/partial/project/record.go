@@ -36,13 +36,13 @@ func recordFile(e *libctr.Engine, digest string) string {
 	return filepath.Join(e.DataDir(), "part-records", strings.TrimPrefix(digest, "sha256:")+".json")
 }
 
-// KeepRecord keeps a composition for the push of the image that is built of it.
-func KeepRecord(e *libctr.Engine, r *partial.Result, file string) error {
+// KeepRecord keeps a composition for the push of the image that is built of it. name is what the source is called.
+func KeepRecord(e *libctr.Engine, r *partial.Result, file, name string) error {
 	source, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	return keepRecord(e, r, filepath.Base(file), source)
+	return keepRecord(e, r, filepath.Base(name), source)
 }
 
 // KeepRecord keeps a composition of the given source, whose image was made from another one, the previous.

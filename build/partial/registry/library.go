@@ -2,13 +2,16 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/berth-containers/berth/build/partial"
 	"github.com/berth-containers/berth/build/partial/solve"
+	"github.com/berth-containers/berth/internal/nearest"
 
 	"github.com/Masterminds/semver/v3"
 	"go.podman.io/image/v5/types"
@@ -99,7 +102,30 @@ func (l *Library) Releases(ctx context.Context, ref partial.Ref) ([]partial.Rele
 	if err == nil {
 		l.lists[loc.key()] = list
 	}
-	return list, err
+	return list, l.suggest(ctx, ref, err)
+}
+
+// suggest adds to an error that a part was not found which one may have been meant. It requires l.mu.
+func (l *Library) suggest(ctx context.Context, ref partial.Ref, err error) error {
+	var missing *partial.Error
+	alias, name, ok := strings.Cut(ref.Text, "/")
+	if !errors.As(err, &missing) || missing.Code != "P022" || ref.Kind != "alias" || !ok {
+		return err
+	}
+	list, listErr := l.catalog(ctx, alias)
+	if listErr != nil {
+		return err // the first error is the one that counts
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Part)
+	}
+	if best := nearest.Word(name, names); best != "" {
+		e := *missing
+		e.Msg += fmt.Sprintf("; did you mean %q?", alias+"/"+best)
+		return &e
+	}
+	return err
 }
 
 func (l *Library) releases(ctx context.Context, loc location) ([]partial.Release, error) {
@@ -153,7 +179,7 @@ func (l *Library) Meta(ctx context.Context, ref partial.Ref, r partial.Release) 
 	}
 	f, err := l.fetchMeta(ctx, loc, r)
 	if err != nil {
-		return nil, err
+		return nil, l.suggest(ctx, ref, err)
 	}
 	return f.meta, nil
 }
@@ -167,7 +193,8 @@ func (l *Library) Part(ctx context.Context, ref partial.Ref, r partial.Release) 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.part(ctx, loc, r)
+	p, err := l.part(ctx, loc, r)
+	return p, l.suggest(ctx, ref, err)
 }
 
 // part requires l.mu.

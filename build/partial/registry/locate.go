@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"maps"
 	"net/url"
 	"path"
 	"path/filepath"
@@ -47,7 +48,7 @@ func (l *Library) locate(ref partial.Ref) (location, error) {
 		first, rest, _ := strings.Cut(text, "/")
 		prefix, ok := l.opts.Aliases[first]
 		if !ok {
-			return location{}, partial.Errorf("P062", "alias %q is not defined; add it to partials.conf or write the full name", first)
+			return location{}, partial.Errorf("P062", "alias %q is not defined; add it to partials.conf or write the full name%s", first, partial.DidYouMean(first, slices.Sorted(maps.Keys(l.opts.Aliases))))
 		}
 		text = strings.TrimSuffix(prefix, "/") + "/" + rest
 	}
@@ -61,7 +62,7 @@ func (l *Library) locate(ref partial.Ref) (location, error) {
 
 func (l *Library) parse(text string) (location, error) {
 	bad := func(why string) (location, error) {
-		return location{}, partial.Errorf("P022", "%q is no source of parts: %s", text, why)
+		return location{}, partial.Errorf("P022", "%q is not a source of parts: %s", text, why)
 	}
 	switch {
 	case strings.HasPrefix(text, "git+"):
