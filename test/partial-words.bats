@@ -59,7 +59,7 @@ T
     }
     source=Containerfile
     fed 1 build -f - .
-    assert_contains "$output" "Error: <stdin>:2: P009"
+    assert_contains "$output" "Error: standard input:2: P009"
     tar -cf context.tar Containerfile partials.conf
     source=context.tar
     fed 1 build -
@@ -70,12 +70,12 @@ T
     sed -i s/uid=x/uid=7/ Containerfile
     source=Containerfile
     fed 0 build --print -f - .
-    assert_contains "$output" "# composed from <stdin> (partial format 1)"
+    assert_contains "$output" "# composed from standard input (partial format 1)"
     fed 0 build -q -f - -t "localhost/$name:1" .
     berth partial verify "localhost/$name:1"
     [[ ! -e Containerfile.lock ]]
     fed 1 build --locked -f - .
-    assert_contains "$output" "P050: <stdin> is not a file that has a lock"
+    assert_contains "$output" "P050: standard input is not a file that has a lock"
 }
 
 @test "images that only the store has are asked for in no registry" {

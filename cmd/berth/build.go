@@ -89,12 +89,15 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if files, err = s.Contain(opts.ContextDirectory, files); err != nil {
 		return "", err
 	}
-	names := sourceNames(files, opts.ContextDirectory)
+	contained := files
 	if files, err = s.KeepPipes(files); err != nil {
 		return "", err
 	}
 	for i, f := range files {
 		names[f] = flags.nameOf(args, opts.ContextDirectory, asked[i])
+		if _, local := names[opts.ContextDirectory]; names[f] == standardInput || f != contained[i] {
+			flags.compose.read(f, opts.ContextDirectory, local)
+		}
 	}
 	if err := build.ReadIgnoreFile(&opts, files); err != nil {
 		return "", err
@@ -176,11 +179,14 @@ func (b *buildFlags) names(args []string, dir string) map[string]string {
 	return names
 }
 
+// standardInput is the name of a Containerfile that comes from there.
+const standardInput = "standard input"
+
 // nameOf is what the user calls a Containerfile: as it was given, or its path from where the user is, or in a context that was
 // fetched its path in there.
 func (b *buildFlags) nameOf(args []string, dir, file string) string {
 	if file == "/dev/stdin" {
-		return "standard input"
+		return standardInput
 	}
 	if strings.Contains(file, "://") || slices.Contains(b.bud.File, file) {
 		return file
@@ -188,7 +194,7 @@ func (b *buildFlags) nameOf(args []string, dir, file string) string {
 	if len(args) == 1 && args[0] == "-" {
 		// A Containerfile in place of a context lies alone in the directory made for it.
 		if all, err := os.ReadDir(dir); err == nil && len(all) == 1 && all[0].Name() == "Dockerfile" && len(b.bud.File) == 0 {
-			return "standard input"
+			return standardInput
 		}
 	}
 	if _, local := b.names(args, dir)[dir]; !local {

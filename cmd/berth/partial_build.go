@@ -26,7 +26,8 @@ type composeFlags struct {
 	profile                string
 	params                 []string
 
-	composed []string // the texts that are built
+	composed []string          // the texts that are built
+	once     map[string]string // copies of Containerfiles that are kept nowhere, and the directory that each refers to
 }
 
 func (c *composeFlags) bind(fl *pflag.FlagSet) {
@@ -39,7 +40,7 @@ func (c *composeFlags) bind(fl *pflag.FlagSet) {
 
 // compose replaces each source among files by a file with its composed text, in TMPDIR, which a build session
 // removes. Files without parts are left as they are. It tells whether only the text was wanted.
-func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.BuildOptions, files []string, names []sourceName, out, talk io.Writer) (_ []string, printed bool, err error) {
+func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.BuildOptions, files []string, names map[string]string, out, talk io.Writer) (_ []string, printed bool, err error) {
 	for i, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil || !project.IsSource(file, text) {
@@ -49,7 +50,8 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 		if err != nil {
 			return nil, false, err
 		}
-		po := project.Options{Engine: e, File: file, Name: names[i].name, Dir: names[i].dir, Once: names[i].once, Locked: c.locked, Offline: c.offline, Profile: c.profile, Params: params, BuildArgs: o.Args, Target: o.Target, Progress: progress(false)}
+		dir, once := c.once[file]
+		po := project.Options{Engine: e, File: file, Name: names[file], Dir: dir, Once: once, Locked: c.locked, Offline: c.offline, Profile: c.profile, Params: params, BuildArgs: o.Args, Target: o.Target, Progress: progress(false)}
 		for _, p := range o.Platforms {
 			if p.OS != "" && p.Arch != "" {
 				po.Platforms = append(po.Platforms, p.OS+"/"+p.Arch)
@@ -72,7 +74,7 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 			// digest and is here is asked for in its registry (libimage, pull.go, "customPlatform").
 			o.PullPolicy = define.PullNever
 		}
-		if err := project.KeepRecord(e, r, file, strings.Trim(names[i].name, "<>")); err != nil {
+		if err := project.KeepRecord(e, r, file, names[file]); err != nil {
 			return nil, false, err
 		}
 		c.composed = append(c.composed, r.Text)
@@ -86,35 +88,16 @@ func (c *composeFlags) compose(ctx context.Context, e *libctr.Engine, o *define.
 	return files, printed, nil
 }
 
-// sourceName is what the user knows a Containerfile by.
-type sourceName struct {
-	name, dir string // as in project.Options
-	once      bool   // standard input or a pipe
-}
-
-// sourceNames are the names of Containerfiles that are found in a context or given by -f. What a context from elsewhere
-// brought has the name that it has there, not that of the place where the context is kept.
-func sourceNames(files []string, context string) []sourceName {
-	names := make([]sourceName, len(files))
-	wd, _ := os.Getwd()
-	for i, f := range files {
-		names[i].name = f
-		st, err := os.Stat(f)
-		switch {
-		case f == "/dev/stdin":
-			names[i] = sourceName{"<stdin>", context, true}
-		case err == nil && st.Mode()&os.ModeNamedPipe != 0:
-			names[i] = sourceName{f, context, true}
-		default:
-			for _, dir := range []string{context, wd} {
-				if rel, err := filepath.Rel(dir, f); err == nil && filepath.IsAbs(f) && filepath.IsLocal(rel) && (dir == wd || strings.HasPrefix(dir, os.TempDir()+"/")) {
-					names[i].name = rel
-					break
-				}
-			}
-		}
+// read notes that a Containerfile is a copy of what can be read once only. What it refers to is then relative to the
+// context, or to where the user is if the context is from elsewhere.
+func (c *composeFlags) read(file, context string, local bool) {
+	if c.once == nil {
+		c.once = map[string]string{}
 	}
-	return names
+	c.once[file] = "."
+	if local {
+		c.once[file] = context
+	}
 }
 
 // askedPlatform tells whether the build is for a platform that the user named: what is in the store by a digest can
