@@ -267,7 +267,7 @@ func (s *Session) fetchBase(ctx context.Context, o *Options, r *recipe, x extern
 			return false, err // of another platform: buildah has rules for that
 		}
 	}
-	store, err := s.engine.Store()
+	store, err := s.store()
 	if err != nil {
 		return false, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,34 +74,10 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	if err := s.engine.RemakeLinks(); err != nil { // some ms where there are hundreds of layers: not for what is kept
 		return "", err
 	}
-	b.ContainerSuffix = s.suffix()
-	sys, err := s.systemContext()
+	net, err := s.prepareRun(ctx, &o)
 	if err != nil {
 		return "", err
 	}
-	b.SystemContext = completeSystemContext(b.SystemContext, sys)
-	if b.PullPolicy != define.PullNever {
-		if err := s.installBuiltins(ctx, &o); err != nil {
-			return "", err
-		}
-	}
-	if err := s.useRuntime(ctx, b); err != nil {
-		return "", err
-	}
-	if err := s.limits(b); err != nil {
-		return "", err
-	}
-	s.survive(b)
-	if len(b.CommonBuildOpts.SSHSources) > 0 {
-		if err := s.shortenTmp(); err != nil {
-			return "", err
-		}
-	}
-	net, err := s.network(ctx, b)
-	if err != nil {
-		return "", err
-	}
-	b.NetworkInterface = net
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()  // for stages that are still at work when another has failed
 	b.Quiet = false // the memo wants the steps; who is not to see them does not
@@ -151,13 +126,44 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	return id, errors.Join(err, net.close())
 }
 
+// prepareRun fills in what belongs to the host: where images come from, the OCI runtime, limits, directories and the network.
+func (s *Session) prepareRun(ctx context.Context, o *Options) (*runNetwork, error) {
+	b := &o.BuildOptions
+	b.ContainerSuffix = s.suffix()
+	sys, err := s.systemContext()
+	if err != nil {
+		return nil, err
+	}
+	b.SystemContext = completeSystemContext(b.SystemContext, sys)
+	if b.PullPolicy != define.PullNever {
+		if err := s.installBuiltins(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.useRuntime(ctx, b); err != nil {
+		return nil, err
+	}
+	if err := s.limits(b); err != nil {
+		return nil, err
+	}
+	s.survive(b)
+	if len(b.CommonBuildOpts.SSHSources) > 0 {
+		if err := s.shortenTmp(); err != nil {
+			return nil, err
+		}
+	}
+	net, err := s.network(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	b.NetworkInterface = net
+	return net, nil
+}
+
 // installBuiltins puts images that this program carries into the store, where a Containerfile names them: hello.
 func (s *Session) installBuiltins(ctx context.Context, o *Options) error {
 	for _, f := range o.Files {
-		text, err := os.ReadFile(f)
-		if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(f) {
-			text, err = os.ReadFile(filepath.Join(o.ContextDirectory, f))
-		}
+		text, err := containerfile(o, f)
 		if err != nil {
 			continue // a URL; of the others buildah says what is wrong
 		}

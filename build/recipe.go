@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -65,10 +63,7 @@ func (o *Options) name(file string) string {
 }
 
 func readContainerfile(file string, o *Options) ([]byte, error) {
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(file) {
-		text, err = os.ReadFile(filepath.Join(o.ContextDirectory, file))
-	}
+	text, err := containerfile(o, file)
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {

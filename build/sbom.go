@@ -87,7 +87,7 @@ func (h *scanned) changesImage() bool {
 
 // finish scans the image, adds to it what is asked for, and names it. It returns the ID of the result.
 func (h *scanned) finish(ctx context.Context, s *Session, o *Options, inner string, t *tracker) (string, error) {
-	store, err := s.engine.Store()
+	store, err := s.store()
 	if err != nil {
 		return "", err
 	}

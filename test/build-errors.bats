@@ -80,7 +80,7 @@ no_insides() {
 
 @test "the last lines of a command that fails are with the error, once" {
     context </dev/null
-    printf 'FROM %s\nRUN for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "line $i"; done; echo last-words >&2; exit 4\n' "$IMAGE" >"$CTX/Containerfile"
+    printf 'FROM %s\nRUN for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "line $i"; done; echo last-words; exit 4\n' "$IMAGE" >"$CTX/Containerfile"
     berth_split 4 build --network none "$CTX"
     assert_contains "$output" "line 1"
     assert_contains "$stderr" "the last lines of STEP 2/2:"

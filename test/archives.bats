@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# Crafted archives (CVE-2026-17106 and its kind): as layers of an image that is loaded, as a file system that is imported, and as
+# the archive of an image itself. They may be refused or not; nothing of the host is read or written. Contexts and ADD are in
+# build-security.bats.
+
+load helpers
+load evil
+
+setup() {
+    test_setup
+    victim
+    T=$FILE_DIR/evil-$name
+    CTX=$FILE_DIR/ctx-$name
+    mkdir -p "$CTX"
+}
+
+teardown() {
+    # What stands for a file that is not where its archive says is damaged for `system check`.
+    timeout 60 "$ENGINE" rmi -f "localhost/$name" >/dev/null 2>&1 3>&- || true
+    timeout 60 "$ENGINE" image prune -f >/dev/null 2>&1 3>&- || true
+    test_teardown
+}
+
+# attempt ARG...: runs the engine; it may fail, but not hang or crash.
+attempt() {
+    status=0
+    output=$(timeout --foreground -k 5 60 "$ENGINE" "$@" 2>&1 3>&-) || status=$?
+    echo "$ $*"; echo "$output"; echo "exit code $status"
+    [[ $status -lt 124 || $status -eq 125 ]] || { echo "it hangs or crashes"; return 1; }
+    [[ $output != *panic:* && $output != *goroutine\ * ]] || { echo "it crashes"; return 1; }
+    unharmed "localhost/$name"
+}
+
+@test "these tests can fail: a secret in what is imported, and a change" {
+    tar -C "$VICTIM" -cf "$T" secret
+    attempt import -q "$T" "localhost/$name" && return 1
+    : >"$VICTIM/new"
+    status=1 output=""
+    not unharmed "localhost/$name"
+}
+
+@test "import and load of layers with .., absolute names, links, hard links, whiteouts and devices" {
+    local line entries
+    while IFS= read -r line; do
+        IFS='|' read -ra entries <<<"$line"
+        evil_tar "$T" "file plain" "${entries[@]}"
+        attempt import -q "$T" "localhost/$name"
+        "$ENGINE" rmi -f "localhost/$name" >/dev/null 2>&1 3>&- || true
+        "$HELPERS_DIR/tools/docker-archive" "$T" "localhost/$name" '{"Cmd":["true"]}' "$T.image"
+        attempt load -q -i "$T.image"
+        rm -f "$T.image"
+    done < <(evil_lines)
+    berth import -q - "localhost/$name" < <(tar -C "$CTX" -c .)
+}
+
+@test "the archive of an image that is itself crafted" {
+    local line entries
+    echo '[{"Config":"c.json","RepoTags":["localhost/x:1"],"Layers":["l.tar"]}]' >"$CTX/m"
+    while IFS= read -r line; do
+        IFS='|' read -ra entries <<<"$line"
+        evil_tar "$T" "${entries[@]}"
+        attempt load -q -i "$T"
+        attempt load -q <"$T"
+    done <<-X
+	file manifest.json $(cat "$CTX/m")|file c.json {}|link l.tar $VICTIM/secret
+	file manifest.json $(cat "$CTX/m")|link c.json $VICTIM/secret|file l.tar x
+	file manifest.json $(sed "s|l.tar|$UP$VICTIM/secret|" "$CTX/m")|file c.json {}
+	link manifest.json $VICTIM/secret|file c.json {}
+	link oci-layout $VICTIM/secret|link index.json $VICTIM/secret
+	file oci-layout {"imageLayoutVersion":"1.0.0"}|link index.json $VICTIM/secret|dir blobs
+	file oci-layout {"imageLayoutVersion":"1.0.0"}|link blobs $VICTIM|file index.json {}|dir blobs/sha256|file blobs/new
+	file oci-layout {"imageLayoutVersion":"1.0.0"}|file index.json {"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:$(sha256sum "$VICTIM/secret" | cut -c1-64)","size":10}]}|link blobs/sha256/$(sha256sum "$VICTIM/secret" | cut -c1-64) $VICTIM/secret
+	X
+}

@@ -1,0 +1,84 @@
+# shellcheck shell=bash
+# What the tests with crafted archives share: $VICTIM, a directory of the host's with a secret, and archives that are made to reach it.
+
+# victim: makes $VICTIM with $SECRET in it; $UP leads to the root from anywhere.
+victim() {
+    VICTIM=$FILE_DIR/victim-$name
+    SECRET=s3cret-$name
+    # shellcheck disable=SC2034 # for the tests
+    UP=../../../../../../../../../..
+    mkdir -p "$VICTIM/dir/deep"
+    chmod 755 "$VICTIM"
+    echo "$SECRET" >"$VICTIM/secret"
+    echo "$SECRET" >"$VICTIM/dir/secret"
+    : >"$VICTIM/empty"
+    VICTIM_BEFORE=$(victim_state)
+}
+
+victim_state() { (cd "$VICTIM" && find . -printf '%p %y %m %U:%G %T@ %l\n' | sort && find . -type f -exec sha256sum {} + | sort); }
+
+# unharmed IMAGE: the command before, of which $output and $status are, printed no secret, made no image with it, and changed
+# nothing in $VICTIM.
+unharmed() {
+    [[ $output != *"$SECRET"* ]] || { echo "the secret has been printed"; return 1; }
+    if [[ $status -eq 0 ]]; then
+        not grep -aq "$SECRET" <("$ENGINE" save "$1" 3>&-) || { echo "the secret is in the image"; return 1; }
+    fi
+    [[ $(victim_state) == "$VICTIM_BEFORE" ]] || { diff <(echo "$VICTIM_BEFORE") <(victim_state); echo "the host's files have been changed"; return 1; }
+}
+
+# evil_tar FILE LINE...: an archive; a line is "KIND NAME [TARGET]".
+evil_tar() {
+    python3 - "$@" <<-'X'
+	import io, sys, tarfile
+	kinds = {"file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "dir": tarfile.DIRTYPE,
+	         "char": tarfile.CHRTYPE, "block": tarfile.BLKTYPE, "fifo": tarfile.FIFOTYPE}
+	with tarfile.open(sys.argv[1], "w", format=tarfile.GNU_FORMAT) as t:
+	    for line in sys.argv[2:]:
+	        kind, name, *more = line.split(" ", 2)
+	        i = tarfile.TarInfo(name)
+	        i.type, i.mode = kinds[kind], 0o755 if kind == "dir" else 0o644
+	        data = b""
+	        if kind == "file":
+	            data = (more[0] if more else "evil").replace("\\n", "\n").encode()
+	        elif kind in ("link", "hard"):
+	            i.linkname = more[0]
+	        elif kind in ("char", "block"):
+	            i.devmajor, i.devminor = map(int, more[0].split(","))
+	        i.size = len(data)
+	        t.addfile(i, io.BytesIO(data))
+	X
+}
+
+# evil_lines: contents of archives that try to get at $VICTIM, one a line, entries separated by |.
+evil_lines() {
+    cat <<-X
+	file $UP$VICTIM/new
+	file $VICTIM/new
+	link l $VICTIM|file l/new
+	link l $VICTIM|file l/secret
+	link l $UP$VICTIM|file l/secret
+	link l $UP$VICTIM|dir l/newdir
+	link a .|link a/b $VICTIM|file a/b/new
+	link a b|link b $VICTIM|file a/new
+	dir d|link d/up ..|link d/up/v $VICTIM|file v/new
+	hard h $VICTIM/secret
+	hard h $UP$VICTIM/secret
+	hard h $UP$VICTIM/secret|file h evil
+	link l $VICTIM|hard h l/secret
+	link l $VICTIM|hard h l/secret|file h evil
+	link l $VICTIM/secret|hard h l|file h evil
+	link . $VICTIM|file new
+	link / $VICTIM|file new
+	file x|link x $VICTIM|file x/new
+	dir d|link d $VICTIM|file d/new
+	link d $VICTIM|dir d/newdir
+	link .wh..opq $VICTIM|file .wh..opq/new
+	link l $VICTIM|file l/.wh.secret
+	link l $VICTIM|file l/.wh..wh..opq
+	file .wh.../$VICTIM/secret
+	file .wh.$UP$VICTIM/secret
+	char c 1,3
+	block b 8,0
+	X
+}
