@@ -327,6 +327,12 @@ func (e *Engine) addLayer(_ context.Context, m *making) error {
 	if so.IDMappingOptions, err = idMapping(m.opts.Spec.UserNS); err != nil {
 		return err
 	}
+	if len(so.UIDMap) > 0 {
+		// Berth mounts what the layer holds: the library must not count on a mount that maps IDs (decisions/0013).
+		if err := os.Setenv("_CONTAINERS_OVERLAY_DISABLE_IDMAP", "yes"); err != nil {
+			return err
+		}
+	}
 	sc, err := store.CreateContainer(m.cfg.ID, nil, m.img.ID, layerOf(m.cfg.ID), string(meta), so)
 	if err != nil {
 		return storeHint(fmt.Errorf("make its layer: %w", err), e.storeOpts.GraphRoot)

@@ -146,6 +146,49 @@ owners() {
     berth build -q -t "$OWNED" "$FILE_DIR/context"
 }
 
+@test "keep-id with vfs, with fuse-overlayfs, and with an image of a read-only store" {
+    is_rootless || skip "root's containers have every ID"
+    is_berth || skip "podman 4.3 refuses these options beside storage.conf's"
+    local n=0 options want store=()
+    "$ENGINE" save -q -o "$FILE_DIR/$name.tar" "$OWNED" 3>&-
+    while read -r options; do
+        n=$((n + 1))
+        # shellcheck disable=SC2206
+        store=(--root "$FILE_DIR/$name-$n" $options)
+        [[ $options == *imagestore* ]] || berth "${store[@]}" load -q -i "$FILE_DIR/$name.tar"
+        berth "${store[@]}" run --name "$name" --userns keep-id:uid=9,gid=10 -v v:/data -v w:/missing "$OWNED" \
+            sh -c 'touch /tmp/mine; stat -c "%n %u:%g" / /etc/passwd /suid /data /data/one /missing /tmp/mine; tail -n 1 /etc/passwd'
+        want="/ 0:0 /etc/passwd 0:0 /suid 0:0 /data 1000:2000 /data/one 1000:2000 /missing 9:10 /tmp/mine 9:10"
+        assert_equal "$options: ${lines[*]}" "$options: $want 9:*:9:10:container user:/:/bin/sh"
+        berth "${store[@]}" start -a "$name"
+        assert_equal "$options: ${lines[*]}" "$options: $want 9:*:9:10:container user:/:/bin/sh"
+        berth "${store[@]}" commit -q "$name" "localhost/$name"
+        berth "${store[@]}" run --rm --user 0 "localhost/$name" stat -c '%n %u:%g' /etc/passwd /suid /tmp/mine
+        assert_equal "$options: ${lines[*]}" "$options: /etc/passwd 0:0 /suid 0:0 /tmp/mine 9:10"
+        berth "${store[@]}" rm "$name"
+        berth "${store[@]}" system check
+        assert_equal "$options: $output" "$options: "
+    done <<T
+--storage-driver vfs
+--storage-opt overlay.mount_program=/usr/bin/fuse-overlayfs
+--storage-opt overlay.imagestore=$GRAPHROOT
+T
+}
+
+@test "the host's mounts are the same before and after runs that map IDs" {
+    local before
+    # of this file's directories, and any with mapped IDs: other tests mount at the same time
+    mounts() { findmnt -n -T "$FILE_DIR" -o TARGET,OPTIONS,PROPAGATION; grep -e "$FILE_DIR" -e idmapped /proc/self/mountinfo | cut -d' ' -f 4- | sort; }
+    before=$(mounts)
+    berth run --rm --userns keep-id -v "$name:/data:U" -v "$FILE_DIR/context:/c:ro" --tmpfs /t "$OWNED" true
+    berth 1 run --rm --userns keep-id:uid=7,gid=8 -v "$FILE_DIR/context:/c" "$OWNED" false
+    berth run -d --name "$name" --userns keep-id "$OWNED" sleep 1000
+    assert_equal "$(mounts | diff - <(echo "$before"))" ""
+    berth exec "$name" true
+    berth rm -f -t 0 "$name"
+    assert_equal "$(mounts | diff - <(echo "$before"))" ""
+}
+
 # entries ARG...: the last lines of /etc/passwd and /etc/group, HOME and the user's name.
 entries() {
     # shellcheck disable=SC2016
