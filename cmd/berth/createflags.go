@@ -244,7 +244,7 @@ func (f *createFlags) environment(_ *cobra.Command, conf *config.Config, o *libc
 
 func (f *createFlags) storage(_ *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
 	o.Mounts = spec.MountOptions{
-		Volumes: append(conf.Volumes(), f.volume...), Mounts: append(conf.Mounts(), f.mount...), Tmpfs: f.tmpfs, ImagePolicy: f.imageVolume,
+		Volumes: f.volume, Mounts: f.mount, Tmpfs: f.tmpfs, ConfVolumes: conf.Volumes(), ConfMounts: conf.Mounts(), ImagePolicy: f.imageVolume,
 		ReadOnlyTmpfs: o.Spec.ReadOnly && f.readOnlyTmpfs,
 	}
 	if size := f.shmSize; size != "" {

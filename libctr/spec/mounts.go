@@ -10,6 +10,8 @@ type MountOptions struct {
 	Volumes      []string // -v
 	Mounts       []string // --mount
 	Tmpfs        []string // --tmpfs
+	ConfVolumes  []string // containers.conf; a flag for the same destination wins
+	ConfMounts   []string // containers.conf, as ConfVolumes
 	ImageVolumes []string // Image.Volumes
 	ImagePolicy  string   // --image-volume: anonymous (or empty, or bind), tmpfs, ignore
 	// ReadOnlyTmpfs puts writable tmpfs on /run, /tmp and /var/tmp (--read-only with --read-only-tmpfs).
@@ -25,13 +27,18 @@ func Mounts(o MountOptions) ([]Mount, error) {
 	for _, source := range []struct {
 		values []string
 		parse  func(string) (Mount, error)
-	}{{o.Mounts, ParseMount}, {o.Volumes, ParseVolume}, {o.Tmpfs, ParseTmpfs}} {
+		yields bool // to what is there already
+	}{{o.Mounts, ParseMount, false}, {o.Volumes, ParseVolume, false}, {o.Tmpfs, ParseTmpfs, false}, {o.ConfMounts, ParseMount, true}, {o.ConfVolumes, ParseVolume, true}} {
 		for _, v := range source.values {
 			m, err := source.parse(v)
 			if err != nil {
 				return nil, err
 			}
-			if _, dup := at[m.Destination]; dup {
+			_, dup := at[m.Destination]
+			switch {
+			case dup && source.yields:
+				continue
+			case dup:
 				return nil, fmt.Errorf("mount %s: duplicate mount destination", m.Destination)
 			}
 			at[m.Destination] = m

@@ -140,7 +140,8 @@ func TestParseTmpfs(t *testing.T) {
 }
 
 func TestMounts(t *testing.T) {
-	list, err := Mounts(MountOptions{Volumes: []string{"b:/a/b", "/x:/a"}, Tmpfs: []string{"/run"}, ImageVolumes: []string{"/a", "/img"}, ReadOnlyTmpfs: true})
+	list, err := Mounts(MountOptions{Volumes: []string{"b:/a/b", "/x:/a"}, Tmpfs: []string{"/run"}, ImageVolumes: []string{"/a", "/img"}, ReadOnlyTmpfs: true,
+		ConfVolumes: []string{"conf:/a", "conf:/conf"}, ConfMounts: []string{"type=tmpfs,dst=/run", "type=tmpfs,dst=/a/b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestMounts(t *testing.T) {
 	for _, m := range list {
 		got = append(got, m.Type+" "+m.Destination)
 	}
-	want := []string{"bind /a", "volume /a/b", "volume /img", "tmpfs /run", "tmpfs /tmp", "tmpfs /var/tmp"}
+	want := []string{"bind /a", "volume /a/b", "volume /conf", "volume /img", "tmpfs /run", "tmpfs /tmp", "tmpfs /var/tmp"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
