@@ -47,13 +47,18 @@ type EntryOptions struct {
 // AddUserEntries returns the lines that the files of root lack, and where the user is at home if he is not listed
 // in the image: empty where he is.
 func AddUserEntries(root *Rootfs, o EntryOptions) (e UserEntries, home string, err error) {
-	users, groups, err := readUsers(root)
-	if err != nil {
-		return e, "", err
-	}
 	uidWord, gidWord, grouped := strings.Cut(o.Spec, ":")
 	if !grouped {
 		gidWord = uidWord // as podman has it
+	}
+	uid, uidErr := strconv.ParseUint(uidWord, 10, 32)
+	gid, gidErr := strconv.ParseUint(gidWord, 10, 32)
+	if o.Kept == nil && uidErr != nil && gidErr != nil {
+		return e, "", nil // by name: the image lists them
+	}
+	users, groups, err := readUsers(root)
+	if err != nil {
+		return e, "", err
 	}
 	kept := o.Kept
 	if kept != nil {
@@ -63,7 +68,7 @@ func AddUserEntries(root *Rootfs, o EntryOptions) (e UserEntries, home string, e
 			home = etcfile.Home(o.Home, kept.home(or(o.WorkingDir, "/"), o.Mounts))
 		}
 	}
-	if uid, err := strconv.ParseUint(uidWord, 10, 32); err == nil && !users.has("", uint32(uid)) && (kept == nil || kept.UID != uint32(uid)) {
+	if uidErr == nil && !users.has("", uint32(uid)) && (kept == nil || kept.UID != uint32(uid)) {
 		home = etcfile.Home(o.Home, or(o.WorkingDir, "/"))
 		if users.there {
 			line, err := etcfile.Passwd{Name: uidWord, UID: uint32(uid), GID: o.User.GID, Gecos: "container user", Home: home}.Line()
@@ -73,7 +78,7 @@ func AddUserEntries(root *Rootfs, o EntryOptions) (e UserEntries, home string, e
 			e.Passwd += line
 		}
 	}
-	if gid, err := strconv.ParseUint(gidWord, 10, 32); err == nil && groups.there && !groups.has("", uint32(gid)) && (kept == nil || kept.GID != uint32(gid)) {
+	if gidErr == nil && groups.there && !groups.has("", uint32(gid)) && (kept == nil || kept.GID != uint32(gid)) {
 		line, err := etcfile.Group{Name: gidWord, GID: uint32(gid), Members: []string{uidWord}}.Line()
 		if err != nil {
 			return e, home, err
