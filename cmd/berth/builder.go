@@ -23,15 +23,15 @@ func newBuilderPruneCmd(f *engineFlags) *cobra.Command {
 		Example: "berth builder prune --all --force",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !force && !confirm(cmd, "This removes what builds keep to be faster the next time.") {
-				return nil
+			if ok, err := confirm(cmd, force, "This removes what builds keep to be faster the next time."); !ok {
+				return err
 			}
 			return changeImages(cmd.Context(), f, func(e *libctr.Engine, r *library.Runtime) error {
 				removed, errs := r.Prune(cmd.Context(), false, nil)
 				var freed int64
 				for _, img := range removed {
 					fmt.Fprintln(cmd.OutOrStdout(), img.ID)
-					freed += img.Size
+					freed += img.Freed
 				}
 				n, err := build.PruneCache(e, all)
 				fmt.Fprintf(cmd.OutOrStdout(), "Total reclaimed space: %s\n", units.HumanSize(float64(freed+n)))

@@ -32,8 +32,8 @@ func newImagePruneCmd(f *engineFlags) *cobra.Command {
 			if _, err := engine.ImageView().Select(nil, filters); err != nil {
 				return wrapf(err, "--filter")
 			}
-			if !force && !confirm(cmd, pruneWarning(all)) {
-				return nil
+			if ok, err := confirm(cmd, force, pruneWarning(all)); !ok {
+				return err
 			}
 			return changeImages(cmd.Context(), f, func(_ *libctr.Engine, r *library.Runtime) error {
 				removed, errs := r.Prune(cmd.Context(), all, filters)

@@ -328,8 +328,8 @@ func newContainerPruneCmd(e *engineFlags) *cobra.Command {
 			if _, err := containerFilter(cmd.Context(), engine, filters); err != nil {
 				return err
 			}
-			if !force && !confirm(cmd, "This removes every container that does not run.") {
-				return nil
+			if ok, err := confirm(cmd, force, "This removes every container that does not run."); !ok {
+				return err
 			}
 			sel := selection{all: true, running: no, resting: true, filters: filters}
 			return eachContainer(cmd, engine, nil, sel, func(ctx context.Context, c *libctr.Container) error {
@@ -340,18 +340,6 @@ func newContainerPruneCmd(e *engineFlags) *cobra.Command {
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask")
 	cmd.Flags().StringArrayVar(&filters, "filter", nil, "only containers that match, as in ps (repeatable)")
 	return cmd
-}
-
-// confirm asks on the terminal; where standard input is none, the answer is no.
-func confirm(cmd *cobra.Command, what string) bool {
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s Go on? [y/N] ", what)
-	if !isTerminal(os.Stdin) {
-		fmt.Fprintln(cmd.ErrOrStderr(), "no: use --force where there is no terminal")
-		return false
-	}
-	var word string
-	_, _ = fmt.Fscanln(cmd.InOrStdin(), &word)
-	return strings.HasPrefix(strings.ToLower(word), "y")
 }
 
 func newCleanupCmd(e *engineFlags) *cobra.Command {

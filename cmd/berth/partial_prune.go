@@ -22,8 +22,8 @@ func newPartialPruneCmd(f *engineFlags) *cobra.Command {
 		Example: "berth partial prune --force",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !force && !confirm(cmd, "This removes parts from the local store.") {
-				return nil
+			if ok, err := confirm(cmd, force, "This removes parts from the local store."); !ok {
+				return err
 			}
 			o, err := p.options(cmd, f)
 			if err != nil {

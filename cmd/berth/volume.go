@@ -221,8 +221,8 @@ func newVolumePruneCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !force && !confirm(cmd, pruneVolumesWarning(filters)) {
-				return nil
+			if ok, err := confirm(cmd, force, pruneVolumesWarning(filters)); !ok {
+				return err
 			}
 			var errs []error
 			for _, v := range list {

@@ -102,6 +102,9 @@ func (r *Relations) Dangling(img *Image) bool {
 	return len(img.Names) == 0 && !r.listed[img.Digest] && len(r.Children(img)) == 0
 }
 
+// Listed tells whether a manifest list in the store names img.
+func (r *Relations) Listed(img *Image) bool { return r.listed[img.Digest] }
+
 // Intermediate tells whether img has no name but children.
 func (r *Relations) Intermediate(img *Image) bool {
 	return len(img.Names) == 0 && len(r.Children(img)) > 0

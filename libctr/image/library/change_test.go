@@ -225,7 +225,7 @@ func TestRemoveAndPrune(t *testing.T) {
 		t.Errorf("Remove of one name = %+v, %v", got, errs)
 	}
 	got, errs = s.rt.Prune(t.Context(), false, nil)
-	if len(errs) != 0 || len(got) != 1 || got[0].ID != dangling || !got[0].Deleted || got[0].Size == 0 {
+	if len(errs) != 0 || len(got) != 1 || got[0].ID != dangling || !got[0].Deleted || got[0].Freed == 0 {
 		t.Errorf("Prune = %+v, %v; want %s", got, errs, dangling)
 	}
 	got, errs = s.rt.Prune(t.Context(), true, []string{"label=content=three"})

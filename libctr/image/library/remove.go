@@ -28,7 +28,7 @@ type Removed struct {
 	ID       string
 	Untagged []string
 	Deleted  bool  // false if it only lost names, or has children that keep its layers
-	Size     int64 // Prune only: bytes of the image, shared layers included
+	Freed    int64 // Prune only: bytes on disk
 }
 
 // Remove takes each name from its image, and removes an image that has no other. What
@@ -51,24 +51,6 @@ func (r *Runtime) RemoveAll(ctx context.Context, opts RemoveOptions) ([]Removed,
 	})
 }
 
-// Prune removes the dangling images, or with all set every image that no container
-// uses; of them, those that pass the filters (label, until; see View.Select).
-func (r *Runtime) Prune(ctx context.Context, all bool, filters []string) ([]Removed, []error) {
-	filters = append([]string{"readonly=false", "containers=false"}, filters...)
-	if !all {
-		filters = append(filters, "dangling=true")
-	}
-	opts := &libimage.RemoveImagesOptions{Filters: filters, WithSize: true}
-	var removed []Removed
-	for { // what is gone may leave its parent dangling
-		more, errs := r.removeImages(ctx, nil, opts)
-		removed = append(removed, more...)
-		if len(more) == 0 || len(errs) > 0 {
-			return removed, errs
-		}
-	}
-}
-
 func (r *Runtime) removeImages(ctx context.Context, names []string, opts *libimage.RemoveImagesOptions) ([]Removed, []error) {
 	// The library takes an index for the image of this platform in it, unless told that it is one.
 	lists := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
@@ -89,7 +71,7 @@ func (r *Runtime) removeImages(ctx context.Context, names []string, opts *libima
 	}
 	removed := make([]Removed, 0, len(reports))
 	for _, rep := range reports {
-		removed = append(removed, Removed{ID: rep.ID, Untagged: rep.Untagged, Deleted: rep.Removed, Size: rep.Size})
+		removed = append(removed, Removed{ID: rep.ID, Untagged: rep.Untagged, Deleted: rep.Removed})
 	}
 	for i, err := range errs {
 		errs[i] = explainRemove(ctx, err, r.store.GraphRoot())
