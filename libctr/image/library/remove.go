@@ -79,10 +79,19 @@ func (r *Runtime) removeImages(ctx context.Context, names []string, opts *libima
 	return removed, errs
 }
 
+// usedBy is which container uses an image, from the library's "image used by ID: image is in use by a container: …".
+func usedBy(err error) string {
+	if _, rest, ok := strings.Cut(err.Error(), "image used by "); ok {
+		id, _, _ := strings.Cut(rest, ":")
+		return fmt.Sprintf("container %.12s", id)
+	}
+	return "a container"
+}
+
 func explainRemove(ctx context.Context, err error, root string) error {
 	switch {
 	case errors.Is(err, storage.ErrImageUsedByContainer):
-		return hint.Add(fmt.Errorf("remove image: %w: %w", image.ErrInUse, err), "remove its containers first (berth ps -a shows them), or both with: berth rmi --force")
+		return hint.Add(fmt.Errorf("remove image: %w by %s", image.ErrInUse, usedBy(err)), "remove its containers first (berth ps -a shows them), or both with: berth rmi --force")
 	case errors.Is(err, storage.ErrImageUnknown):
 		return hint.Add(fmt.Errorf("remove image: %w", err), "see the local images with: berth images")
 	case strings.Contains(err.Error(), "please force removal"):
