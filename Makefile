@@ -84,6 +84,12 @@ test-faults: deps-build deps-run deps-test ## the tests of what bad input and fa
 test-compat: deps-run deps-test ## the shared bats tests with podman instead, against the list of differences
 	@test/run compat
 
+.PHONY: soak
+soak: deps-build deps-run deps-test ## load and kills for SOAK_SECONDS (3600) each: whatever is in test/soak
+	@$(MAKE) --no-print-directory all test-tools
+	@enter=; [ "$$(id -u)" != 0 ] || enter=test/on-host; \
+	for t in test/soak/*; do echo "== $$t"; KILLS=1000000 SOAK_SECONDS=$${SOAK_SECONDS:-3600} $$enter $$t || exit 1; done
+
 .PHONY: test-vm
 test-vm: deps-build deps-test deps-vm ## tests in a guest with systemd and cgroup v2 (20 minutes without KVM)
 	@$(MAKE) --no-print-directory all
