@@ -21,6 +21,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/imagebuildah"
+	"go.podman.io/common/pkg/config"
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/semaphore"
 )
@@ -144,6 +145,9 @@ func (s *Session) prepareRun(ctx context.Context, o *Options) (*runNetwork, erro
 		return nil, err
 	}
 	if err := s.limits(b); err != nil {
+		return nil, err
+	}
+	if err := s.seccomp(b); err != nil {
 		return nil, err
 	}
 	s.survive(b)
@@ -280,6 +284,29 @@ func (s *Session) limits(b *define.BuildOptions) error {
 		b.CommonBuildOpts.Ulimit = append(b.CommonBuildOpts.Ulimit, fmt.Sprintf("%s=%d:%d", strings.ToLower(strings.TrimPrefix(l.Name, "RLIMIT_")), l.Soft, l.Hard))
 	}
 	return nil
+}
+
+// seccomp gives RUN the profile that containers have, where the user or the administrator named none. buildah would take
+// the distribution's file, of whatever age.
+func (s *Session) seccomp(b *define.BuildOptions) error {
+	o := b.CommonBuildOpts
+	if o.SeccompProfilePath != "" && o.SeccompProfilePath != config.SeccompDefaultPath {
+		return nil
+	}
+	conf, err := s.engine.Config()
+	if err != nil {
+		return err
+	}
+	if p := conf.Containers.SeccompProfile; p != "" && p != config.SeccompDefaultPath {
+		o.SeccompProfilePath = p
+		return nil
+	}
+	data, err := json.Marshal(spec.DefaultSeccomp())
+	if err != nil {
+		return err
+	}
+	o.SeccompProfilePath = filepath.Join(s.run, "seccomp.json")
+	return os.WriteFile(o.SeccompProfilePath, data, 0o600)
 }
 
 func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetwork, error) {

@@ -151,7 +151,7 @@ func seccompFilter(sec Security, privileged bool, s *specs.Spec) (*specs.LinuxSe
 	case sec.Seccomp == "unconfined" || privileged && sec.Seccomp == "":
 		return nil, nil
 	case sec.Seccomp == "":
-		return seccomp.GetDefaultProfile(s)
+		return seccomp.LoadProfileFromConfig(DefaultSeccomp(), s)
 	case sec.Profile == nil:
 		return nil, fmt.Errorf("seccomp profile %s has not been read", sec.Seccomp)
 	}
