@@ -109,7 +109,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	}
 	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp)}
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, &mountParents{g}, o.BuildOptions, files...)
-	err = inUsersWords(shown, err)
+	err = inUsersWords(shown, first(err))
 	g.shut.Store(err != nil)
 	var failed Event
 	switch {

@@ -225,10 +225,13 @@ func (t *tracker) failing(err error) (step Event, runtime string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.flush("")
-	text := plainWords(err.Error())
+	text, platform := plainWords(err.Error()), ""
+	if m := onPlatform().FindStringSubmatch(err.Error()); m != nil {
+		platform = m[1]
+	}
 	var active, failed []*stageState
 	for _, s := range t.stages {
-		if !s.active {
+		if !s.active || platform != "" && s.now.Platform != platform {
 			continue
 		}
 		active = append(active, s)

@@ -72,6 +72,28 @@ func TestTrackerNamesTheStepThatFailed(t *testing.T) {
 	}
 }
 
+func TestTrackerKeepsWhatTheRuntimeSaid(t *testing.T) {
+	tr, told := collect()
+	fmt.Fprint(tr, "STEP 1/1: RUN x\n")
+	var run sync.WaitGroup
+	run.Go(func() {
+		fmt.Fprint(tr, "before\nerror running container: from /usr/bin/crun creating container for [/x]: no\nsuch thing\n: exit status 1\nafter\ncontainer exited on killed\n")
+	})
+	run.Wait()
+	step, runtime := tr.failing(errors.New(`building at STEP "RUN x": while running runtime: exit status 1`))
+	if want := "/usr/bin/crun creating container for [/x]: no such thing ended by a signal: killed"; step.Text != "RUN x" || runtime != want {
+		t.Errorf("step %q, runtime %q, want %q", step.Text, runtime, want)
+	}
+	for _, line := range *told {
+		if strings.Contains(line, "crun") || strings.Contains(line, "such thing") || strings.Contains(line, "exited on") {
+			t.Errorf("it is told: %s", line)
+		}
+	}
+	if all := strings.Join(*told, "\n"); !strings.Contains(all, "before") || !strings.Contains(all, "after") {
+		t.Errorf("what the command printed is not told: %s", all)
+	}
+}
+
 func TestProgressOfAFailedStepShowsWhatItPrinted(t *testing.T) {
 	events := []Event{
 		{Kind: StepBegins, Step: 1, Steps: 2, Text: "RUN good"}, {Kind: Output, Step: 1, Text: "said by good"}, {Kind: StepDone, Step: 1, Text: "RUN good"},

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
-	"go.podman.io/buildah/define"
 	"go.podman.io/storage"
 )
 
@@ -62,9 +61,6 @@ func (e *retold) Unwrap() error { return e.err }
 // retell says what went wrong in a build, where it stands, and not how buildah came to it. step is the one that failed, as far
 // as that is known, and runtime what the OCI runtime said, where it could not run a command.
 func (s *Session) retell(ctx context.Context, err error, step Event, runtime string, r *recipe, o *Options) error {
-	if ctx.Err() != nil {
-		return err
-	}
 	told := &StepError{}
 	if n := r.node(step); n != nil {
 		told.File, told.Line, told.Instruction = r.files[n], n.StartLine, n.Original
@@ -72,12 +68,22 @@ func (s *Session) retell(ctx context.Context, err error, step Event, runtime str
 		told.Instruction = step.Text
 		if i := max(step.Stage-1, 0); i < len(r.stages) {
 			told.File = r.files[r.stages[i].from]
+		} else if len(o.Files) == 1 {
+			told.File = o.name(o.Files[0])
 		}
+	}
+	if ctx.Err() != nil { // the command was ended, and its exit code says nothing
+		told.Err = &retold{"interrupted", ctx.Err()}
+		return told
+	}
+	on := ""
+	if m := onPlatform().FindStringSubmatch(err.Error()); m != nil {
+		on = " (for " + m[1] + ")"
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() > 0 && strings.Contains(err.Error(), "while running runtime") {
 		told.Code = exit.ExitCode()
-		told.Err = &retold{fmt.Sprintf("exit code %d", told.Code), err}
+		told.Err = &retold{fmt.Sprintf("exit code %d%s", told.Code, on), err}
 		if runtime != "" {
 			return s.explainRuntime(told, runtime, err)
 		}
@@ -87,8 +93,20 @@ func (s *Session) retell(ctx context.Context, err error, step Event, runtime str
 	if n := r.nodeAt(max(step.Stage-1, 0), line); n != nil {
 		told.File, told.Line, told.Instruction = r.files[n], n.StartLine, n.Original
 	}
-	told.Err = &retold{text, err}
+	told.Err = &retold{text + on, err}
 	return s.adviseStep(ctx, told, r, step, o)
+}
+
+// onPlatform is what buildah puts in front of all where several platforms are built.
+var onPlatform = lazy(`^\[([a-z0-9]+/[a-z0-9/]+)\]: `)
+
+// first is the first of the errors of several platforms.
+func first(err error) error {
+	var several interface{ WrappedErrors() []error }
+	if errors.As(err, &several) && len(several.WrappedErrors()) > 0 {
+		return several.WrappedErrors()[0]
+	}
+	return err
 }
 
 // wrappers are what buildah puts in front of errors, and says only what it was doing inside.
@@ -131,11 +149,15 @@ var (
 	blanks      = lazy(`\n\s*`)
 )
 
-// Reword returns an error of making the options of a build, or of fetching its context, without what is buildah's own.
-func (s *Session) Reword(err error, contextDir string) error {
-	switch text, _ := s.words(err, &Options{BuildOptions: define.BuildOptions{ContextDirectory: contextDir}}); {
-	case err == nil:
+// Reword returns an error of making the options of a build, or of fetching its context, without what is buildah's own. context is
+// what the user calls that.
+func (s *Session) Reword(err error, context string) error {
+	if err == nil {
 		return nil
+	}
+	switch text, _ := s.words(err, &Options{}); {
+	case strings.HasPrefix(err.Error(), "prepping temporary context directory: "):
+		return &retold{fmt.Sprintf("fetch the context %s: %s", context, text), err}
 	case strings.HasPrefix(text, "cannot find Containerfile or Dockerfile"):
 		return hint.Add(&retold{"there is neither a Containerfile nor a Dockerfile in the context", err}, "name the file with -f")
 	default:
@@ -193,6 +215,10 @@ func (s *Session) explainRuntime(told *StepError, runtime string, err error) err
 		return told
 	}
 	why := runtime
+	if strings.HasPrefix(why, endedBy) {
+		told.Err = &retold{fmt.Sprintf("%s (exit code %d)", why, told.Code), err}
+		return hint.Add(told, "the kernel kills what takes more memory than there is, or than --memory allows")
+	}
 	if _, rest, ok := strings.Cut(why, "]: "); ok { // from CRUN creating container for [ARGUMENTS]:
 		why = rest
 	}

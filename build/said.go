@@ -52,10 +52,17 @@ func (t *tracker) warn(text string) {
 	t.emit(Event{}, Warning, text, "")
 }
 
+// endedBy stands before the name of the signal that ended a command.
+const endedBy = "ended by a signal: "
+
 // runtimeFailed keeps what buildah's child says of an OCI runtime that could not run a command: lines that end with the
 // runtime's exit status.
 func (s *stageState) runtimeFailed(line string) bool {
 	const begins, ends = "error running container: from ", ": exit status "
+	if by, signaled := strings.CutPrefix(line, "container exited on "); signaled && !strings.Contains(by, " ") {
+		s.failed = append(s.failed, endedBy+by)
+		return true
+	}
 	text, first := strings.CutPrefix(line, begins)
 	if !first && !s.saying {
 		return false

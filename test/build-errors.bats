@@ -135,6 +135,20 @@ no_insides() {
     assert_contains "$output" "read the Containerfile none: no such file or directory"
 }
 
+@test "several platforms, and files that are fetched: which one it is" {
+    context <<<$'FROM scratch\nCOPY none /'
+    berth 125 build -q --platform linux/amd64,linux/arm64 "$CTX"
+    assert_equal "$(grep -c 'Containerfile:2: COPY none /: "/none": no such file or directory (for linux/a' <<<"$output")" 1
+    no_insides "$output"
+    local port
+    port=$(free_port)
+    berth 125 build -q --network none "http://127.0.0.1:$port/x"
+    assert_contains "$output" "fetch the context http://127.0.0.1:$port/x: "
+    berth 125 build -q --network none -f "http://127.0.0.1:$port/x" "$CTX"
+    assert_contains "$output" "http://127.0.0.1:$port/x: "
+    no_insides "$output"
+}
+
 @test "an argument that every build has is not missed, one without a value once" {
     context <<-X
 	ARG BUILDPLATFORM

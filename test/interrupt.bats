@@ -49,5 +49,7 @@ ends() {
     mkdir "$FILE_DIR/context"
     printf 'FROM %s\nRUN echo at-work; sleep 1000\n' "$IMAGE" >"$FILE_DIR/context/Containerfile"
     ends INT 1 "^at-work" build --network none "$FILE_DIR/context"
+    grep -q '^Error: .*/Containerfile:2: RUN echo at-work; sleep 1000: interrupted$' "$FILE_DIR/out"
+    ends TERM 143 "^at-work" build --network none "$FILE_DIR/context"
     berth system check
 }

@@ -82,7 +82,7 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	}
 	opts, files, _, err := buildahcli.GenBuildOptions(cmd, args, flags.cliOptions())
 	if err != nil {
-		return "", s.Reword(err, "")
+		return "", s.Reword(err, strings.Join(args, " "))
 	}
 	names := flags.names(args, opts.ContextDirectory)
 	asked := slices.Clone(files)
