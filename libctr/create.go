@@ -443,6 +443,9 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		return err
 	}
 	cfg.NeedDir = neededDir(m.workdir, cfg.Mounts)
+	if m.workdir == "" {
+		cfg.MakeDir = m.workingDir()
+	}
 	for _, w := range s.Warnings() {
 		if s.NoCgroup && cg.why != "" && strings.Contains(w, "cgroup") {
 			w += " (" + cg.why + ")"
@@ -470,6 +473,27 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		return err
 	}
 	return m.ownFiles()
+}
+
+// workingDir is the image's working directory, if somebody else than root is to own it.
+func (m *making) workingDir() *record.MakeDir {
+	s := &m.opts.Spec
+	need := neededDir(m.cfg.WorkingDir, m.cfg.Mounts)
+	if s.User.UID == 0 && s.User.GID == 0 || need == nil || need.Root != "" || need.Path == "/" {
+		return nil // the runtime makes it
+	}
+	if slices.ContainsFunc(m.cfg.Mounts, func(v record.Mount) bool { return within(need.Path, filepath.Clean(v.Destination)) }) {
+		return nil // in a tmpfs
+	}
+	uid, gid, err := s.UserNS.HostIDs(s.Host, s.User.UID, s.User.GID)
+	if err != nil {
+		return nil
+	}
+	rootUID, rootGID, err := s.UserNS.HostIDs(s.Host, 0, 0)
+	if err != nil {
+		rootUID, rootGID = uid, gid // without subordinate IDs
+	}
+	return &record.MakeDir{Path: need.Path, UID: uid, GID: gid, RootUID: rootUID, RootGID: rootGID}
 }
 
 // environment makes the container's environment, and the lines that its /etc/passwd and /etc/group lack.

@@ -111,6 +111,24 @@ owners() {
     done < <(nested)
 }
 
+@test "an image's working directory that is missing belongs to the container's user, those above it to root" {
+    local mode user
+    berth create --name "$name" "$OWNED" true
+    berth commit -q --change "WORKDIR /no/work" "$name" "localhost/$name"
+    while read -r mode; do
+        # podman 4.3 gives it to an ID of the host's
+        is_berth || [[ -z $mode ]] || continue
+        for user in "" "--user 1000:2000"; do
+            # shellcheck disable=SC2086
+            berth run --rm --userns "$mode" $user "localhost/$name" sh -c 'pwd; stat -c "%u:%g %a" . ..; id -u; id -g'
+            assert_equal "$mode $user: ${lines[0]} ${lines[1]} ${lines[2]}" "$mode $user: /no/work ${lines[3]}:${lines[4]} 755 0:0 755"
+        done
+    done < <(nested)
+    # below a volume, the volume's
+    berth run --rm -v "$name:/no" "localhost/$name" stat -c %u:%g /no
+    berth rmi -f "localhost/$name"
+}
+
 @test "values of --userns that are not supported are refused by name" {
     is_berth || skip "podman has them"
     local mode

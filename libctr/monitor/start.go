@@ -32,7 +32,7 @@ func (m *Monitor) prepare() error {
 		return err
 	}
 	m.mounted = true
-	if err := m.addUsers(); err != nil {
+	if err := errors.Join(m.addUsers(), m.makeWorkingDir()); err != nil {
 		return err
 	}
 	if m.cfg.Network.NetNS != "new" {

@@ -13,6 +13,62 @@ import (
 
 const maxUserFile = 16 << 20
 
+// makeWorkingDir makes the image's working directory where it is missing. What cannot be made (a file is in the way) the
+// runtime complains about.
+func (m *Monitor) makeWorkingDir() error {
+	d := m.cfg.MakeDir
+	if d == nil {
+		return nil
+	}
+	root, err := openDir(m.rootfs())
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	parent, path := root, ""
+	for name := range strings.SplitSeq(strings.Trim(d.Path, "/"), "/") {
+		path += "/" + name
+		next, err := unix.Openat2(root, path, how)
+		if err == unix.ENOENT {
+			owner := [2]uint32{d.RootUID, d.RootGID}
+			if path == d.Path {
+				owner = [2]uint32{d.UID, d.GID}
+			}
+			if next, err = makeDir(parent, name, owner); err != nil {
+				return fmt.Errorf("make the working directory %s: %w", d.Path, err)
+			}
+		}
+		if parent != root {
+			unix.Close(parent)
+		}
+		if err != nil {
+			return nil
+		}
+		parent = next
+	}
+	if parent != root {
+		unix.Close(parent)
+	}
+	return nil
+}
+
+// makeDir makes a directory and opens it.
+func makeDir(parent int, name string, owner [2]uint32) (int, error) {
+	if err := unix.Mkdirat(parent, name, 0o755); err != nil {
+		return -1, err
+	}
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := errors.Join(unix.Fchown(fd, int(owner[0]), int(owner[1])), unix.Fchmod(fd, 0o755)); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // addUsers adds the lines of the record to the container's /etc/passwd and /etc/group, where there are such files. A
 // line whose name or ID is listed already stays out: at each start but the first, and where the container has
 // made it another.

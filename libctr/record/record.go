@@ -91,6 +91,7 @@ type Supervised struct {
 	Group   string  `json:"group,omitempty"`  // the same for /etc/group
 	Runtime Runtime `json:"runtime"`
 
+	MakeDir *MakeDir `json:"makeDir,omitempty"` // nil is none, or one that the runtime makes
 	NeedDir *NeedDir `json:"needDir,omitempty"` // without which the container does not start; nil is none
 
 	Terminal   bool `json:"terminal,omitempty"`
@@ -132,6 +133,16 @@ type Rootfs struct {
 	Options string `json:"options,omitempty"` // overlay and fuse: mount data (lowerdir=l/…,upperdir=…)
 	Program string `json:"program,omitempty"` // fuse: e.g. /usr/bin/fuse-overlayfs
 	Layer   string `json:"layer,omitempty"`   // containers/storage layer ID
+}
+
+// MakeDir is the image's working directory, which is made where the image lacks it: the container's user owns it, and
+// its root the directories above. The IDs are those of the namespace that the monitor runs in.
+type MakeDir struct {
+	Path    string `json:"path"`
+	UID     uint32 `json:"uid"`
+	GID     uint32 `json:"gid"`
+	RootUID uint32 `json:"rootUID,omitempty"`
+	RootGID uint32 `json:"rootGID,omitempty"`
 }
 
 // NeedDir is a directory in the container: what the user gave as --workdir. An OCI runtime would make it.
