@@ -13,6 +13,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/common/pkg/config"
 	imagetypes "go.podman.io/image/v5/types"
@@ -126,20 +127,34 @@ func (e *Engine) Store() (storage.Store, error) {
 			e.store.err = fmt.Errorf("open the store %s: this command has not entered the user namespace", e.storeOpts.GraphRoot)
 			return
 		}
-		opts := e.storeOpts
-		if opts.GraphDriverName == "overlay" {
-			// Each layer is mounted in its monitor's namespace: the driver has no mount to keep private.
-			opts.GraphDriverOptions = append(slices.Clip(opts.GraphDriverOptions), "overlay.skip_mount_home=true")
+		if e.store.Store, e.store.err = e.openStore(); e.store.err == nil {
+			e.storeConf.tellOthers()
 		}
-		s, err := storage.GetStore(opts)
-		if err != nil {
-			e.store.err = storeHint(fmt.Errorf("open the store %s: %w", e.storeOpts.GraphRoot, err), e.storeOpts.GraphRoot)
-			return
-		}
-		e.storeConf.tellOthers()
-		e.store.Store = s
 	})
 	return e.store.Store, e.store.err
+}
+
+func (e *Engine) openStore() (storage.Store, error) {
+	opts := e.storeOpts
+	if opts.GraphDriverName == "overlay" {
+		// Each layer is mounted in its monitor's namespace: the driver has no mount to keep private.
+		opts.GraphDriverOptions = append(slices.Clip(opts.GraphDriverOptions), "overlay.skip_mount_home=true")
+	}
+	s, err := layer.Open(opts)
+	if err != nil {
+		return nil, storeHint(fmt.Errorf("open the store %s: %w", e.storeOpts.GraphRoot, err), e.storeOpts.GraphRoot)
+	}
+	return s, nil
+}
+
+// reopenStore has the store forget what it keeps in memory, which is wrong after it could not be written. Nobody else may be
+// using it in this process.
+func (e *Engine) reopenStore() (err error) {
+	if e.store.Store != nil {
+		e.store.Store.Free()
+	}
+	e.store.Store, err = e.openStore()
+	return err
 }
 
 // StoreOptions returns the roots and the driver in use.

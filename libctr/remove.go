@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
@@ -162,6 +163,38 @@ func (e *Engine) removeAbandoned(ctx context.Context, id string, volumes bool) e
 // too; those of --rm containers and half-made ones go in any case. The caller holds the lock, or the
 // monitor that holds it waits for this. The order matters: the record goes last, so that a removal that is killed can be finished.
 func (e *Engine) removeAll(ctx context.Context, id string, volumes bool) error {
+	remove := func() error { return e.removeStepwise(ctx, id, volumes) }
+	err := layer.WithRoom(e.storeOpts.GraphRoot, remove)
+	if !layer.TooFull(err) {
+		return err
+	}
+	// There is no reserve: what the container has written makes room.
+	if rerr := e.dropContent(id); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	return remove()
+}
+
+// dropContent removes the files of a container that is being removed before its records, and has the store read these anew.
+func (e *Engine) dropContent(id string) error {
+	dir := filepath.Join(e.storeOpts.GraphRoot, "overlay", layerOf(id), "diff")
+	if e.storeOpts.GraphDriverName == "vfs" {
+		dir = filepath.Join(e.storeOpts.GraphRoot, "vfs/dir", layerOf(id))
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, d := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, d.Name())); err != nil {
+			return err
+		}
+	}
+	return e.reopenStore()
+}
+
+// removeStepwise is removeAll where there is room on the disk.
+func (e *Engine) removeStepwise(ctx context.Context, id string, volumes bool) error {
 	if err := e.markPending(id); err != nil {
 		return err
 	}

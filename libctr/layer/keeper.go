@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"io"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
-	"golang.org/x/sys/unix"
 )
 
 // Keeper is a store for somebody who makes or removes images. It writes down the layers that would be without an owner
@@ -80,14 +78,28 @@ func (k *Keeper) CreateContainer(id string, names []string, image, layer, metada
 }
 
 // DeleteImage notes the image's layers, which lose their owner before they are removed.
-func (k *Keeper) DeleteImage(id string, commit bool) ([]string, error) {
+func (k *Keeper) DeleteImage(id string, commit bool) (layers []string, err error) {
 	if commit {
 		// On a disk too full for a note, an image can be removed all the same.
-		if err := k.noteImage(id); err != nil && !tooFull(err) {
+		if err := k.noteImage(id); err != nil && !TooFull(err) {
 			return nil, err
 		}
 	}
-	return k.Store.DeleteImage(id, commit)
+	err = WithRoom(k.GraphRoot(), func() error {
+		layers, err = k.Store.DeleteImage(id, commit)
+		return err
+	})
+	return layers, err
+}
+
+// RemoveNames takes names from an image, also on a full disk.
+func (k *Keeper) RemoveNames(id string, names []string) error {
+	return WithRoom(k.GraphRoot(), func() error { return k.Store.RemoveNames(id, names) })
+}
+
+// SetNames gives an image other names, also on a full disk: it is how the last one is taken.
+func (k *Keeper) SetNames(id string, names []string) error {
+	return WithRoom(k.GraphRoot(), func() error { return k.Store.SetNames(id, names) })
 }
 
 func (k *Keeper) noteImage(id string) error {
@@ -143,10 +155,6 @@ func (k *Keeper) found(find func(digest.Digest) ([]storage.Layer, error), d dige
 		return find(d)
 	}
 	return layers, err
-}
-
-func tooFull(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
 func newID() string {

@@ -153,7 +153,7 @@ func orphans(store storage.Store, js *journals) ([]Orphan, *census, error) {
 
 // remove removes a layer; it is no error if somebody else has removed it, or owns it by now.
 func remove(store storage.Store, id string) error {
-	err := store.DeleteLayer(id)
+	err := WithRoom(store.GraphRoot(), func() error { return store.DeleteLayer(id) })
 	for _, fine := range []error{storage.ErrLayerUnknown, storage.ErrNotALayer, storage.ErrLayerHasChildren, storage.ErrLayerUsedByImage, storage.ErrLayerUsedByContainer} {
 		if errors.Is(err, fine) {
 			return nil
