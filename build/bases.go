@@ -219,7 +219,7 @@ func (r *recipe) needed(o *Options) (indexes []int) {
 // and asks for each stage again. Where it cannot be told what will be needed, that is left to buildah.
 func (s *Session) fetchBases(ctx context.Context, o *Options, r *recipe, progress io.Writer) error {
 	b := &o.BuildOptions
-	if r.opaque || len(b.Platforms) > 1 || b.AllPlatforms || b.From != "" || b.SourcePolicyFile != "" || b.OciDecryptConfig != nil {
+	if len(b.Platforms) > 1 || b.AllPlatforms || b.From != "" || b.SourcePolicyFile != "" || b.OciDecryptConfig != nil {
 		return nil
 	}
 	images, known, err := r.externals(o)

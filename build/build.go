@@ -59,6 +59,9 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 			return "", err
 		}
 	}
+	if err := s.plainFiles(ctx, &o); err != nil {
+		return "", err
+	}
 	r, err := readRecipe(&o)
 	if err != nil {
 		return "", err
@@ -82,7 +85,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()  // for stages that are still at work when another has failed
 	b.Quiet = false // the memo wants the steps; who is not to see them does not
-	files, shown, err := s.prepared(&o)
+	files, shown, err := s.prepared(&o, r)
 	if err != nil {
 		return "", errors.Join(err, net.close())
 	}

@@ -76,9 +76,6 @@ func (d *dockerOnly) inherit(c *image.Config, base string) {
 // dockerOnly finds what the image that is built will have that only Docker's format keeps.
 func (s *Session) dockerOnly(o *Options, r *recipe) *dockerOnly {
 	d := &dockerOnly{from: map[string]string{}}
-	if r.opaque {
-		return d
-	}
 	target := r.target(o)
 	chain := []int{target}
 	for i := r.find(r.stages[target].base, target); i >= 0; i = r.find(r.stages[i].base, i) {

@@ -131,9 +131,6 @@ var (
 func (k *memoKeeper) texts() ([][]byte, error) {
 	var texts [][]byte
 	for _, f := range k.opts.Files {
-		if strings.Contains(f, "://") || strings.HasSuffix(f, ".in") {
-			return nil, nil
-		}
 		text, err := os.ReadFile(f)
 		if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(f) {
 			text, err = os.ReadFile(filepath.Join(k.opts.ContextDirectory, f))

@@ -3,7 +3,6 @@ package build
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,20 +15,11 @@ import (
 
 // prepared returns the Containerfiles to build in place of o.Files, changed so that buildah does what they say, and what
 // turns the changed words into the user's again. It tells the helpers that copy files what the ignore files leave out.
-func (s *Session) prepared(o *Options) ([]string, *strings.Replacer, error) {
+func (s *Session) prepared(o *Options, rec *recipe) ([]string, *strings.Replacer, error) {
 	if err := s.planCopies(o); err != nil {
 		return nil, nil, err
 	}
-	same := strings.NewReplacer()
-	var texts [][]byte
-	for _, f := range o.Files {
-		text, err := containerfile(o, f)
-		if err != nil || strings.HasSuffix(f, ".in") {
-			return o.Files, same, nil // a URL, or for the C preprocessor; of the others buildah says what is wrong
-		}
-		texts = append(texts, text)
-	}
-	r, err := rewrite.Containerfiles(texts, rewrite.Options{
+	r, err := rewrite.Containerfiles(rec.texts, rewrite.Options{
 		Target: o.Target, Args: o.Args, Context: o.ContextDirectory, Contexts: slices.Collect(maps.Keys(o.AdditionalBuildContexts)),
 	})
 	var at *rewrite.Error
@@ -42,13 +32,13 @@ func (s *Session) prepared(o *Options) ([]string, *strings.Replacer, error) {
 	o.Target = r.Target
 	files := slices.Clone(o.Files)
 	for i, text := range r.Texts {
-		if len(texts) == 1 && !o.SaveStages && o.From == "" {
+		if len(rec.texts) == 1 && !o.SaveStages && o.From == "" {
 			// Equal stages are built once.
 			if c, ok := coalesce(text, o.Target); ok {
 				text = c
 			}
 		}
-		if string(text) == string(texts[i]) {
+		if string(text) == string(rec.texts[i]) {
 			continue
 		}
 		files[i] = filepath.Join(s.tmp, fmt.Sprintf("Containerfile.%d", i))
@@ -57,15 +47,6 @@ func (s *Session) prepared(o *Options) ([]string, *strings.Replacer, error) {
 		}
 	}
 	return files, r.Shown, nil
-}
-
-// containerfile reads one as buildah finds it: by its name from here, else in the context.
-func containerfile(o *Options, name string) ([]byte, error) {
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(name) {
-		text, err = os.ReadFile(filepath.Join(o.ContextDirectory, name))
-	}
-	return text, err
 }
 
 // planCopies tells the helpers what the ignore files leave out, and has buildah leave out nothing itself.

@@ -22,7 +22,6 @@ type recipe struct {
 	stages []stage
 	files  map[*parser.Node]string // what the user calls the file that an instruction stands in
 	texts  [][]byte
-	opaque bool // a file is not read here: a URL, or one for the preprocessor
 }
 
 // readRecipe reads and checks the Containerfiles. An error names the file, and the line where there is one.
@@ -30,9 +29,6 @@ func readRecipe(o *Options) (*recipe, error) {
 	r := &recipe{files: map[*parser.Node]string{}}
 	var nodes []*parser.Node
 	for _, f := range o.Files {
-		if strings.Contains(f, "://") || strings.HasSuffix(f, ".in") {
-			return &recipe{opaque: true}, nil
-		}
 		text, err := readContainerfile(f, o)
 		if err != nil {
 			return nil, err

@@ -5,7 +5,7 @@ load helpers
 load build
 
 test_teardown() { timeout 60 "$ENGINE" rmi -f "localhost/$name" "localhost/$name-base" >/dev/null 2>&1 3>&- || true; }
-teardown() { test_teardown; }
+teardown() { end_servers; test_teardown; }
 
 # changes FILE ARG...: builds, changes a file, builds again; RUN has to see the change. Once more, with nothing changed, it has
 # to come out of the cache.
@@ -166,4 +166,31 @@ X
     changes "$CTX/f"
     berth image inspect "localhost/$name-base"
     [[ $output != *berth-copy* ]]
+}
+
+@test "Containerfiles from a URL and through the C preprocessor mean the same" {
+    is_berth || skip "podman's stages have a case"
+    context <<-X
+	#define BASE $IMAGE
+	FROM BASE AS One
+	RUN --mount=target=/m cat /m/f > /seen
+	FROM ONE
+	EXPOSE 7-8
+	X
+    mv "$CTX/Containerfile" "$CTX/c.in"
+    printf 'FROM %s AS Two\nRUN --mount=target=/m cat /m/f > /seen\nFROM TWO\nEXPOSE 7-8\n' "$IMAGE" >"$CTX/url"
+    serve "$CTX"
+    local file
+    for file in "$CTX/c.in" "http://127.0.0.1:$port/url"; do
+        changes "$CTX/f" -f "$file"
+        berth image inspect -f '{{range $p, $x := .Config.ExposedPorts}}{{$p}} {{end}}' "localhost/$name"
+        assert_equal "$output" "7/tcp 8/tcp "
+    done
+    build 125 -f "http://127.0.0.1:$port/nothing"
+    assert_contains "$output" "404"
+    printf 'FROM %s\nEXPOSE x\n' "$IMAGE" >"$CTX/url"
+    build 125 -f "http://127.0.0.1:$port/url"
+    assert_contains "$output" "http://127.0.0.1:$port/url:2: EXPOSE x"
+    printf '#error no\n' >"$CTX/c.in"
+    build 125 -f "$CTX/c.in"
 }
