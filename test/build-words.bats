@@ -70,6 +70,11 @@ X
     changes "$CTX/f"
     sed -i 's/from=SRC/from=0/' "$CTX/Containerfile"
     changes "$CTX/f"
+    sed -i 's/^RUN/ARG FROM=src\nRUN/; s/from=0/from=$FROM/' "$CTX/Containerfile"
+    changes "$CTX/f"
+    sed -i '/^ARG/d' "$CTX/Containerfile"
+    build 125
+    assert_contains "$output" 'from=$FROM'
     context <<-X
 	FROM $IMAGE
 	RUN --mount=from=other,target=/m cat /m/f > /seen

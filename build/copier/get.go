@@ -187,6 +187,9 @@ func (h *helper) get(q *request) error {
 	if err := g.find(q, r, set.ExpandArchives && !r.noUnpack); err != nil {
 		return err
 	}
+	if g.drop == "" && g.ignore == nil && g.exclude == nil && g.chmod == nil && !g.heredoc && !g.archive {
+		return nil // the stream is what it should be
+	}
 	return h.output(4, g.filter)
 }
 

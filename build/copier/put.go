@@ -166,6 +166,9 @@ func (p *putter) unpack(tw *tar.Writer, file *tar.Header, content io.Reader) err
 			hdr.Uid, hdr.Gid = file.Uid, file.Gid
 		}
 		hdr.Uname, hdr.Gname = "", ""
+		if hdr.Typeflag == tar.TypeGNUSparse || hdr.Typeflag == tar.TypeCont {
+			hdr.Typeflag = tar.TypeReg // what is read has no holes
+		}
 		if err := p.entry(tw, hdr, tr, true); err != nil {
 			return fmt.Errorf("unpack %q: %w", file.Name, err)
 		}

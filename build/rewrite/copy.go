@@ -50,7 +50,11 @@ func (r *rewriter) copies(n *parser.Node, word string, flags []string, rest stri
 	for i, f := range flags {
 		switch name, value, _ := strings.Cut(f, "="); name {
 		case "--from":
-			if ref, ok := r.find(value); ok && ref != value {
+			ref, ok := r.find(value)
+			if strings.Contains(value, "$") {
+				ref, ok = r.findExpanded(value, r.env())
+			}
+			if ok && ref != value {
 				r.replaceFlag(flags, i, "--from="+ref)
 			}
 		case "--exclude":

@@ -115,10 +115,13 @@ func (e environment) Keys() []string { return nil }
 
 // expand replaces variables, as far as the Containerfile itself says what they are.
 func (r *rewriter) expand(word string) (words []string, known bool, err error) {
+	return expandIn(r.env(), word)
+}
+
+func expandIn(env environment, word string) (words []string, known bool, err error) {
 	if !strings.ContainsAny(word, `$"'\`) {
 		return []string{word}, true, nil
 	}
-	env := r.env()
 	res, err := bkshell.NewLex('\\').ProcessWordWithMatches(word, env)
 	if err != nil || len(res.Unmatched) > 0 {
 		return nil, false, nil // for buildah to say so, or to know from the image

@@ -155,6 +155,16 @@ func (r *rewriter) find(name string) (ref string, ok bool) {
 	return "", false
 }
 
+// findExpanded returns what the stage is called that a word with variables names, if it is called otherwise.
+func (r *rewriter) findExpanded(word string, env environment) (ref string, ok bool) {
+	words, known, _ := expandIn(env, word)
+	if !known || len(words) != 1 {
+		return "", false
+	}
+	ref, ok = r.find(words[0])
+	return ref, ok && ref != words[0]
+}
+
 func (r *rewriter) target() string {
 	for _, s := range slices.Backward(r.stages) {
 		if s.name != "" && strings.EqualFold(s.name, r.Target) {
@@ -174,7 +184,7 @@ func (r *rewriter) instruction(n *parser.Node) (line string, docs []string, err 
 		r.remember(n)
 		line = n.Original
 	case command.Run:
-		line = r.run(word, flags, rest, n.Original)
+		line, err = r.run(word, flags, rest, n.Original)
 	case command.Expose:
 		line, err = r.expose(n, word)
 	case command.Add, command.Copy:
@@ -197,6 +207,9 @@ func (r *rewriter) from(n *parser.Node, word string, flags []string) string {
 	}
 	base, name := n.Next.Value, stageName(n)
 	ref, isStage := r.find(base)
+	if strings.Contains(base, "$") {
+		ref, isStage = r.findExpanded(base, r.global)
+	}
 	if isStage {
 		for i := range r.at {
 			if r.stages[i].ref == ref {
@@ -232,7 +245,9 @@ func (r *rewriter) onbuild(n *parser.Node, word, rest string) (string, error) {
 	line, err := inner.Original, error(nil)
 	switch strings.ToLower(inner.Value) {
 	case command.Run:
-		line = r.run(iword, flags, irest, inner.Original)
+		if line, err = r.run(iword, flags, irest, inner.Original); err != nil {
+			return n.Original, nil // a variable may be set where it goes off
+		}
 	case command.Expose:
 		line, err = r.expose(inner, iword)
 	}

@@ -43,6 +43,8 @@ func TestInstructions(t *testing.T) {
 		{"RUN --mount=type=secret,id=link true", ""},
 		{"RUN --mount=target=/x <<A\ncat\nA", "RUN --mount=type=bind,target=/x <<A\ncat\nA"},
 		{"RUN --mount=target=/x \\\n <<A cat && \\\n cat <<-B\n\ta\nA\n\tb\n\tB", "RUN --mount=type=bind,target=/x <<A cat &&  cat <<-B\n\ta\nA\n\tb\n\tB\n\n"},
+		{"ARG S=img\nRUN --mount=from=$S,target=/x true", "ARG S=img\nRUN --mount=type=bind,from=img,target=/x true"},
+		{"ONBUILD RUN --mount=from=$S,target=/x true", ""},
 		{"ONBUILD RUN --mount=target=/x true", "ONBUILD RUN --mount=type=bind,target=/x true"},
 		// EXPOSE
 		{"EXPOSE 80 443/tcp 53/udp", ""},
@@ -116,6 +118,7 @@ func TestWhatIsWrong(t *testing.T) {
 		"COPY --chmod=u+q a b":                      "line 2: COPY: --chmod=u+q",
 		"COPY --chmod=10000 a b":                    "--chmod=10000",
 		"COPY --chmod=888 a b":                      "--chmod=888",
+		"RUN --mount=from=$S,target=/x true":        "from=$S: its value is not known",
 		"ADD --unpack=maybe a b":                    "--unpack=maybe: must be true or false",
 		"ADD --keep-git-dir=2 a b":                  "--keep-git-dir=2",
 		"ADD --chmod=u+x <<A http://h/x /c/\nA":     "use a number",
@@ -166,6 +169,14 @@ FROM x AS later
 	}
 	// A context of the name comes first.
 	if got := string(rewritten(t, "FROM a AS b\nFROM B\nCOPY --from=B x /\n", Options{Contexts: []string{"B"}}).Texts[0]); got != "FROM a AS b\nFROM B\nCOPY --from=B x /\n" {
+		t.Errorf("got\n%s", got)
+	}
+	// Names may be variables.
+	got := string(rewritten(t, "ARG S=ONE\nFROM a AS one\nFROM $S\nARG T=One\nCOPY --from=$T x /\nARG U=one\nCOPY --from=$U x /\n", Options{}).Texts[0])
+	if want := "ARG S=ONE\nFROM a AS one\nFROM one\nARG T=One\nCOPY --from=one x /\nARG U=one\nCOPY --from=$U x /\n"; got != want {
+		t.Errorf("got\n%s", got)
+	}
+	if got := string(rewritten(t, "ARG S=x\nFROM a AS one\nFROM $S\n", Options{Args: map[string]string{"S": "ONE"}}).Texts[0]); !strings.HasSuffix(got, "FROM one\n") {
 		t.Errorf("got\n%s", got)
 	}
 	// Stages of several files are numbered through.

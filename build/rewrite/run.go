@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"fmt"
 	"path"
 	"path/filepath"
 	"slices"
@@ -12,38 +13,46 @@ import (
 
 // run writes out what --mount leaves out: buildah takes only what says type=bind for a part of the cache's key, looks for a
 // stage by the name that it was given, and hashes a link in place of what it leads to.
-func (r *rewriter) run(word string, flags []string, rest, original string) string {
+func (r *rewriter) run(word string, flags []string, rest, original string) (string, error) {
 	before := slices.Clone(flags)
 	for i, f := range flags {
 		if value, ok := strings.CutPrefix(f, "--mount="); ok {
-			flags[i] = "--mount=" + r.mount(value)
+			mount, err := r.mount(value)
+			if err != nil {
+				return "", err
+			}
+			flags[i] = "--mount=" + mount
 		}
 	}
 	if slices.Equal(flags, before) {
-		return original
+		return original, nil
 	}
 	for i := range flags {
 		if flags[i] != before[i] {
 			r.shown = append(r.shown, flags[i], before[i])
 		}
 	}
-	return join(word, flags, rest)
+	return join(word, flags, rest), nil
 }
 
-func (r *rewriter) mount(value string) string {
+func (r *rewriter) mount(value string) (string, error) {
 	fields := strings.Split(value, ",")
 	kind, from := "", false
 	for i, f := range fields {
 		key, v, has := strings.Cut(f, "=")
 		switch key = strings.ToLower(key); {
 		case strings.Contains(key, "$"):
-			return value // who knows what it says
+			return value, nil // who knows what it says
 		case has && key == "type":
 			kind = strings.ToLower(v)
 			fields[i] = "type=" + kind
 		case has && key == "from":
 			from = true
-			fields[i] = "from=" + r.mountFrom(v)
+			name, err := r.mountFrom(v)
+			if err != nil {
+				return "", err
+			}
+			fields[i] = "from=" + name
 		case has && access(key, v) != "":
 			fields[i] = access(key, v)
 		}
@@ -53,7 +62,7 @@ func (r *rewriter) mount(value string) string {
 		fields = append([]string{"type=bind"}, fields...)
 	}
 	if kind != "bind" || from || r.Context == "" {
-		return strings.Join(fields, ",")
+		return strings.Join(fields, ","), nil
 	}
 	for i, f := range fields {
 		key, v, _ := strings.Cut(f, "=")
@@ -62,7 +71,7 @@ func (r *rewriter) mount(value string) string {
 		}
 		fields[i] = key + "=" + followed(r.Context, v)
 	}
-	return strings.Join(fields, ",")
+	return strings.Join(fields, ","), nil
 }
 
 // access is how buildah has an option that Docker gives a value to: without one.
@@ -84,15 +93,22 @@ func access(key, value string) string {
 	return "ro"
 }
 
-// mountFrom is the stage that buildah finds under a name or number.
-func (r *rewriter) mountFrom(name string) string {
+// mountFrom is the stage that buildah finds under a name or number. Of a name that is a variable it can make no cache key.
+func (r *rewriter) mountFrom(name string) (string, error) {
+	if strings.Contains(name, "$") {
+		words, known, _ := r.expand(name)
+		if !known || len(words) != 1 {
+			return "", fmt.Errorf("--mount: from=%s: its value is not known: set the variable with ARG or ENV in this Containerfile, or begin a stage with it: FROM %s AS NAME", name, name)
+		}
+		name = words[0]
+	}
 	if ref, ok := r.find(name); ok {
-		return ref
+		return ref, nil
 	}
 	if i, err := strconv.Atoi(name); err == nil && i >= 0 && i < r.at && !slices.Contains(r.Contexts, name) {
-		return r.stages[i].ref
+		return r.stages[i].ref, nil
 	}
-	return name
+	return name, nil
 }
 
 // followed is where a path in the context leads to.
