@@ -172,7 +172,7 @@ func (s *Session) installBuiltins(ctx context.Context, o *Options) error {
 	for _, f := range o.Files {
 		text, err := containerfile(o, f)
 		if err != nil {
-			continue // a URL; of the others buildah says what is wrong
+			continue // it is said elsewhere
 		}
 		for _, m := range sourceWord().FindAllSubmatch(text, -1) {
 			if name := string(m[1]); image.IsBuiltin(name) {

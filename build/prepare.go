@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -47,6 +48,15 @@ func (s *Session) prepared(o *Options, rec *recipe) ([]string, *strings.Replacer
 		}
 	}
 	return files, r.Shown, nil
+}
+
+// containerfile reads one as buildah finds it: by its name from here, else in the context.
+func containerfile(o *Options, name string) ([]byte, error) {
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(name) {
+		text, err = os.ReadFile(filepath.Join(o.ContextDirectory, name))
+	}
+	return text, err
 }
 
 // planCopies tells the helpers what the ignore files leave out, and has buildah leave out nothing itself.
