@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/berth-containers/berth/internal/visible"
 )
 
 // Progress shows a build to somebody. Show is called by one goroutine at a time.
@@ -44,7 +46,16 @@ func sameFile(a, b io.Writer) bool {
 	return err == nil && err2 == nil && os.SameFile(xs, ys)
 }
 
+// shown is the event's text for people: what a RUN prints is its own, but an instruction does not drive the terminal.
+func (e Event) shown() string {
+	if e.Kind == Output {
+		return e.Text
+	}
+	return visible.Text(e.Text)
+}
+
 func (p *plain) Show(e Event) {
+	e.Text = e.shown()
 	defer func() { p.last = e.step() }()
 	switch e.Kind {
 	case StepBegins:
@@ -200,6 +211,7 @@ func (t *terminal) Close() {
 }
 
 func (t *terminal) Show(e Event) {
+	e.Text = e.shown()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.find(e)

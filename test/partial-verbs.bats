@@ -67,6 +67,7 @@ setup_file() {
     assert_equal "$stderr" $'Note: /etc/common was written by std/one and then by std/two\nNote: /opt/one/conf was written by std/one and then by std/two'
     # Two owners are not built at all.
     part two 1.0.0 'owns: [/opt/one/conf]' 'RUN true'
+    rm Containerfile.lock
     berth 2 build -q .
     assert_contains "$output" "P042: std/one and std/two both own /opt/one/conf"
 }
@@ -229,7 +230,10 @@ RUN mkdir -p /opt/detb && echo detb > /opt/detb/file
         berth build -q --locked -f project/Containerfile -t "localhost/$name:1" project
         # A change in a folder is work, not tampering.
         echo '# a comment' >>project/parts/x/Containerfile
-        berth partial compose -f project/Containerfile -o /dev/null
+        berth 3 partial compose -f project/Containerfile -o /dev/null
+        assert_contains "$output" "was edited in"
+        berth partial update -f project/Containerfile
+        berth partial compose --locked -f project/Containerfile -o /dev/null
     done
     for alias in parts . ''; do
         printf '[aliases]\nown = "%s"\n' "$alias" >project/parts/partials.conf
@@ -238,7 +242,8 @@ RUN mkdir -p /opt/detb && echo detb > /opt/detb/file
         if [[ $alias == . ]]; then
             berth partial compose -f project/parts/Containerfile -o /dev/null
             echo '# a comment' >>project/parts/x/Containerfile
-            berth partial compose -f project/parts/Containerfile -o /dev/null
+            berth partial update -f project/parts/Containerfile
+            berth partial compose --locked -f project/parts/Containerfile -o /dev/null
         else
             berth 125 partial compose -f project/parts/Containerfile
             assert_contains "$output" "alias \"own\""

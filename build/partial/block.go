@@ -389,7 +389,7 @@ func (b *block) runtime() (map[string]string, error) {
 	}
 	words := func(list []string) string {
 		for _, w := range list {
-			if quotePlain(w) != w && firstErr == nil {
+			if (quotePlain(w) != w || strings.HasPrefix(w, "-")) && firstErr == nil { // builders read a dash as a flag
 				firstErr = Errorf("P009", "%s: runtime: %q is not one plain word", b.name(), w)
 			}
 		}

@@ -1,6 +1,8 @@
 package partial
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -58,7 +60,9 @@ func TestPartsCannotReachOut(t *testing.T) {
 // place where the maker writes a value.
 func TestMetadataCannotWriteInstructions(t *testing.T) {
 	params := "params: {v: {type: string, pattern: \"(?s).*\", default: \"1\"}}\n"
-	evil := []string{"x y", "x\nRUN touch /pwned", "x\"; touch /pwned; \"", "$(touch /pwned)", "`touch /pwned`", "x AS base", "x \\", "x # y", "../../x", "x;y", "x&y", "x|y", "x>y", "-o=x y", "<<EOF", "\u2028RUN x"}
+	evil := []string{"x y", "x\nRUN touch /pwned", "x\"; touch /pwned; \"", "$(touch /pwned)", "`touch /pwned`", "x AS base", "x \\", "x # y", "../../x", "x;y", "x&y", "x|y", "x>y", "-o=x y", "<<EOF", "\u2028RUN x",
+		"\x00", "x\x00y", "\x1b[31m", "\x1b]0;x\x07", "\u009b31m", "\u202eRUN touch /pwned", "a\u2066b\u2069", "\u200f", "\ufeffx", "\xff", "\t", "x\ty", strings.Repeat("x", 1<<20), strings.Repeat("a/", 20000),
+		`"`, `""`, `'`, `\`, `\\`, `\"`, `$`, `$$`, `${HOME}`, `${HOME`, `$EVIL_V`, `#`, `a#b`, `#: use std/evil`, `# <<< std/evil`, `["a"]`, `a=b c=d`, `--from=evil`, `%s%n`, `*`, `~`, `!`, `{a,b}`, `$((1))`, `é"`}
 	for name, meta := range map[string]string{
 		"package":  params + `packages: {apt: ["tool=${v}"]}`,
 		"user":     params + `runtime: {user: "${v}"}`,
@@ -108,7 +112,7 @@ func TestMetadataCannotWriteInstructions(t *testing.T) {
 			}
 			// Where it may stand it is data: between quotes that it cannot leave.
 			for l := range strings.Lines(r.Body) {
-				if strings.HasPrefix(l, "RUN ") && strings.Contains(l, v) {
+				if len(v) > 3 && strings.HasPrefix(l, "RUN ") && strings.Contains(l, v) && v != "$EVIL_V" {
 					t.Errorf("%s %q gets into a RUN: %s", name, v, l)
 				}
 			}
@@ -172,4 +176,31 @@ func TestCarriersKeepTheirEnds(t *testing.T) {
 		t.Errorf("%d instructions, want FROM COPY FROM COPY LABEL:\n%s", n, r.Text)
 	}
 	wantLines(t, r.Text, "FROM scratch AS p-f-files-2", `COPY --chmod=0644 <<"PARTIAL_EOF_4" /opt/x`, "PARTIAL_EOF_4", "COPY --from=p-f-files-2 / /")
+}
+
+// TestHiddenTextIsRefused has text that a terminal or an editor shows as another one, in each place that people read.
+func TestHiddenTextIsRefused(t *testing.T) {
+	for _, evil := range []string{"\x1b[31m", "\x1b]0;x\x07", "\x00", "\r", "\x7f", "\u009b2J", "\u202e", "\u2066", "\u200f", "\u2028"} {
+		if _, err := NewPart("p", partText("std/x", "1.0.0", "", "RUN echo a"+evil+"b"), nil); err == nil || evil != "\r" && !errors.Is(err, &Error{Code: "P010"}) {
+			t.Errorf("%q in a body: %v", evil, err)
+		}
+		if _, err := NewPart("p", partText("std/x", "1.0.0", "", "# a"+evil+"b\nRUN true"), nil); err == nil {
+			t.Errorf("%q in a comment is taken", evil)
+		}
+		yaml := strings.Trim(strconv.QuoteToASCII(evil), `"`)
+		for _, meta := range []string{`licenses: "` + yaml + `"`, `check: {argv: ["` + yaml + `"], match: x}`, `application: {name: "` + yaml + `", version: "1"}`} {
+			if _, err := NewPart("p", partText("std/x", "1.0.0", meta, "RUN true"), nil); !errors.Is(err, &Error{Code: "P010"}) {
+				t.Errorf("%s: %v; want P010", meta, err)
+			}
+		}
+		if _, err := composeSource(t, memLibrary{}, "FROM docker.io/library/debian:12\nRUN echo a"+evil+"b\n"); err == nil {
+			t.Errorf("%q in a source is taken", evil)
+		}
+	}
+	if _, err := NewPart("p", partText("std/x", "1.0.0", "", "RUN echo \xff"), nil); err == nil {
+		t.Error("a body that is not UTF-8 is taken")
+	}
+	if _, err := NewPart("p", partText("std/x", "1.0.0", "licenses: \"é 日本 😀\"", "RUN echo \"é 日本 😀\""), nil); err != nil {
+		t.Errorf("text of other languages: %v", err)
+	}
 }

@@ -92,7 +92,7 @@ func TestMetadataIsStrict(t *testing.T) {
 		"requires":        {"requires: [\"nodejs\"]", "P003", "is not a part's name"},
 		"anchor":          {"env: &a {}", "P003", "anchors and aliases are not allowed"},
 		"runtime":         {"runtime: {user: \"a b\"}", "P003", "is not one word"},
-		"runtime control": {"runtime: {cmd: [\"a\\u0000\"]}", "P003", "control character"},
+		"runtime control": {"runtime: {cmd: [\"a\\u0000\"]}", "P010", "control character"},
 	} {
 		t.Run(name, func(t *testing.T) { wantError(t, lint(tc.meta, "RUN x"), tc.code, tc.want) })
 	}

@@ -2,6 +2,7 @@ package partial
 
 import (
 	"fmt"
+	"github.com/berth-containers/berth/internal/visible"
 	"math"
 	"net/url"
 	"regexp"
@@ -88,17 +89,34 @@ func checkText(what, value string) *Error {
 				return Errorf("P010", "%s is not UTF-8 (byte 0x%02x at %d)", what, value[i], i)
 			}
 		}
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return Errorf("P010", "%s contains a control character (byte 0x%02x at %d)", what, value[i], i)
+		if e := hidden(what, value, i, r); e != nil {
+			return e
 		}
 	}
 	return nil
 }
 
+// hidden refuses a rune that is not seen but changes what is: somebody who reads the text would see another one.
+func hidden(what, text string, at int, r rune) *Error {
+	switch {
+	case !visible.Hidden(r):
+		return nil
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+		return Errorf("P010", "%s contains a control character (byte 0x%02x at %d)", what, text[at], at)
+	}
+	return Errorf("P010", "%s contains a mark that changes the direction of text (U+%04X at %d)", what, r, at)
+}
+
+// maxValue is how many bytes a value may have. Builders take no line above 64 KiB, and quoting can double it.
+const maxValue = 24 << 10
+
 // check tells whether value is one of the parameter's: P010, P009 or nil.
 func (p *Param) check(part, name, value string) *Error {
 	if err := checkText(part+": "+name, value); err != nil {
 		return err
+	}
+	if len(value) > maxValue {
+		return Errorf("P009", "%s: %s has %d bytes; %d are the most", part, name, len(value), maxValue)
 	}
 	bad := func(format string, args ...any) *Error {
 		return Errorf("P009", "%s: %s=%q %s", part, name, value, fmt.Sprintf(format, args...))

@@ -53,6 +53,12 @@ func NewPart(file, text string, files []File) (*Part, error) {
 		p.Text = text
 		return nil, Errorf("P005", "the Containerfile must be UTF-8 without a byte order mark, with LF line ends and one at its end").at(file, 1)
 	}
+	if !utf8.ValidString(text) {
+		return nil, Errorf("P005", "the Containerfile is not UTF-8").at(file, 1)
+	}
+	if e := checkControl(text); e != nil {
+		return nil, e.at(file, e.Line)
+	}
 	slices.SortFunc(p.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	errs := p.parse()
 	if len(errs) == 0 {

@@ -16,10 +16,18 @@ const (
 	maxEmbedded = 24 << 10 // bytes of text that go into a label
 )
 
+// maxLine is the longest line that BuildKit's parser reads (bufio.MaxScanTokenSize).
+const maxLine = 64<<10 - 2
+
 // result joins the items, compares them with what the parsers read, and adds the trailer.
 func (m *maker) result() (*Result, error) {
 	var b strings.Builder
 	for _, it := range m.out {
+		for l := range strings.Lines(it.text) {
+			if len(l) > maxLine {
+				return nil, Errorf("P009", "%s: the composed file would have a line of %d bytes, %d are the most that builders take: a value, or a line of a file, is too long", m.src.file, len(l), maxLine)
+			}
+		}
 		b.WriteString(it.text + "\n")
 	}
 	r := &Result{Body: b.String(), Why: m.solution.Why}

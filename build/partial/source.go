@@ -87,10 +87,14 @@ func parseSource(file, text string, buildArgs map[string]string) (*source, error
 // checkControl refuses control characters that could make two programs see two texts.
 func checkControl(text string) *Error {
 	for i, l := range splitLines(text) {
-		if j := strings.IndexFunc(l, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }); j >= 0 {
-			e := Errorf("P010", "the line contains a control character (byte 0x%02x at %d)", l[j], j)
-			e.Line = i + 1
-			return e
+		for j, r := range l {
+			if r == '\t' {
+				continue
+			}
+			if e := hidden("the line", l, j, r); e != nil {
+				e.Line = i + 1
+				return e
+			}
 		}
 	}
 	return nil

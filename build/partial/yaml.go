@@ -39,11 +39,33 @@ func strictYAML(text, what string, offset int, v any) []*Error {
 	if len(doc.Content) != 1 {
 		return []*Error{Errorf("P003", "the YAML is empty")}
 	}
+	if e := checkScalars(doc.Content[0], offset); e != nil {
+		return []*Error{e}
+	}
 	if errs := checkNode(doc.Content[0], reflect.TypeOf(v).Elem(), what, offset); len(errs) > 0 {
 		return errs
 	}
 	if err := doc.Content[0].Decode(v); err != nil {
 		return []*Error{yamlError(err, offset)}
+	}
+	return nil
+}
+
+// checkScalars refuses control characters, which YAML can have as escapes; lines and tabs are for those who read the value.
+func checkScalars(n *yaml.Node, offset int) *Error {
+	for i, r := range n.Value {
+		if r == '\n' || r == '\t' {
+			continue
+		}
+		if e := hidden("the value", n.Value, i, r); e != nil {
+			e.Line = n.Line + offset
+			return e
+		}
+	}
+	for _, c := range n.Content {
+		if e := checkScalars(c, offset); e != nil {
+			return e
+		}
 	}
 	return nil
 }

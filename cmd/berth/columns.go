@@ -5,13 +5,17 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/berth-containers/berth/internal/visible"
 )
 
-// printColumns prints rows, the first of them the heading, aligned.
+// printColumns prints rows, the first of them the heading, aligned. What would drive a terminal is shown.
 func printColumns(out io.Writer, rows [][]string) error {
 	var width []int
 	for _, r := range rows {
 		for i, cell := range r {
+			cell = visible.Line(cell)
+			r[i] = cell
 			if i == len(width) {
 				width = append(width, 0)
 			}

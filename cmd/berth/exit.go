@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr"
 )
 
@@ -79,9 +80,9 @@ func reportError(err error) {
 	if errors.As(err, &exit) && exit.Err == nil {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "Error: %s\n", strings.TrimSpace(err.Error()))
+	fmt.Fprintf(os.Stderr, "Error: %s\n", visible.Text(strings.TrimSpace(err.Error())))
 	for _, h := range hints(err) {
-		fmt.Fprintf(os.Stderr, "Hint: %s\n", h)
+		fmt.Fprintf(os.Stderr, "Hint: %s\n", visible.Text(h))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/docker/go-units"
@@ -88,6 +89,9 @@ func (h historyRow) CreatedSince() string {
 
 func (h historyRow) CreatedBy() string {
 	by := strings.Join(strings.Fields(h.step.CreatedBy), " ")
+	if h.o.format == "" {
+		by = visible.Line(by)
+	}
 	if !h.o.noTrunc && len(by) > 45 {
 		return by[:42] + "..."
 	}
@@ -101,8 +105,13 @@ func (h historyRow) Size() string {
 	return strconv.FormatInt(h.step.Size, 10)
 }
 
-func (h historyRow) Comment() string { return h.step.Comment }
-func (h historyRow) Tags() []string  { return h.step.Tags }
+func (h historyRow) Comment() string {
+	if h.o.format == "" {
+		return visible.Line(h.step.Comment)
+	}
+	return h.step.Comment
+}
+func (h historyRow) Tags() []string { return h.step.Tags }
 
 func printHistory(steps []image.HistoryStep, o historyOptions, out io.Writer) error {
 	if formats.IsJSON(o.format) {
