@@ -22,8 +22,6 @@ import (
 	"github.com/berth-containers/berth/network"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/idtools"
-	storagetypes "go.podman.io/storage/types"
 )
 
 // CreateOptions describe a container to be. The zero value of each field is its default.
@@ -60,10 +58,17 @@ type CreateOptions struct {
 	StopTimeout *uint          // seconds; nil is containers.conf's
 	Timeout     uint           // seconds the container may run; 0 is no limit
 	UserNS      string         // --userns as given
+	Entries     UserEntries    // of the container's user in its /etc/passwd and /etc/group
 
 	CreateCommand []string
 	IDFile        string    // --cidfile
 	Progress      io.Writer // of a pull; nil is none
+}
+
+// UserEntries say how the container's user is listed in its /etc/passwd and /etc/group where the image does not list it.
+type UserEntries struct {
+	None          bool   // not at all
+	Passwd, Group string // a whole line each, with $USERNAME, $UID, $GID, $NAME, $HOME, or $GROUPNAME, $GID, $USERLIST; empty is the default's
 }
 
 // making carries a container from one stage of its creation to the next.
@@ -357,38 +362,6 @@ func (e *Engine) addLayer(_ context.Context, m *making) error {
 	return nil
 }
 
-// ownRoot gives the directory / to the container's root. The storage library leaves it out where it gives an image's
-// files to other IDs, and takes it back to ours whenever it mounts a layer itself.
-func (m *making) ownRoot(so *storage.ContainerOptions) error {
-	root, err := idtools.NewIDMappingsFromMaps(so.UIDMap, so.GIDMap).ToHost(idtools.IDPair{})
-	if err != nil {
-		return err
-	}
-	dir := m.cfg.Rootfs.Source
-	if m.cfg.Rootfs.Type != "bind" {
-		dir = filepath.Join(m.cfg.Rootfs.Workdir, m.cfg.Rootfs.Layer, "diff")
-	}
-	return os.Lchown(dir, root.UID, root.GID)
-}
-
-// ownFiles gives the files that are bound into the container to its root.
-func (m *making) ownFiles() error {
-	s := &m.opts.Spec
-	uid, gid, err := s.UserNS.HostIDs(s.Host, 0, 0)
-	if err != nil || !s.UserNS.Nested() {
-		return nil // there is no root inside, or it is who has made them
-	}
-	for _, path := range []string{s.Files.Hosts, s.Files.ResolvConf, s.Files.Hostname, s.Files.ContainerEnv} {
-		if filepath.Dir(path) != m.dir {
-			continue // none, or another container's
-		}
-		if err := os.Lchown(path, int(uid), int(gid)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // generate makes the OCI bundle.
 func (e *Engine) generate(ctx context.Context, m *making) error {
 	cfg := m.cfg
@@ -473,51 +446,6 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		return err
 	}
 	return m.ownFiles()
-}
-
-// workingDir is the image's working directory, if somebody else than root is to own it.
-func (m *making) workingDir() *record.MakeDir {
-	s := &m.opts.Spec
-	need := neededDir(m.cfg.WorkingDir, m.cfg.Mounts)
-	if s.User.UID == 0 && s.User.GID == 0 || need == nil || need.Root != "" || need.Path == "/" {
-		return nil // the runtime makes it
-	}
-	if slices.ContainsFunc(m.cfg.Mounts, func(v record.Mount) bool { return within(need.Path, filepath.Clean(v.Destination)) }) {
-		return nil // in a tmpfs
-	}
-	uid, gid, err := s.UserNS.HostIDs(s.Host, s.User.UID, s.User.GID)
-	if err != nil {
-		return nil
-	}
-	rootUID, rootGID, err := s.UserNS.HostIDs(s.Host, 0, 0)
-	if err != nil {
-		rootUID, rootGID = uid, gid // without subordinate IDs
-	}
-	return &record.MakeDir{Path: need.Path, UID: uid, GID: gid, RootUID: rootUID, RootGID: rootGID}
-}
-
-// environment makes the container's environment, and the lines that its /etc/passwd and /etc/group lack.
-func (m *making) environment(root *spec.Rootfs) error {
-	cfg, s, env := m.cfg, &m.opts.Spec, m.opts.Env
-	env.Image, env.Terminal, env.Hostname = m.conf.Image.Config.Env, s.Terminal, cfg.Hostname
-	o := spec.EntryOptions{Spec: cfg.User, User: s.User, WorkingDir: cfg.WorkingDir, Mounts: s.Mounts}
-	for _, kv := range spec.Environment(env) { // without the home of /etc/passwd
-		if home, ok := strings.CutPrefix(kv, "HOME="); ok {
-			o.Home = home
-		}
-	}
-	if u := s.UserNS; u.Mode == "keep-id" && u.UID == nil && u.GID == nil && s.Host.Rootless {
-		o.Kept = hostUser(s.Host.OwnerUID, s.Host.OwnerGID)
-	}
-	lines, home, err := spec.AddUserEntries(root, o)
-	if err != nil {
-		return err
-	}
-	cfg.Passwd, cfg.Group = lines.Passwd, lines.Group
-	env.Home = or(home, s.User.Home)
-	s.Env = spec.Environment(env)
-	cfg.Env = s.Env
-	return nil
 }
 
 // addMounts joins the mounts of flags and image and prepares what they need.
@@ -640,29 +568,4 @@ func or(words ...string) string {
 		}
 	}
 	return ""
-}
-
-// idMapping has the files of a container with a user namespace of its own belong to the IDs in it.
-func idMapping(u spec.UserNS) (o storagetypes.IDMappingOptions, err error) {
-	if !u.Nested() {
-		return o, nil
-	}
-	host, err := spec.ReadHost()
-	if err != nil {
-		return o, err
-	}
-	uids, gids, err := u.Mappings(host)
-	if err != nil || spec.Identity(uids) && spec.Identity(gids) {
-		return o, err
-	}
-	if _, _, err := u.HostIDs(host, 0, 0); err != nil {
-		return o, nil // without subordinate IDs there is no root inside that they could belong to
-	}
-	for _, m := range uids {
-		o.UIDMap = append(o.UIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
-	}
-	for _, m := range gids {
-		o.GIDMap = append(o.GIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
-	}
-	return o, nil
 }

@@ -36,6 +36,9 @@ type Volume struct {
 	Scope      string
 	Options    map[string]string
 	Anonymous  bool
+	// What it takes at its next use, see docs/decisions/0014.
+	NeedsCopyUp bool `json:",omitempty"`
+	NeedsChown  bool `json:",omitempty"`
 }
 
 // Volumes returns every volume, by name.
@@ -88,6 +91,11 @@ func (e *Engine) Volume(name string) (Volume, error) {
 			if err != nil {
 				return Volume{}, fmt.Errorf("volume %q: %w", name, err)
 			}
+			first, err := readFirstUse(dir)
+			if err != nil {
+				return Volume{}, fmt.Errorf("volume %q: %w", name, err)
+			}
+			v.NeedsCopyUp, v.NeedsChown = first.Copy, first.Owner
 			maps.Copy(v.Labels, meta.Labels)
 			if v.CreatedAt = meta.Created; v.CreatedAt.IsZero() {
 				v.CreatedAt = st.ModTime() // made by an older Berth

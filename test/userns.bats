@@ -246,6 +246,20 @@ T
     [[ $output == "$home" || $(id -u) == 1000 ]]
 }
 
+@test "--passwd, --passwd-entry and --group-entry" {
+    local last="nobody:x:65534:65534::/:/bin/false" lastgroup="nogroup:x:65534:"
+    berth run --rm --user 1234 --passwd=false "$IMAGE" tail -q -n 1 /etc/passwd /etc/group
+    assert_equal "${lines[*]}" "$last $lastgroup"
+    # shellcheck disable=SC2016
+    berth run --rm --user 1234:77 --passwd-entry 'me:*:$UID:$GID:$NAME:/my$HOME:/bin/ash' --group-entry 'us:x:$GID:$USERLIST' "$IMAGE" tail -q -n 1 /etc/passwd /etc/group
+    assert_equal "${lines[*]}" "me:*:1234:77:container user:/my/:/bin/ash us:x:77:1234"
+    is_berth || return 0 # podman 4.3 adds two lines
+    berth 125 run --rm --user 1234 --passwd-entry $'a:*:1:1::/:/bin/sh\nb:*:0:0::/:/bin/sh' "$IMAGE" true
+    assert_contains "$output" "--passwd-entry"
+    berth 125 run --rm --user 1234 --group-entry $'a:x:1:\nb:x:0:me' "$IMAGE" true
+    assert_contains "$output" "--group-entry"
+}
+
 @test "entries for the user: HOME of image and flags stays a field, files that lack stay away, starting again adds nothing" {
     is_berth || skip "podman 4.3 writes HOME as it is, or the working directory"
     entries --user 1234 -e HOME=/h "$IMAGE"

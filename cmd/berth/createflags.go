@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/etcfile"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
@@ -24,7 +25,8 @@ type createFlags struct {
 	name, hostname, user, workdir, umask, cidfile         string
 	entrypoint, pull, platform, os, arch, variant         string
 	interactive, tty, rm, readOnly, readOnlyTmpfs         bool
-	init, privileged, publishAll, quiet                   bool
+	init, privileged, publishAll, quiet, passwd           bool
+	passwdEntry, groupEntry                               string
 	noHealth, noHosts, envHost, httpProxy, unsetenvAll    bool
 	initPath, stopSignal, restart, logDriver, imageVolume string
 	stopTimeout, timeout                                  uint
@@ -53,6 +55,9 @@ func (f *createFlags) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.name, "name", "", "name of the container")
 	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name inside (default the ID's first 12 digits)")
 	fs.StringVarP(&f.user, "user", "u", "", "USER[:GROUP] to run as, names or numbers")
+	fs.BoolVar(&f.passwd, "passwd", true, "list the user in the container's /etc/passwd and /etc/group, where the image does not")
+	fs.StringVar(&f.passwdEntry, "passwd-entry", "", "that line of /etc/passwd, with $USERNAME, $UID, $GID, $NAME, $HOME")
+	fs.StringVar(&f.groupEntry, "group-entry", "", "that line of /etc/group, with $GROUPNAME, $GID, $USERLIST")
 	fs.StringVarP(&f.workdir, "workdir", "w", "", "working directory inside")
 	fs.StringVar(&f.umask, "umask", "", "umask inside, octal (default 0022)")
 	fs.StringVar(&f.cidfile, "cidfile", "", "write the container's ID to this new file")
@@ -165,6 +170,12 @@ func (f *createFlags) options(cmd *cobra.Command, e *libctr.Engine, args []strin
 	if !given("pull") && conf.Engine.PullPolicy != "" {
 		f.pull = conf.Engine.PullPolicy
 	}
+	for flag, line := range map[string]string{"--passwd-entry": f.passwdEntry, "--group-entry": f.groupEntry} {
+		if err := etcfile.Line(flag, line); err != nil {
+			return o, err
+		}
+	}
+	o.Entries = libctr.UserEntries{None: !f.passwd, Passwd: f.passwdEntry, Group: f.groupEntry}
 	o.Spec.ReadOnly, o.Spec.Terminal, o.Spec.Privileged = f.readOnly || conf.Containers.ReadOnly, f.tty, f.privileged
 	o.NameAsHostname = conf.Containers.ContainerNameAsHostName
 	o.Spec.Hostname, o.Spec.WorkingDir = f.hostname, f.workdir

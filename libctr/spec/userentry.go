@@ -42,6 +42,10 @@ type EntryOptions struct {
 	WorkingDir string
 	Home       string // HOME, where image or caller set it
 	Mounts     []Mount
+
+	// PasswdEntry and GroupEntry stand for the lines, with $USERNAME, $UID, $GID, $NAME and $HOME, or $GROUPNAME, $GID
+	// and $USERLIST in them (--passwd-entry, --group-entry); empty is podman's default.
+	PasswdEntry, GroupEntry string
 }
 
 // AddUserEntries returns the lines that the files of root lack, and where the user is at home if he is not listed
@@ -71,7 +75,7 @@ func AddUserEntries(root *Rootfs, o EntryOptions) (e UserEntries, home string, e
 	if uidErr == nil && !users.has("", uint32(uid)) && (kept == nil || kept.UID != uint32(uid)) {
 		home = etcfile.Home(o.Home, or(o.WorkingDir, "/"))
 		if users.there {
-			line, err := etcfile.Passwd{Name: uidWord, UID: uint32(uid), GID: o.User.GID, Gecos: "container user", Home: home}.Line()
+			line, err := o.passwd(etcfile.Passwd{Name: uidWord, UID: uint32(uid), GID: o.User.GID, Gecos: "container user", Home: home})
 			if err != nil {
 				return e, home, err
 			}
@@ -79,7 +83,7 @@ func AddUserEntries(root *Rootfs, o EntryOptions) (e UserEntries, home string, e
 		}
 	}
 	if gidErr == nil && groups.there && !groups.has("", uint32(gid)) && (kept == nil || kept.GID != uint32(gid)) {
-		line, err := etcfile.Group{Name: gidWord, GID: uint32(gid), Members: []string{uidWord}}.Line()
+		line, err := o.group(etcfile.Group{Name: gidWord, GID: uint32(gid), Members: []string{uidWord}})
 		if err != nil {
 			return e, home, err
 		}
@@ -88,14 +92,37 @@ func AddUserEntries(root *Rootfs, o EntryOptions) (e UserEntries, home string, e
 	return e, home, nil
 }
 
+// passwd is the line of /etc/passwd for a user. The user is checked in any case.
+func (o *EntryOptions) passwd(p etcfile.Passwd) (string, error) {
+	line, err := p.Line()
+	if err != nil || o.PasswdEntry == "" {
+		return line, err
+	}
+	uid, gid := strconv.Itoa(int(p.UID)), strconv.Itoa(int(p.GID))
+	return wholeLine(strings.NewReplacer("$USERNAME", p.Name, "$UID", uid, "$GID", gid, "$NAME", p.Gecos, "$HOME", p.Home).Replace(o.PasswdEntry))
+}
+
+// group is the line of /etc/group for a group.
+func (o *EntryOptions) group(g etcfile.Group) (string, error) {
+	line, err := g.Line()
+	if err != nil || o.GroupEntry == "" {
+		return line, err
+	}
+	return wholeLine(strings.NewReplacer("$GROUPNAME", g.Name, "$GID", strconv.Itoa(int(g.GID)), "$USERLIST", strings.Join(g.Members, ",")).Replace(o.GroupEntry))
+}
+
+func wholeLine(text string) (string, error) {
+	return text + "\n", etcfile.Line("entry", text)
+}
+
 // addTo adds the caller's own lines.
 func (h *HostUser) addTo(e *UserEntries, users, groups idFile, o EntryOptions) error {
 	home := etcfile.Home(o.Home, h.home(or(o.WorkingDir, "/"), o.Mounts))
-	passwd, err := etcfile.Passwd{Name: h.Name, UID: h.UID, GID: h.GID, Gecos: h.Gecos, Home: home}.Line()
+	passwd, err := o.passwd(etcfile.Passwd{Name: h.Name, UID: h.UID, GID: h.GID, Gecos: h.Gecos, Home: home})
 	if err != nil {
 		return err
 	}
-	group, err := etcfile.Group{Name: h.Group, GID: h.GID, Members: []string{h.Name}}.Line()
+	group, err := o.group(etcfile.Group{Name: h.Group, GID: h.GID, Members: []string{h.Name}})
 	if err != nil {
 		return err
 	}
