@@ -415,3 +415,20 @@ EOF
     berth container prune --force
     is "$name" gone
 }
+
+@test "the end of a container whose monitor has been stopped is seen by ps" {
+    make_halted "$name"
+    kill -KILL "$(e inspect -f '{{.State.Pid}}' "$name")"
+    ended() { [[ $("$ENGINE" ps -a --filter "name=$name" --format '{{.Status}}' 3>&-) == "Exited (137)"* ]]; }
+    wait_for 10 ended
+}
+
+@test "start -a of a container that waits to be restarted shows its next output" {
+    berth run -d --name "$name" --network none --restart always "$IMAGE" sh -c 'echo again; exit 3'
+    resting() { [[ $(e inspect -f '{{.RestartCount}}' "$name") -ge 4 ]] && is "$name" exited; }
+    wait_for 25 resting
+    timeout 20 "$ENGINE" start -a "$name" >"$FILE_DIR/again" 2>&1 3>&- & local pid=$!
+    wait_for 15 grep -q again "$FILE_DIR/again"
+    berth rm -f -t 0 "$name"
+    wait "$pid" || true
+}

@@ -8,8 +8,9 @@
 //  2. It mounts the root file system in its own mount namespace (mount.go), makes the
 //     network namespace (netns.go) and starts its helper (nethelper.go): at once,
 //     while the CLI still speaks.
-//  3. On the request start it makes FIFOs or awaits a terminal (stdio.go, console.go), calls the OCI runtime
-//     (oci.go, start.go), records the process, opens its socket, and only then answers.
+//  3. On the request start it opens its socket, makes FIFOs or awaits a terminal (stdio.go, console.go), calls the
+//     OCI runtime (oci.go, start.go), records the process, and only then answers. What others ask for meanwhile
+//     waits for that (requests.go); a stop may end the runtime.
 //  4. It serves: clients (server.go, requests.go) attach (output.go, outbox.go), execute
 //     (exec.go), signal and stop (stop.go), pause (pause.go); health checks run (health.go).
 //  5. The container's init ends (reap.go, process.go). What it was is recorded before it is told;
