@@ -298,7 +298,7 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt = o.Spec.CapAdd, o.Spec.CapDrop, o.Secure
 	cfg.ReadOnly, cfg.Privileged, cfg.Init = o.Spec.ReadOnly, o.Spec.Privileged, o.Init
 	cfg.UserNS, cfg.CreateCommand = o.UserNS, o.CreateCommand
-	cfg.EventsLog = e.EventsLog()
+	cfg.Data, cfg.EventsLog = e.data, e.EventsLog()
 	cfg.Cleanup = append(e.selfCommand(), "cleanup", cfg.ID)
 	return nil
 }

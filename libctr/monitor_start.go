@@ -14,6 +14,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/common/pkg/systemd"
@@ -169,6 +170,40 @@ func (e *Engine) adopt(ctx context.Context, c *Container, lock *os.File) (*ctl.C
 	if !Alive(c.State) {
 		return nil, ErrNotRunning
 	}
+	return e.startAdopting(ctx, c, lock)
+}
+
+// ReplaceMonitors starts a new monitor for each container in list whose monitor was killed, and does not wait for it: not only
+// for those that run, also for those that have ended meanwhile and are to be restarted or removed. What it costs where there is
+// none is a look at each running container's monitor. Monitors replace each other, but for the last one
+// (docs/decisions/0018). Errors are no matter: the next command that wants the container tells them.
+func (e *Engine) ReplaceMonitors(ctx context.Context, list []*Container) {
+	for _, c := range list {
+		if !c.orphaned() {
+			continue
+		}
+		lock, err := tryLock(c.RunDir)
+		if lock == nil {
+			e.log.Debug("the container without a monitor is seen to by somebody else", "id", c.ID, "error", err)
+			continue
+		}
+		conn, err := e.startAdopting(ctx, c, lock)
+		lock.Close()
+		if err != nil {
+			e.log.Debug("replace a killed monitor", "id", c.ID, "error", err)
+			continue
+		}
+		conn.Close()
+	}
+}
+
+// orphaned reports whether the container needs a monitor, and the one in its state is dead.
+func (c *Container) orphaned() bool {
+	return monitor.Abandoned(c.State) && !c.monitorLives()
+}
+
+// startAdopting starts a monitor that takes over the container, and the lock.
+func (e *Engine) startAdopting(ctx context.Context, c *Container, lock *os.File) (*ctl.Conn, error) {
 	e.log.Debug("adopting a container whose monitor was killed", "id", c.ID)
 	cfg, err := c.Config()
 	if err != nil {
@@ -183,7 +218,9 @@ func (e *Engine) adopt(ctx context.Context, c *Container, lock *os.File) (*ctl.C
 	defer theirs.Close()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "cleanup", "--adopt", c.Dir)
 	cmd.Args[0] = "berth"
-	cmd.Env = rootless.EnterEnv(c.State.Pid, hasOwnUserNS(cfg))
+	if Alive(c.State) { // else it enters the namespace that a start would enter
+		cmd.Env = rootless.EnterEnv(c.State.Pid, hasOwnUserNS(cfg))
+	}
 	cmd.Stderr = e.monitorStderr(nil)
 	cmd.ExtraFiles = []*os.File{theirs, lock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

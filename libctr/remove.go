@@ -155,6 +155,7 @@ func (e *Engine) removeAbandoned(ctx context.Context, id string, volumes bool) e
 			return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
 		}
 		e.deleteFromRuntime(ctx, cfg)
+		e.endNetHelper(&Container{ID: id, Dir: cfg.Dir, RunDir: cfg.RunDir})
 	}
 	return e.removeAll(ctx, id, volumes)
 }

@@ -191,6 +191,7 @@ func psList(ctx context.Context, e *libctr.Engine, f psFlags) ([]*libctr.Contain
 	if err != nil {
 		return nil, err
 	}
+	e.ReplaceMonitors(ctx, list)
 	statusAsked := slices.ContainsFunc(f.filters, func(s string) bool { return strings.HasPrefix(s, "status=") || strings.HasPrefix(s, "exited=") })
 	list = slices.DeleteFunc(list, func(c *libctr.Container) bool {
 		idle := c.State.Status != record.Running && c.State.Status != record.Paused

@@ -59,6 +59,8 @@ type Request struct {
 	//	          keeps none. Answer: started (Pid), later exited; or error (Code 126, 127)
 	//	rename    Name. The caller has taken the name. Answer: ok
 	//	health    run the health check now. Answer: health
+	//	guard     the client is the monitor of container Name; each of the two has the other replaced
+	//	          if the connection ends because it was killed. Answer: none
 	//	removed   the client that got exited with Delegated has removed the container. Answer: none
 	Op string `json:"op"`
 
@@ -87,7 +89,7 @@ type Request struct {
 
 // Event is what the monitor answers.
 type Event struct {
-	Event string `json:"event"` // hello, ok, started, attached, exited, health, error
+	Event string `json:"event"` // hello, ok, started, attached, exited, health, guarded, error
 
 	Pid       int            `json:"pid,omitempty"`
 	ExitCode  int            `json:"exitCode,omitempty"`  // exited

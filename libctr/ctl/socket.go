@@ -35,26 +35,7 @@ const greetAfter = 200 * time.Millisecond
 // somebody has stopped (SIGSTOP) is woken. The error is ErrNoMonitor where there is none (any more), and a
 // *SilentError where ctx's deadline passed before the monitor answered.
 func Dial(ctx context.Context, runDir string) (*Conn, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the monitor: %w", err)
-	}
-	err = inDir(runDir, func(dir string) error {
-		for {
-			err := unix.Connect(fd, &unix.SockaddrUnix{Name: dir + "/" + record.SocketFile})
-			if err != unix.EINTR {
-				return err
-			}
-		}
-	})
-	if err != nil {
-		unix.Close(fd)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
-			err = fmt.Errorf("%w: %w", ErrNoMonitor, err)
-		}
-		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
-	}
-	conn, err := NewConn(fd)
+	conn, fd, err := connect(runDir, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +54,37 @@ func Dial(ctx context.Context, runDir string) (*Conn, error) {
 		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
 	}
 	return conn, nil
+}
+
+// Connect is Dial for who cannot wait: the monitor may have been stopped, or is being killed, and says hello later, or never.
+func Connect(runDir string) (*Conn, error) {
+	conn, _, err := connect(runDir, unix.SOCK_NONBLOCK)
+	return conn, err
+}
+
+// connect returns the connection and its descriptor, which the connection owns.
+func connect(runDir string, flag int) (*Conn, int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|flag, 0)
+	if err != nil {
+		return nil, -1, fmt.Errorf("connect to the monitor: %w", err)
+	}
+	err = inDir(runDir, func(dir string) error {
+		for {
+			err := unix.Connect(fd, &unix.SockaddrUnix{Name: dir + "/" + record.SocketFile})
+			if err != unix.EINTR {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		unix.Close(fd)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
+			err = fmt.Errorf("%w: %w", ErrNoMonitor, err)
+		}
+		return nil, -1, fmt.Errorf("connect to %s: %w", filepath.Join(runDir, record.SocketFile), err)
+	}
+	conn, err := NewConn(fd)
+	return conn, fd, err
 }
 
 // peer returns the process that listens on the socket which fd is connected to, or 0.

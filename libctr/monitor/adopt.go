@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/host"
+	"github.com/berth-containers/berth/libctr/record"
 )
 
 // runAdopted is the life of a monitor that takes over from one that was killed.
@@ -26,60 +27,122 @@ func (m *Monitor) runAdopted(ctx context.Context, conn *ctl.Conn) error {
 	close(m.launched)
 	m.addClient(c)
 	go m.accept(m.listener)
+	m.joinOthers()
+	if os.Getenv(envGuard) != "" {
+		c.event(ctl.Event{Event: "guarded"}) // to the monitor that has started this one
+	}
 	return m.supervise(ctx)
 }
 
-// adopt finds the container as its former monitor left it.
+// Abandoned reports whether a container with this state needs a monitor, if it has none: it runs, or its end, or its
+// next restart, is still to be seen to. What does not need one says so: conclude leaves no Monitor.
+func Abandoned(s *record.State) bool {
+	return s.Monitor != 0 && s.BootID == bootID() && s.Status != record.Created
+}
+
+// adopt finds the container as its former monitor left it: running, ended meanwhile, or about to be restarted.
 func (m *Monitor) adopt() error {
-	if !initAlive(m.state) {
+	if !Abandoned(m.state) {
 		return m.errNotRunning()
 	}
-	p := watchStranger(m.state.Pid)
-	if !initAlive(m.state) && p.pidfd < 0 {
-		return m.errNotRunning() // ended, and perhaps its pid is another's by now
-	}
-	p.start = m.state.PidStart
+	p := m.findInit()
 	if err := m.openLog(); err != nil {
 		return err
-	}
-	io := new(stdio)
-	if !m.cfg.Terminal && m.cfg.Log.Driver != "passthrough" {
-		var err error
-		if io, err = m.reopenFIFOs(); err != nil {
-			return err
-		}
 	}
 	if m.cfg.Runtime.HideUnified {
 		if err := host.HideUnified(); err != nil {
 			return err
 		}
 	}
-	if m.cfg.Network.NetNS == "new" { // for a restart: its mount ended with the former monitor
-		if err := m.mountNetNS("/proc/" + strconv.Itoa(p.pid) + "/ns/net"); err != nil {
-			return fmt.Errorf("adopt it: %w", err)
-		}
+	io, ended, err := m.adoptProcess(p)
+	if err != nil {
+		return err
 	}
 	l, err := ctl.Listen(m.cfg.RunDir)
 	if err != nil {
 		return err
 	}
 	m.listener = l
-	m.helper = m.adoptHelper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.init = p
-	m.memory = memoryCgroup(p.pid)
-	m.oom = watchOOM(m.memory)
 	m.state.Monitor = os.Getpid()
 	m.noteState()
 	os.Remove(m.runPath(startLock))
 	m.takeStdin(io, nil)
 	m.takeOutput(io)
+	if ended {
+		return nil
+	}
+	m.memory = memoryCgroup(p.pid)
+	m.oom = watchOOM(m.memory)
 	if m.hasHealthcheck() && m.state.Health != nil {
 		m.scheduleProbes()
 	}
 	m.startTimeout(p)
 	return nil
+}
+
+// findInit returns the container's init: one that has ended already, with an exit code that nobody knows, where
+// the record has it running still; nil where its end is in the record.
+func (m *Monitor) findInit() *process {
+	if m.state.Status == record.Exited {
+		return nil
+	}
+	if initAlive(m.state) {
+		p := watchStranger(m.state.Pid)
+		if initAlive(m.state) || p.pidfd >= 0 {
+			p.start = m.state.PidStart
+			return p
+		}
+	}
+	p := &process{pidfd: -1, exited: make(chan struct{}), code: 255, err: errExitUnknown}
+	close(p.exited)
+	return p
+}
+
+// adoptProcess takes over what a running container has of its former monitor, or clears that away where it has ended.
+func (m *Monitor) adoptProcess(p *process) (io *stdio, ended bool, err error) {
+	if p != nil && p.pidfd >= 0 {
+		io, err := m.adoptRunning(p)
+		if err == nil {
+			return io, false, nil
+		}
+		// One that is being killed, perhaps with its monitor, has no namespaces any more.
+		if !waitFor(p.exited, dyingTimeout, nil) {
+			return nil, false, err
+		}
+	}
+	return new(stdio), true, m.adoptEnded()
+}
+
+// dyingTimeout bounds the wait for the end of a process that cannot be adopted.
+const dyingTimeout = 3 * time.Second
+
+func (m *Monitor) adoptRunning(p *process) (*stdio, error) {
+	if m.cfg.Network.NetNS == "new" { // for a restart: its mount ended with the former monitor
+		if err := m.mountNetNS("/proc/" + strconv.Itoa(p.pid) + "/ns/net"); err != nil {
+			return nil, fmt.Errorf("adopt it: %w", err)
+		}
+	}
+	m.helper = m.adoptHelper()
+	if m.cfg.Terminal || m.cfg.Log.Driver == "passthrough" {
+		return new(stdio), nil
+	}
+	return m.reopenFIFOs()
+}
+
+// adoptEnded clears away what is left of a container that has ended, for a restart or for good.
+func (m *Monitor) adoptEnded() error {
+	if err := m.endHalfStart(); err != nil {
+		return err
+	}
+	m.adoptHelper().end()
+	m.removeNetNS()
+	if m.cfg.Network.NetNS != "new" {
+		return nil
+	}
+	return m.makeNetNS() // tearDown removes it where there is no restart
 }
 
 // adoptHelper finds the network helper, if the process with the recorded pid is it.

@@ -18,7 +18,8 @@
 //     (exit.go, backoff.go), or the monitor cleans up, tells whoever waits, and ends.
 //
 // If a monitor is killed, the container goes on: its output waits in the FIFOs, which
-// no process needs to hold open, and a new monitor adopts it (adopt.go). What cannot
+// no process needs to hold open, and a new monitor adopts it (adopt.go). The store's other monitors, which are all
+// connected with each other over some way (guard.go), start that (replace.go). What cannot
 // live on is a terminal, which its monitor's death hangs up, an input that was to be
 // closed with its client, and the answer to clients that were connected. Exec'd processes go on; their
 // exit codes are lost.

@@ -20,13 +20,14 @@ func (m *Monitor) supervise(ctx context.Context) error {
 		m.mu.Lock()
 		p := m.init
 		m.mu.Unlock()
-		select {
-		case <-p.exited:
-		case <-ctx.Done():
-			m.endBySystem(p)
+		var again, byUser bool
+		if p == nil { // adopted, and its end was recorded before
+			again = m.stillRestarts()
+		} else {
+			m.awaitExit(ctx, p)
+			again, byUser = m.recordExit(ctx, p)
+			m.drain()
 		}
-		again, byUser := m.recordExit(ctx, p)
-		m.drain()
 		if !again {
 			return m.finish()
 		}
@@ -38,6 +39,21 @@ func (m *Monitor) supervise(ctx context.Context) error {
 			return m.finish()
 		}
 		m.stopIfAsked()
+	}
+}
+
+// awaitExit returns when the container's init has ended.
+func (m *Monitor) awaitExit(ctx context.Context, p *process) {
+	for {
+		select {
+		case <-p.exited:
+			return
+		case <-m.joining:
+			m.joinOthers() // on this goroutine, whose stack has grown already
+		case <-ctx.Done():
+			m.endBySystem(p)
+			return
+		}
 	}
 }
 
@@ -100,6 +116,17 @@ func (m *Monitor) tellNext() {
 			c.event(e)
 		}
 	}
+}
+
+// stillRestarts tells whether a container whose monitor was killed in the pause before a restart is to be restarted.
+func (m *Monitor) stillRestarts() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	again := wantsRestart(m.cfg.Restart, m.state)
+	if !again {
+		m.conclude()
+	}
+	return again
 }
 
 // conclude records that the container has ended for good. It requires m.mu.

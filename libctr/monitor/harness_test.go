@@ -143,15 +143,15 @@ func newContainer(t testing.TB, runtime string, args []string, change ...func(*c
 	for _, f := range change {
 		f(c)
 	}
-	for _, d := range []string{filepath.Join(data, "bundle/rootfs"), run, filepath.Join(dir, "upper"), filepath.Join(dir, "work")} {
+	for _, d := range []string{filepath.Join(c.cfg.Dir, "bundle/rootfs"), c.cfg.RunDir, filepath.Join(dir, "upper"), filepath.Join(dir, "work")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	os.Chmod(filepath.Join(dir, "upper"), 0o755)
-	check(t, c.cfg.Write(data, false))
-	check(t, (&record.State{ID: c.cfg.ID, Name: c.cfg.Name, Labels: map[string]string{"kept": "yes"}, Status: record.Created}).Write(data, false))
-	check(t, os.WriteFile(filepath.Join(data, "bundle/config.json"), must(json.Marshal(c.spec)), 0o600))
+	check(t, c.cfg.Write(c.cfg.Dir, false))
+	check(t, (&record.State{ID: c.cfg.ID, Name: c.cfg.Name, Labels: map[string]string{"kept": "yes"}, Status: record.Created}).Write(c.cfg.Dir, false))
+	check(t, os.WriteFile(filepath.Join(c.cfg.Dir, "bundle/config.json"), must(json.Marshal(c.spec)), 0o600))
 	t.Cleanup(c.cleanUp)
 	return c
 }

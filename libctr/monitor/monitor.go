@@ -49,6 +49,10 @@ type Monitor struct {
 	aborted  atomic.Bool   // it has been killed
 	wake     chan struct{} // has a token when a pause before a restart is to end
 
+	joining  <-chan time.Time // when it is time to join the other monitors
+	sweepMu  sync.Mutex       // one sweep at a time; no other lock is held meanwhile
+	sweeping atomic.Bool      // a sweep is about to begin
+
 	passthrough [3]*os.File // log driver passthrough: the container's own
 	probeMu     sync.Mutex  // one health check at a time; taken before mu
 
@@ -133,7 +137,11 @@ func (m *Monitor) open(dir string) (err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
 	}
-	return privateMounts()
+	if err := privateMounts(); err != nil {
+		return err
+	}
+	detachGuards()
+	return nil
 }
 
 // closeInherited closes what the CLI's own parents had open: a pipe that

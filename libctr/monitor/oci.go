@@ -201,7 +201,7 @@ func runtimeEnv(env []string) []string {
 	for _, v := range env {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case "GOMAXPROCS", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "BERTH_LOCK_FD":
+		case "GOMAXPROCS", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "BERTH_LOCK_FD", envGuard:
 			continue
 		}
 		out = append(out, v)

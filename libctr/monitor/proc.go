@@ -5,15 +5,16 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
-func bootID() string {
+var bootID = sync.OnceValue(func() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))
-}
+})
 
 // procStat is host.ProcessStat.
 func procStat(pid int) (ppid int, start uint64, ok bool) { return host.ProcessStat(pid) }

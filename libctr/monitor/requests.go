@@ -59,6 +59,8 @@ func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 		c.answer(m.rename(r.Name))
 	case "health":
 		m.handleHealth(c)
+	case "guard":
+		c.ward = r.Name
 	case "removed":
 		select {
 		case <-c.removed:

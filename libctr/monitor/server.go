@@ -25,7 +25,7 @@ type client struct {
 	next    bool                 // … at the next end, though a restart follows
 	owner   bool                 // it removes the container
 	starter bool                 // it started the container
-
+	ward    string               // it is the monitor of the container with this ID
 }
 
 func newClient(conn *ctl.Conn) *client {
@@ -99,6 +99,9 @@ func (m *Monitor) dropClient(c *client) {
 	c.box.kill()
 	close(c.gone)
 	m.tidySoon()
+	if c.ward != "" {
+		m.sweep()
+	}
 }
 
 // request handles one request. It takes no client but the first before the start is over: see handle.

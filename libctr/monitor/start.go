@@ -87,7 +87,11 @@ func (m *Monitor) firstStart(r startRequest) error {
 			}
 		}
 	}
-	return m.launch(r.client.event)
+	if err := m.launch(r.client.event); err != nil {
+		return err
+	}
+	m.joining = time.After(linkAfter)
+	return nil
 }
 
 func (m *Monitor) openLog() error {

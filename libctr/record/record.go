@@ -85,6 +85,7 @@ type Supervised struct {
 
 	Dir    string `json:"dir"`    // see the package comment
 	RunDir string `json:"runDir"` // see the package comment
+	Data   string `json:"data"`   // GRAPHROOT/berth: containers/ID there is the Dir of other containers
 
 	Rootfs  Rootfs  `json:"rootfs"`
 	Passwd  string  `json:"passwd,omitempty"` // lines that its /etc/passwd gets where it lists no such user
