@@ -195,8 +195,8 @@ func (h *scanned) commands() (all [][]string) {
 	}
 	for _, c := range h.scan.Commands {
 		words := []string{"/bin/sh", "-c", c}
-		if !strings.ContainsAny(c, "<>|;&") {
-			if w, err := shell.Fields(strings.ReplaceAll(strings.ReplaceAll(c, "{", `\{`), "}", `\}`), nil); err == nil && len(w) > 0 {
+		if !strings.ContainsAny(c, "<>|;&$`*?") {
+			if w, err := shell.Fields(c, func(string) string { return "" }); err == nil && len(w) > 0 {
 				words = w // the image may have no shell
 			}
 		}
