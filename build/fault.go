@@ -66,9 +66,9 @@ func (s *Session) retell(ctx context.Context, err error, step Event, runtime str
 		told.File, told.Line, told.Instruction = r.files[n], n.StartLine, n.Original
 	} else {
 		told.Instruction = step.Text
-		if i := max(step.Stage-1, 0); i < len(r.stages) {
+		if i := max(step.Stage-1, 0); step.Step > 0 && i < len(r.stages) {
 			told.File = r.files[r.stages[i].from]
-		} else if len(o.Files) == 1 {
+		} else if step.Step > 0 && len(o.Files) == 1 {
 			told.File = o.name(o.Files[0])
 		}
 	}
@@ -120,14 +120,20 @@ var rewording = []struct {
 	to   string
 }{
 	{lazy(`(?s)error during bulk transfer for copier\.request\{.*\}: `), ""},
+	{lazy(`copier: (?:stat|get|put|mkdir|ensure): `), ""},
 	{lazy(`waiting on subprocess: exit status \d+; `), ""},
 	{lazy(`error (?:encoding|decoding) [a-z ]+ (?:for|from) copier subprocess: `), ""},
 	{lazy(`: write \|\d+: broken pipe$`), ""},
+	{lazy(`error in copier subprocess: changing to intended-new-root directory ("[^"]*"): chdir [^:]*: `), "the context $1: "},
+	{lazy(`processing excludes list \[.*\]: `), "the pattern of --exclude: "},
+	{lazy(`could not parse secrets: `), "--secret: "},
+	{lazy(`validating volumes: `), "--volume: "},
+	{lazy(`faccessat (/\S*): `), "$1: "},
+	{lazy(`storing "/([^"]*)": error creating "[^"]*": error opening file "[^"]*" for writing: open ([^:]*): `), `write $2: `},
 	{lazy(`(?s)resolving step \{.*?\}: `), ""},
 	{lazy(`(?s)Build error: Unknown instruction: ("[^"]*").*`), "unknown instruction $1"},
 	{lazy(`checking on sources under "[^"]*": `), ""},
 	{lazy(`Rel: can't make  ?relative to [^;]*; `), ""},
-	{lazy(`copier: (?:stat|get|put|mkdir|ensure): `), ""},
 	{lazy(`globs \[([^\]]*)\] matched nothing`), `nothing matches "$1": no such file or directory`},
 	{lazy(`generating checksum for directory "[^"]*" in "[^"]*": `), ""},
 	{lazy(`sanitizing bind subdirectory ("[^"]*"): .*no such file or directory`), "$1: no such file or directory"},

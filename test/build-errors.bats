@@ -22,7 +22,7 @@ fails() {
 # no_insides TEXT: it has no path, type or word of Berth's or buildah's own.
 no_insides() {
     local word
-    for word in "$GRAPHROOT" "$RUNROOT" buildah- copier imagebuilder '&' '{' StartLine 'exit status' 'while running runtime' 'building at STEP' subprocess UNHANDLED; do
+    for word in "$GRAPHROOT" "$RUNROOT" buildah- copier imagebuilder '&' '{' StartLine 'exit status' 'while running runtime' 'building at STEP' subprocess UNHANDLED .berth- faccessat; do
         [[ $1 != *"$word"* ]] || { printf '"%s" is in:\n%s\n' "$word" "$1"; return 1; }
     done
 }
@@ -57,11 +57,18 @@ no_insides() {
     fails 125 'Containerfile:3: RUN true: there is no user "nobody2" in the image'"'"'s /etc/passwd' <<<"FROM $IMAGE"$'\nUSER nobody2\nRUN true'
     fails 125 'Containerfile:2: COPY x /x: "/x": no such file or directory' 'paths are looked for in the context, .' <<<"FROM $IMAGE"$'\nCOPY x /x'
     fails 125 'Containerfile:2: COPY a* /x: nothing matches "/a*": no such file or directory' 'paths are looked for in the context, .' <<<"FROM $IMAGE"$'\nCOPY a* /x'
+    echo x >"$CTX/x"
     ln -s /nowhere/x "$CTX/dangling"
     fails 125 'Containerfile:2: COPY dangling /x: "/dangling" is a link to /nowhere/x: no such file or directory' 'a link is followed inside the context only' <<<"FROM $IMAGE"$'\nCOPY dangling /x'
     echo x >"$CTX/secret"; echo secret >"$CTX/.dockerignore"
     fails 125 'Containerfile:3: COPY secret /x: "/secret": no such file or directory in the context: the ignore file leaves it out' 'take it in with a last line there: !secret' <<<"FROM $IMAGE"$'\n\nCOPY secret /x'
     fails 125 'Containerfile:2: RUN --mount=type=bind,source=nope,target=/x true: "/nope": no such file or directory' 'paths are looked for in the context, .' <<<"FROM $IMAGE"$'\nRUN --mount=type=bind,source=nope,target=/x true'
+    fails 125 'Containerfile:2: COPY --from=localhost/busybox /none* /x: nothing matches "/none*": no such file or directory' <<<"FROM $IMAGE"$'\nCOPY --from=localhost/busybox /none* /x'
+    fails 125 'Containerfile:2: COPY x /etc/passwd/x: write /etc/passwd/x: not a directory' <<<"FROM $IMAGE"$'\nCOPY x /etc/passwd/x'
+    fails 125 'Containerfile:2: COPY --exclude=[ x /x: the pattern of --exclude: syntax error in pattern' <<<"FROM $IMAGE"$'\nCOPY --exclude=[ x /x'
+    fails 125 'Containerfile:2: COPY --from=foo x /x: the context "/none-such": no such file or directory' "" --build-context foo=/none-such <<<"FROM $IMAGE"$'\nCOPY --from=foo x /x'
+    fails 125 '--secret: /none-such: no such file or directory' "" --secret id=x,src=/none-such <<<"FROM $IMAGE"
+    fails 125 'tag UPPER: invalid reference format: repository name must be lowercase' "" -t UPPER <<<"FROM $IMAGE"
     fails 125 'Containerfile:1: FROM localhost/none-such: localhost/none-such: image not known' 'fetch it with: berth pull localhost/none-such, or build without --pull=never' --pull=never <<<'FROM localhost/none-such'
 }
 
@@ -145,7 +152,7 @@ no_insides() {
     berth 125 build -q --network none "http://127.0.0.1:$port/x"
     assert_contains "$output" "fetch the context http://127.0.0.1:$port/x: "
     berth 125 build -q --network none -f "http://127.0.0.1:$port/x" "$CTX"
-    assert_contains "$output" "http://127.0.0.1:$port/x: "
+    assert_contains "$output" "http://127.0.0.1:$port/x"
     no_insides "$output"
 }
 
