@@ -61,6 +61,30 @@ COPY tree .."
     done
 }
 
+@test "one file goes where the image's link to a directory leads, with a slash or without" {
+    is_berth || skip "podman replaces the link with --link"
+    local form
+    for form in "COPY one /bin" "COPY one /bin/" "COPY one /bin/one" "COPY --link one /bin" "COPY --link one /bin/one" "COPY --link --chmod=755 one /bin/sub/one" \
+        "COPY --from=src /one /bin" "COPY <<E /bin/one
+one
+E" "ADD --chown=7 one /bin" "COPY --parents x/./bin/one /"; do
+        context <<-X
+	FROM scratch AS src
+	COPY one /one
+	FROM localhost/merged
+	$form
+	X
+        mkdir -p "$CTX/x/bin"
+        echo one | tee "$CTX/one" >"$CTX/x/bin/one"
+        echo "# $form"
+        build
+        in_image sh -c 'readlink /bin; cat /usr/bin/one || cat /usr/bin/sub/one'
+        assert_contains "$output" $'usr/bin\n'
+        assert_contains "$output" $'\none'
+        rm -r "$CTX"
+    done
+}
+
 @test "a directory goes where an absolute link leads, from any directory" {
     is_berth || skip "podman replaces the link"
     tree <<-X
