@@ -161,7 +161,9 @@ func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
 // and puts something into it.
 func (e *Engine) discard(root, dir string) error {
 	trash := filepath.Join(root, "trash")
-	if err := os.MkdirAll(trash, 0o700); err != nil {
+	if err := os.MkdirAll(trash, 0o700); isErrno(err, errNoSpace...) {
+		return os.RemoveAll(dir) // nothing was ever removed here, and there is no room for the directory
+	} else if err != nil {
 		return err
 	}
 	gone := filepath.Join(trash, filepath.Base(dir)+"-"+newID()[:8])
