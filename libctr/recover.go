@@ -216,7 +216,7 @@ func (e *Engine) sweepStore(ctx context.Context, store storage.Store) error {
 // forgets volatile containers with the boot, their layers stay.
 func (e *Engine) firstOfBoot(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(e.data, "containers")); errors.Is(err, fs.ErrNotExist) {
-		return nil // a new store; prepare makes the directories
+		return e.sweepLayers(ctx) // a store without containers; prepare makes the directories
 	}
 	store, err := e.Store()
 	if err != nil {
