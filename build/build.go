@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/berth-containers/berth/build/copier"
@@ -272,6 +273,10 @@ func (s *Session) limits(b *define.BuildOptions) error {
 	defaults, err := spec.ParseUlimits(conf.Containers.DefaultUlimits.Get(), h)
 	if err != nil {
 		return fmt.Errorf("default_ulimits of containers.conf: %w", err)
+	}
+	asked := slices.ContainsFunc(b.NamespaceOptions, func(o define.NamespaceOption) bool { return o.Name == string(specs.UTSNamespace) })
+	if h.NoHostname && !asked { // in a container: buildah would give RUN a host name
+		b.NamespaceOptions = append(b.NamespaceOptions, define.NamespaceOption{Name: string(specs.UTSNamespace), Host: true})
 	}
 	for _, l := range h.Rlimits {
 		if l.Name == "RLIMIT_NOFILE" || l.Name == "RLIMIT_NPROC" {

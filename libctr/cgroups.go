@@ -22,7 +22,7 @@ import (
 type cgroups struct {
 	manager string // systemd, cgroupfs, or disabled: no container gets one
 	v2      bool
-	hybrid  bool   // v1, with the controllers that v1 does not use in /sys/fs/cgroup/unified
+	hybrid  bool   // what crun refuses: v1 with controllers in /sys/fs/cgroup/unified, or no hierarchy at all
 	root    string // where the hierarchy is mounted: /sys/fs/cgroup but in tests
 	parent  string // of cgroupfs: the cgroup, as in /proc/PID/cgroup, in which those of containers are made
 	why     string // it is disabled
@@ -93,7 +93,7 @@ var hostCgroups = sync.OnceValue(func() cgroups {
 	if unix.Statfs(c.root, &st) == nil {
 		c.v2 = st.Type == unix.CGROUP2_SUPER_MAGIC
 	}
-	c.hybrid = host.Hybrid()
+	c.hybrid = host.Hybrid() || host.NoCgroups()
 	return c
 })
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/rootless"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,7 +42,7 @@ func (e *Engine) rootfs(layer string, volatile bool) (record.Rootfs, error) {
 		opts = append(opts, more)
 	}
 	if r.Type == "overlay" {
-		if e.Rootless() {
+		if e.Rootless() || !rootless.FirstUserNS() {
 			opts = append(opts, "userxattr") // overlayfs.rst, "User xattr": trusted.* needs the first user namespace
 		}
 		if volatile {

@@ -17,6 +17,7 @@ import (
 	"go.podman.io/storage/pkg/homedir"
 	"go.podman.io/storage/pkg/unshare"
 	storagetypes "go.podman.io/storage/types"
+	"golang.org/x/sys/unix"
 )
 
 // storeConf is what storage.conf, the environment and the store itself say of a store (docs/decisions/0006).
@@ -183,6 +184,10 @@ func (c *storeConf) chooseDriver(flag string) error {
 				return nil
 			}
 		}
+		if onOverlay(c.GraphRoot) {
+			c.GraphDriverName, c.driverReason = "vfs", "the store is on an overlay file system, which takes no other on top: give it a volume"
+			return nil
+		}
 		if rootlessStore() {
 			c.writeConf = confForOthers()
 		}
@@ -227,4 +232,14 @@ func (c *storeConf) tellOthers() {
 		_ = atomicfile.Write(c.writeConf, []byte(confForOthersText), 0o644, false)
 	}
 	c.writeConf = ""
+}
+
+// onOverlay reports whether path, which may not exist yet, is on an overlay file system: in a container, most likely.
+func onOverlay(path string) bool {
+	var st unix.Statfs_t
+	err := unix.Statfs(path, &st)
+	for ; err == unix.ENOENT && path != "/"; err = unix.Statfs(path, &st) {
+		path = filepath.Dir(path)
+	}
+	return err == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC
 }

@@ -131,6 +131,16 @@ func (p *program) released() int {
 	return n
 }
 
+// inContainer reports whether this host is a container: podman, docker and Berth leave a mark, Kubernetes a variable.
+func inContainer() bool {
+	for _, mark := range []string{"/run/.containerenv", "/.dockerenv"} {
+		if _, err := os.Stat(mark); err == nil {
+			return true
+		}
+	}
+	return os.Getenv("KUBERNETES_SERVICE_HOST") != ""
+}
+
 // CheckTun tells whether a helper will be able to make its interface.
 func CheckTun() error { return checkTun("/dev/net/tun") }
 
@@ -145,6 +155,8 @@ func checkTun(path string) error {
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return hint.Add(err, "let every user open it: sudo chmod 666 %s%s", path, or)
+	case inContainer():
+		return hint.Add(err, "have the engine outside give this container the device, with --device %s%s", path, or)
 	default: // ENOENT, ENODEV, ENXIO
 		return hint.Add(err, "load the kernel's driver: sudo modprobe tun%s", or)
 	}

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <pwd.h>
 #include <sched.h>
@@ -18,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -240,6 +242,37 @@ static int join(int fd)
 	return private_mounts();
 }
 
+// has_ids reports whether this user namespace, which may be a container's, maps all IDs of a range.
+static bool has_ids(unsigned long first, unsigned long count)
+{
+	char map[1024], *line, *save;
+	if (read_map("self", map, sizeof map) <= 0)
+		return false;
+	for (line = strtok_r(map, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		unsigned long inside, outside, size;
+		if (sscanf(line, "%lu %lu %lu", &inside, &outside, &size) == 3 && first >= inside && first + count <= inside + size)
+			return true;
+	}
+	return false;
+}
+
+// nested reports whether this process is in a user namespace other than the first: in a container, most likely.
+static bool nested(void)
+{
+	return !has_ids(0, 4294967295UL);
+}
+
+// may_mount reports whether this process has the rights to mount and to set up networks. Root in a container often lacks them.
+static bool may_mount(void)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+	if (syscall(SYS_capget, &head, data) != 0)
+		return true;
+	unsigned want = 1U << CAP_SYS_ADMIN | 1U << CAP_NET_ADMIN;
+	return (data[0].effective & want) == want;
+}
+
 // subids appends the user's ranges in /etc/subuid or /etc/subgid as "inside outside count" words; it
 // returns their number.
 static int subids(const char *file, const char *name, uid_t uid, char args[][24], int max)
@@ -256,7 +289,7 @@ static int subids(const char *file, const char *name, uid_t uid, char args[][24]
 		if (!who || !start || !count || (strcmp(who, name) != 0 && strcmp(who, number) != 0))
 			continue;
 		unsigned long s = strtoul(start, NULL, 10), c = strtoul(count, NULL, 10);
-		if (s == 0 || c == 0)
+		if (s == 0 || c == 0 || !has_ids(s, c))
 			continue;
 		snprintf(args[words++], 24, "%lu", inside);
 		snprintf(args[words++], 24, "%lu", s);
@@ -364,14 +397,18 @@ static int write_file(const char *path, const char *text)
 // Without subordinate IDs only one ID can be mapped, and that without help.
 static int map_single(uid_t uid, gid_t gid)
 {
-	char map[64];
+	char map[1024];
+	bool uids = read_map("self", map, sizeof map) > 0; // newuidmap did it, and newgidmap failed
 	snprintf(map, sizeof map, "0 %u 1", uid);
 	// user_namespaces(7): setgroups has to be denied before an unprivileged process may write gid_map
-	if (write_file("/proc/self/setgroups", "deny") != 0 || write_file("/proc/self/uid_map", map) != 0)
-		return fail("map user %u: %s", uid, strerror(errno));
+	if (write_file("/proc/self/setgroups", "deny") != 0 || (!uids && write_file("/proc/self/uid_map", map) != 0))
+		return fail("map user %u: %s", uid, strerror(errno)), uid == 0 ? // user_namespaces(7), since Linux 5.12
+			fail_hint("root without capabilities: have the engine outside give this container --cap-add SETFCAP --cap-add SYS_CHROOT, or another --user") : -1;
 	snprintf(map, sizeof map, "0 %u 1", gid);
 	if (write_file("/proc/self/gid_map", map) != 0)
 		return fail("map group %u: %s", gid, strerror(errno));
+	if (uids && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
+		return fail("become root of the user namespace: %s", strerror(errno));
 	berth_entry.single = 1;
 	return 0;
 }
@@ -383,7 +420,56 @@ static int unshare_user(void)
 	fail("make a user namespace: %s", strerror(errno));
 	if (errno == ENOSPC || errno == EUSERS)
 		return fail_hint("allow user namespaces: sudo sysctl user.max_user_namespaces=28633");
+	if (nested() || geteuid() == 0)
+		return fail_hint("in a container: have the engine outside allow user namespaces with --security-opt seccomp=unconfined, or give CAP_SYS_ADMIN; see docs/nested.md");
 	return fail_hint("allow user namespaces for ordinary users: sudo sysctl kernel.unprivileged_userns_clone=1 (on Ubuntu: kernel.apparmor_restrict_unprivileged_userns=0)");
+}
+
+// keep_ids is for root of a container without CAP_SYS_ADMIN: a process of the namespace above, which has CAP_SETUID there, maps
+// for this one all the IDs that it has, to themselves.
+static int keep_ids(void)
+{
+	int in[2], status;
+	char byte, path[64], pid[16], text[1024];
+	snprintf(pid, sizeof pid, "%d", getpid());
+	if (pipe2(in, O_CLOEXEC) != 0)
+		return -1;
+	pid_t child = fork();
+	if (child == 0) {
+		const char *files[] = {"uid_map", "gid_map"};
+		close(in[1]);
+		if (read(in[0], &byte, 1) != 1)
+			_exit(1);
+		for (int i = 0; i < 2; i++) {
+			unsigned long inside, outside, size;
+			size_t n = 0;
+			snprintf(path, sizeof path, "/proc/self/%s", files[i]);
+			FILE *f = fopen(path, "re");
+			while (f && n < sizeof text - 64 && fscanf(f, "%lu %lu %lu", &inside, &outside, &size) == 3)
+				if (size == 4294967295UL) // in two lines: crun takes a map like the first namespace's for it
+					n += snprintf(text + n, sizeof text - n, "0 0 1\n1 1 %lu\n", size - 1);
+				else
+					n += snprintf(text + n, sizeof text - n, "%lu %lu %lu\n", inside, inside, size);
+			snprintf(path, sizeof path, "/proc/%s/%s", pid, files[i]);
+			if (n == 0 || write_file(path, text) != 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	close(in[0]);
+	if (child < 0 || unshare_user() != 0) {
+		close(in[1]);
+		if (child > 0)
+			waitpid(child, NULL, 0);
+		return -1;
+	}
+	release_mapper(in[1]);
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return map_single(0, 0);
+	return 0;
 }
 
 static int create(void)
@@ -391,6 +477,9 @@ static int create(void)
 	static char uids[MAX_WORDS][24], gids[MAX_WORDS][24];
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
+	if (uid == 0)
+		return keep_ids();
+	bool in_container = nested();
 	struct passwd *pw = getpwuid(uid);
 	const char *name = pw ? pw->pw_name : "";
 	int nu = subids("/etc/subuid", name, uid, uids, MAX_WORDS), ng = subids("/etc/subgid", name, uid, gids, MAX_WORDS);
@@ -420,6 +509,11 @@ static int create(void)
 		result = -1;
 	if (result == 0 && await_maps() != 0)
 		result = fail("newuidmap and newgidmap ended well, but have mapped nothing: check whether they are wrapper scripts");
+	// A container may have no setuid programs (no-new-privileges), or other groups than its /etc/passwd says.
+	if (result != 0 && in_container && map_single(uid, gid) == 0) {
+		berth_entry.error[0] = berth_entry.hint[0] = 0;
+		return 0;
+	}
 	if (result == 0 && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
 		return fail("become root of the user namespace: %s", strerror(errno));
 	return result;
@@ -445,7 +539,7 @@ static int join_or_create(void)
 	}
 	int result;
 	if (fd >= 0) {
-		berth_entry.single = strchr(k.map, '\n') == strrchr(k.map, '\n');
+		berth_entry.single = strchr(k.map, '\n') == strrchr(k.map, '\n') && strstr(k.map, " 1\n") != NULL;
 		result = join(fd);
 	} else {
 		result = create();
@@ -496,7 +590,7 @@ __attribute__((constructor)) static void enter(int argc, char **argv)
 	base = base ? base + 1 : argv[0];
 	if (strncmp(base, "storage-", 8) == 0 || strncmp(base, "buildah-", 8) == 0 || strcmp(base, "untar") == 0)
 		return;
-	if (geteuid() == 0) {
+	if (geteuid() == 0 && (may_mount() || getenv("_CONTAINERS_USERNS_CONFIGURED"))) {
 		char map[1024];
 		if (getenv("_CONTAINERS_USERNS_CONFIGURED")) // this process has entered already, and executed this program
 			berth_entry.single = read_map("self", map, sizeof map) > 0 && strchr(map, '\n') == strrchr(map, '\n') && strstr(map, " 1\n");

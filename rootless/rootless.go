@@ -93,6 +93,13 @@ func GID() int {
 // SingleID tells whether this process entered a namespace with just the user's own ID in it.
 func SingleID() bool { return C.berth_entry.single != 0 }
 
+// FirstUserNS reports whether this process is in the first user namespace of the machine. Its inode is fixed in the kernel
+// (PROC_USER_INIT_INO); the ID map does not tell, since any namespace may map all IDs to themselves.
+func FirstUserNS() bool {
+	link, err := os.Readlink("/proc/self/ns/user")
+	return err != nil || link == "user:[4026531837]"
+}
+
 // MustEnter tells whether the constructor enters the user namespace for a command line.
 func MustEnter(args []string) bool {
 	argv := make([]*C.char, len(args)+1)

@@ -24,11 +24,26 @@ func Hybrid() bool {
 	return err == nil && len(bytes.TrimSpace(b)) > 0
 }
 
+// NoCgroups reports whether no cgroup hierarchy is mounted, as in a container whose engine could not make cgroups. crun up to
+// 1.8 refuses such a place, also with --cgroup-manager=disabled: "invalid file system type on '/sys/fs/cgroup'".
+func NoCgroups() bool {
+	var st unix.Statfs_t
+	return unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type != unix.CGROUP2_SUPER_MAGIC && st.Type != unix.TMPFS_MAGIC
+}
+
 // HideUnified makes the version 2 hierarchy look as if it had no controllers, in this process's mount namespace, which
 // must not be the host's: a cgroup in it whose parent hands none down takes the root's place. A process that may not
 // make cgroups uses none, and gets an empty directory. Where nothing needs hiding, or it is hidden already, HideUnified
 // does nothing.
+//
+// Where there are no cgroups at all, it makes that look like a version 1 without hierarchies.
 func HideUnified() error {
+	if NoCgroups() {
+		if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=555"); err != nil {
+			return fmt.Errorf("mount an empty /sys/fs/cgroup for the OCI runtime: %w", err)
+		}
+		return nil
+	}
 	if !Hybrid() {
 		return nil
 	}

@@ -177,7 +177,26 @@ func startError(err error, command string) error {
 		strings.Contains(text, "exec") && strings.Contains(text, "permission denied"):
 		return commandNotExecutable(command)
 	}
-	return &ctl.RequestError{Text: re.Error(), Code: 126}
+	err = &ctl.RequestError{Text: re.Error(), Code: 126}
+	if h := nestedHint(text); h != "" {
+		return hint.Add(err, "%s", h)
+	}
+	return err
+}
+
+// nestedHint says what the engine outside has to allow where a runtime in a container fails with text, in small letters; see
+// docs/nested.md.
+func nestedHint(text string) string {
+	refused := strings.Contains(text, "operation not permitted") || strings.Contains(text, "permission denied")
+	switch {
+	case refused && strings.Contains(text, "proc") && strings.Contains(text, "mount"):
+		return "this host masks parts of /proc, so that no new one can be mounted: have the engine outside start this container with --security-opt unmask=ALL (docker: systempaths=unconfined, Kubernetes: procMount: Unmasked)"
+	case refused && strings.Contains(text, "rlim_memlock"):
+		return "crun needs the capability SYS_RESOURCE, or an unlimited locked-memory limit, for its device filter: allow it, or use --runtime runc"
+	case refused && strings.Contains(text, "sethostname"):
+		return "a seccomp filter forbids it: leave --hostname out, or use --uts host"
+	}
+	return ""
 }
 
 func commandNotFound(command string) error {

@@ -22,7 +22,7 @@ func Generate(o Options) (*specs.Spec, error) {
 		Annotations: annotations(&o),
 		Linux:       &specs.Linux{CgroupsPath: o.CgroupPath},
 	}
-	if !o.UTS.Host && o.UTS.Path == "" {
+	if !o.UTS.Host && o.UTS.Path == "" && !o.Host.NoHostname {
 		s.Hostname = o.Hostname
 	}
 	var err error
@@ -133,7 +133,7 @@ func sysctls(o *Options, gids []specs.LinuxIDMapping) map[string]string {
 	if o.UserNS.Nested() {
 		ownNet = ownNet && o.NetNSPath == "" && slices.ContainsFunc(gids, func(m specs.LinuxIDMapping) bool { return m.ContainerID == 0 })
 	}
-	if ownNet {
+	if ownNet && !o.Host.NoSysctls {
 		set["net.ipv4.ping_group_range"] = "0 0"
 	}
 	for k, v := range o.DefaultSysctls {
@@ -146,7 +146,7 @@ func sysctls(o *Options, gids []specs.LinuxIDMapping) map[string]string {
 		default:
 			own = o.IPC.Path == ""
 		}
-		if own && checkSysctl(k, o) == nil {
+		if own && !o.Host.NoSysctls && checkSysctl(k, o) == nil {
 			set[k] = v
 		}
 	}

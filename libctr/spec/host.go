@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/rootless"
 )
 
 // Host is what Generate has to know of where the container will run: of the
@@ -29,6 +31,8 @@ type Host struct {
 	Mqueue      bool // /dev/mqueue is there
 	CgroupV2    bool // the unified hierarchy alone
 	NoSwapLimit bool // cgroup v1 without swap accounting
+	NoSysctls   bool // /proc/sys is read-only: Berth runs in a container
+	NoHostname  bool // a seccomp filter forbids sethostname(2): Berth runs in a container
 }
 
 // IDRange is a range of user or group IDs that a namespace maps.
@@ -45,6 +49,8 @@ func ReadHost() (Host, error) {
 	if h.GIDMap, h.OwnerGID, _, err = readIDMap("/proc/self/gid_map"); err != nil {
 		return h, err
 	}
+	// An engine in a container may map all IDs to themselves in a namespace of its own.
+	first = first && rootless.FirstUserNS()
 	h.Rootless = !first
 	if setgroups, err := readProc("/proc/self/setgroups"); err == nil {
 		h.NoSetgroups = bytes.HasPrefix(setgroups, []byte("deny"))
@@ -72,7 +78,22 @@ func ReadHost() (Host, error) {
 	const v1 = "/sys/fs/cgroup/memory/memory."
 	h.NoSwapLimit = !h.CgroupV2 && unix.Access(v1+"limit_in_bytes", unix.F_OK) == nil && unix.Access(v1+"memsw.limit_in_bytes", unix.F_OK) != nil
 	h.Mqueue = unix.Access("/dev/mqueue", unix.F_OK) == nil
+	h.NoSysctls = unix.Statfs("/proc/sys", &st) == nil && st.Flags&unix.ST_RDONLY != 0
+	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode != 0 {
+		h.NoHostname = !canSetHostname()
+	}
 	return h, nil
+}
+
+// canSetHostname tries to, in a UTS namespace that ends with the thread. It is false too where that cannot be made.
+func canSetHostname() bool {
+	can := make(chan bool)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		var u unix.Utsname
+		can <- unix.Unshare(unix.CLONE_NEWUTS) == nil && unix.Uname(&u) == nil && unix.Sethostname([]byte(unix.ByteSliceToString(u.Nodename[:]))) == nil
+	}()
+	return <-can
 }
 
 // readIDMap reads a map of /proc; owner is what 0 stands for, and first

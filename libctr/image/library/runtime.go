@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/berth-containers/berth/libctr/layer"
 	"go.podman.io/common/libimage"
@@ -80,6 +82,9 @@ func copyTmpDir() (string, error) {
 	dir, err := c.ImageCopyTmpDir()
 	if err != nil {
 		return "", fmt.Errorf("find the directory for temporary files: %w", err)
+	}
+	if _, err := os.Stat(dir); dir == "/var/tmp" && errors.Is(err, fs.ErrNotExist) {
+		return os.TempDir(), nil // the default, in a small container
 	}
 	return dir, nil
 }
