@@ -17,6 +17,7 @@ import (
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/undo"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
@@ -287,6 +288,9 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	}
 	if cfg.Health, err = spec.Health(o.Health, img.Healthcheck); err != nil {
 		return err
+	}
+	if h := cfg.Health; h != nil && h.Interval > 0 && h.Interval < monitor.MinProbeInterval {
+		e.log.Warn("health checks run less often than asked for", "asked", h.Interval, "interval", monitor.MinProbeInterval)
 	}
 	cfg.Labels = map[string]string{}
 	for _, labels := range []map[string]string{m.conf.Image.Config.Labels, o.Labels} {

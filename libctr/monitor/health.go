@@ -20,6 +20,18 @@ const (
 	keptOutput          = 500 // bytes
 )
 
+// MinProbeInterval is the shortest pause between two health checks: each runs the OCI runtime, and an image that
+// asks for 1 ms would keep a good part of a CPU busy.
+const MinProbeInterval = 500 * time.Millisecond
+
+// probeInterval is the pause that a health check is given; zero is no check but those that are asked for.
+func probeInterval(asked time.Duration) time.Duration {
+	if asked <= 0 {
+		return 0
+	}
+	return max(asked, MinProbeInterval)
+}
+
 // hasHealthcheck tells whether there is something to check.
 func (m *Monitor) hasHealthcheck() bool {
 	h := m.cfg.Health
@@ -38,11 +50,12 @@ func (m *Monitor) startHealth() {
 
 // scheduleProbes requires m.mu.
 func (m *Monitor) scheduleProbes() {
-	if m.cfg.Health.Interval <= 0 {
+	interval := probeInterval(m.cfg.Health.Interval)
+	if interval == 0 {
 		return // only when asked: berth healthcheck run
 	}
 	m.probing = make(chan struct{})
-	go m.probeEvery(m.cfg.Health.Interval, m.probing)
+	go m.probeEvery(interval, m.probing)
 }
 
 // stopHealth requires m.mu.

@@ -90,3 +90,13 @@ func TestRuntimeEnv(t *testing.T) {
 		t.Errorf("runtimeEnv = %q", got)
 	}
 }
+
+func TestProbeInterval(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{
+		0: 0, -1: 0, time.Nanosecond: MinProbeInterval, time.Millisecond: MinProbeInterval, MinProbeInterval: MinProbeInterval, 30 * time.Second: 30 * time.Second,
+	} {
+		if got := probeInterval(asked); got != want {
+			t.Errorf("probeInterval(%s) = %s, want %s", asked, got, want)
+		}
+	}
+}
