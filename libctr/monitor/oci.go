@@ -148,8 +148,9 @@ func runtimeText(path string) string {
 
 // logrusLine reads `time="…" level=error msg="…"`; any other line is an error as it is.
 func logrusLine(line string) (level, msg string) {
-	_, rest, ok := strings.Cut(line, " level=")
-	if level, rest, ok = strings.Cut(rest, " msg="); !ok || !strings.HasPrefix(line, "time=") {
+	_, rest, _ := strings.Cut(line, " level=")
+	level, rest, found := strings.Cut(rest, " msg=")
+	if !found || !strings.HasPrefix(line, "time=") {
 		return "error", line
 	}
 	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
