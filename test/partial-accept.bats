@@ -202,7 +202,7 @@ EOF
     berth 4 partial compose --offline
     assert_contains "$output" "$missing"
     berth 4 build --offline -t "localhost/$name:1" .
-    assert_contains "$output" "${missing% *} $PWD/Containerfile.lock"
+    assert_contains "$output" "$missing"
     berth partial pull --lock Containerfile.lock
     berth build -q --offline --network none -t "localhost/$name:1" .
 }
@@ -230,7 +230,7 @@ EOF
     verified=$output
     rm -rf "$GRAPHROOT/berth/parts"
     mv policy.kept "$policy"
-    assert_contains "$verified" "BAD   part std/tz 1.0.0: std/tz 1.0.0: signature required by policy.json"
+    assert_contains "$verified" "BAD   part std/tz 1.0.0: signature required by policy.json"
     assert_contains "$built" "P061: std/tz"
     assert_contains "$built" "signature required by policy.json, none accepted"
     assert_contains "$pulled" "P061: std/tz"
