@@ -113,7 +113,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	}
 	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp)}
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, &mountParents{g}, o.BuildOptions, files...)
-	err = inUsersWords(shown, first(err))
+	err = telling(err)
 	g.shut.Store(err != nil)
 	var failed Event
 	switch {
@@ -121,7 +121,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		id, err = scan.finish(ctx, s, &o, id, t)
 	case err != nil:
 		step, runtime := t.failing(err)
-		failed, err = step, s.retell(ctx, err, step, runtime, r, &o)
+		failed, err = step, inUsersWords(shown, s.retell(ctx, err, step, runtime, r, &o))
 	}
 	s.failed = s.failed || err != nil
 	t.finish(err, failed)

@@ -100,13 +100,20 @@ func (s *Session) retell(ctx context.Context, err error, step Event, runtime str
 // onPlatform is what buildah puts in front of all where several platforms are built.
 var onPlatform = lazy(`^\[([a-z0-9]+/[a-z0-9/]+)\]: `)
 
-// first is the first of the errors of several platforms.
-func first(err error) error {
-	var several interface{ WrappedErrors() []error }
-	if errors.As(err, &several) && len(several.WrappedErrors()) > 0 {
-		return several.WrappedErrors()[0]
+// telling is the most telling of several errors, of several platforms or of both ends of a pipe: the first that is not about the
+// pipe itself, which breaks when the other end has failed.
+func telling(err error) error {
+	several, ok := err.(interface{ WrappedErrors() []error })
+	if !ok || len(several.WrappedErrors()) == 0 {
+		return err
 	}
-	return err
+	all := several.WrappedErrors()
+	for _, e := range all {
+		if !strings.Contains(e.Error(), "closed pipe") && !strings.Contains(e.Error(), "broken pipe") {
+			return e
+		}
+	}
+	return all[0]
 }
 
 // wrappers are what buildah puts in front of errors, and says only what it was doing inside.
@@ -185,7 +192,7 @@ func (s *Session) reword(err error, o *Options, graphRoot string) (text string, 
 		if inner == nil {
 			break
 		}
-		err = inner
+		err = telling(inner)
 	}
 	text = err.Error()
 	text = contextPath().ReplaceAllString(text, "")

@@ -11,6 +11,14 @@ import (
 	"go.podman.io/buildah/define"
 )
 
+// several is what buildah makes of more than one error.
+type several []error
+
+func (s several) Error() string {
+	return fmt.Sprintf("%d errors occurred:\n\t* %v\n\t* %v", len(s), s[0], s[1])
+}
+func (s several) WrappedErrors() []error { return s }
+
 // What buildah 1.44 says, with what of it the user is told.
 func TestErrorsOfBuildahAreReworded(t *testing.T) {
 	const merge = "/s/berth/builds/0123456789ab/buildah-context-42/overlay/7/merge"
@@ -34,6 +42,8 @@ func TestErrorsOfBuildahAreReworded(t *testing.T) {
 		{errors.New("stat /home/u/ctx/a/b: no such file or directory"), "stat /a/b: no such file or directory", 0},
 		{errors.New(`something new: &imagebuilder.Step{Env:[]string{"A"}} broke`), "something new:  broke", 0},
 		{wrap("[linux/arm64]", wrap("creating build container", errors.New("localhost/x: image not known"))), "localhost/x: image not known", 0},
+		{wrap(`building at STEP "COPY x /y"`, several{errors.New("reading: io: read/write on closed pipe"), errors.New(`storing "/x": copier: put: error creating "/y/x": error opening file "/y/x" for writing: open /y/x: not a directory`)}),
+			"write /y/x: not a directory", 0},
 		{errors.New("mkdir /s/overlay/" + strings.Repeat("a", 64) + "/merged/etc/x: not a directory"), "mkdir /etc/x: not a directory", 0},
 	} {
 		got, line := s.reword(c.err, o, "/s")

@@ -12,7 +12,7 @@ fails() {
     shift 2; shift || true
     context
     pushd "$CTX" >/dev/null || return 1
-    berth_split "$code" build -q --network none "$@" . || { popd; return 1; }
+    berth_split "$code" build -q --network none "$@" . || { popd || true; return 1; }
     popd >/dev/null || return 1
     assert_equal "$(grep '^Error: ' <<<"$stderr")" "Error: $error"
     assert_equal "$(sed -n 's/^Hint: //p' <<<"$stderr")" "$hint"
