@@ -20,3 +20,21 @@ load helpers
         sh -c '. /run/.containerenv; echo "$mounts"; ls -d /pwned 2>/dev/null || echo safe'
     assert_equal "$output" $'/$(touch pwned)\nsafe'
 }
+
+@test "HOME and WORKDIR of an image or a flag never add to /etc/passwd (CVE-2026-15809)" {
+    local evil=$'/x\nroot2::0:0::/:/bin/sh' args
+    printf 'FROM %s\nENV HOME="/y:/bin/evil"\nWORKDIR /a:b\n' "$IMAGE" >"$FILE_DIR/Containerfile"
+    berth build -q -t localhost/evil "$FILE_DIR"
+    for args in "--user 4321" "--user 4321:4321" "--userns keep-id"; do
+        if [[ $args == *keep-id* ]] && ! is_rootless; then continue; fi
+        for image in "$IMAGE" localhost/evil; do
+            # shellcheck disable=SC2086
+            berth run --rm --network none $args --env "HOME=$evil" "$image" sh -c 'grep -c root2 /etc/passwd; awk -F: "NF != 7" /etc/passwd; tail -n 1 /etc/passwd'
+            [[ ${lines[0]} == 0 && ${#lines[@]} -eq 2 && ${lines[1]} != *evil* ]]
+            # shellcheck disable=SC2086
+            berth run --rm --network none $args "$image" sh -c 'awk -F: "NF != 7" /etc/passwd; tail -n 1 /etc/passwd'
+            [[ ${#lines[@]} -eq 1 && ${lines[0]} != *evil* ]]
+        done
+    done
+    berth rmi localhost/evil
+}

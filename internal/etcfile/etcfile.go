@@ -54,12 +54,15 @@ func (g Group) Line() (string, error) {
 	return fmt.Sprintf("%s:x:%d:%s\n", g.Name, g.GID, strings.Join(g.Members, ",")), nil
 }
 
-// Home returns home where it can stand in /etc/passwd, else fallback. HOME of an image or of --env is any string.
-func Home(home, fallback string) string {
-	if Path("home directory", home) != nil {
-		return fallback
+// Home returns the first of homes that can stand in /etc/passwd, else /. HOME of an image or of --env, and the working
+// directory that stands in for it, are any strings.
+func Home(homes ...string) string {
+	for _, h := range homes {
+		if Path("home directory", h) == nil {
+			return h
+		}
 	}
-	return home
+	return "/"
 }
 
 // Name checks the name of a user or group. "+" and "-" in front mean "all of NIS" to the C library, and "#" a comment.

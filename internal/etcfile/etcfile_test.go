@@ -38,6 +38,9 @@ func TestPasswdRefusesWhatIsNoField(t *testing.T) {
 			t.Errorf("%+v: accepted as %q", p, line)
 		}
 	}
+	if Home("/a:b", "/c\nd") != "/" || Home("relative", "/work") != "/work" || Home() != "/" {
+		t.Error("Home passes over what cannot stand in /etc/passwd, the fallback too")
+	}
 	if Home("relative", "/") != "/" || Home("", "/") != "/" || Home("/home/ü x", "/") != "/home/ü x" {
 		t.Error("Home keeps what is an absolute path, and only that")
 	}
