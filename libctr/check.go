@@ -408,10 +408,12 @@ func (c *checker) mounts(context.Context) error {
 }
 
 // images has the storage library check itself.
-func (c *checker) images(context.Context) error {
+func (c *checker) images(ctx context.Context) error {
 	opts := &storage.CheckOptions{LayerData: true, ImageData: true, ContainerData: true}
 	if !c.opts.Quick {
 		opts = storage.CheckMost()
+		// What is found to be whole need not be read by the library, which reads one layer after the other.
+		opts.LayerDigests = layer.Verify(ctx, c.store) != nil
 	}
 	r, err := c.store.Check(opts)
 	if err != nil {

@@ -1,7 +1,10 @@
 package layer
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +15,15 @@ import (
 	"time"
 
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/reexec"
 )
+
+// The storage library runs this program again to unpack layers.
+func TestMain(m *testing.M) {
+	if !reexec.Init() {
+		os.Exit(m.Run())
+	}
+}
 
 func newStore(t *testing.T) storage.Store {
 	t.Helper()
@@ -267,3 +278,31 @@ func TestStrays(t *testing.T) {
 		})
 	}
 }
+
+func TestVerify(t *testing.T) {
+	s := newStore(t)
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, name := range []string{"a", "b"} {
+		if err := errors.Join(w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 5}), second(w.Write([]byte("12345")))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	for _, l := range []string{id("1"), id("2")} {
+		if _, _, err := s.PutLayer(l, "", nil, "", false, nil, bytes.NewReader(buf.Bytes())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Verify(t.Context(), s); err != nil {
+		t.Errorf("layers that are whole: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(s.GraphRoot(), "overlay", id("2"), "diff/b"), []byte("12346"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Verify(t.Context(), s); err == nil || !strings.Contains(err.Error(), id("2")[:12]) {
+		t.Errorf("a file of layer 2 was changed: %v", err)
+	}
+}
+
+func second(_ int, err error) error { return err }
