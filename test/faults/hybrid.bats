@@ -98,3 +98,16 @@ cgroups_of() { "$FILE_DIR/hybrid" find /sys/fs/cgroup -type d -name "*$1*"; }
     assert_equal "$(cgroups_of "$own")" ""
     not pgrep -f "^$sleeper\$"
 }
+
+@test "a runtime or an administrator has handed the controller down" {
+    # hand_down SIGN: for the children of the tree's root.
+    # shellcheck disable=SC2016
+    hand_down() { "$FILE_DIR/hybrid" bash -c 'for c in $(cat /sys/fs/cgroup/unified/cgroup.controllers); do echo "$0$c" >/sys/fs/cgroup/unified/cgroup.subtree_control; done' "$1" 2>/dev/null || true; }
+    hand_down +
+    printf 'FROM %s\nRUN echo built >/out\n' "$IMAGE" >"$FILE_DIR/Containerfile"
+    rc=0
+    on_hybrid berth run --rm --network none "$IMAGE" true || rc=1
+    on_hybrid berth build --no-cache "$FILE_DIR" || rc=1
+    hand_down -
+    [[ $rc -eq 0 ]]
+}
