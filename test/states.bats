@@ -25,7 +25,12 @@ EOF
 e() { timeout -k 2 "${BOUND:-25}" "$ENGINE" "$@" 3>&-; }
 state() { e inspect -f '{{.State.Status}}' "$1" 2>/dev/null || echo gone; }
 rundir() { echo "$RUNROOT/berth/containers/$(e inspect -f '{{.Id}}' "$1")"; }
-monitor() { e inspect -f '{{.State.ConmonPid}}' "$1"; }
+# monitor NAME: its pid. Never 0, which kill(1) takes for all of the test's own processes.
+monitor() {
+    local pid; pid=$(e inspect -f '{{.State.ConmonPid}}' "$1")
+    [[ $pid -gt 1 ]] || { echo "the monitor of $1 is process $pid: $(e inspect "$1" | grep -A25 '"State"' | tr -d ' \n')" >&2; return 1; }
+    echo "$pid"
+}
 up() { e run -d --name "$1" --network none "${@:2}" "$IMAGE" sh -c "$LOOP" >/dev/null; }
 is() { [[ $(state "$1") == "$2" ]]; }
 
@@ -48,11 +53,12 @@ make_backoff() {
 }
 make_killed() { # its monitor is
     up "$1"
-    local pid; pid=$(monitor "$1")
+    local pid; pid=$(monitor "$1") || return
     kill -KILL "$pid" && wait_for 10 not test -d "/proc/$pid"
 }
 make_halted() { # its monitor is stopped
-    up "$1" && kill -STOP "$(monitor "$1")"
+    up "$1" || return
+    local pid; pid=$(monitor "$1") && kill -STOP "$pid"
 }
 make_starting() {
     e create --name "$1" --network none --runtime "$FILE_DIR/slow" --env "slow=$1" "$IMAGE" sh -c "$LOOP" >/dev/null
@@ -418,7 +424,8 @@ EOF
 
 @test "the end of a container whose monitor has been stopped is seen by ps" {
     make_halted "$name"
-    kill -KILL "$(e inspect -f '{{.State.Pid}}' "$name")"
+    local pid; pid=$(e inspect -f '{{.State.Pid}}' "$name")
+    [[ $pid -gt 1 ]] && kill -KILL "$pid"
     ended() { [[ $("$ENGINE" ps -a --filter "name=$name" --format '{{.Status}}' 3>&-) == "Exited (137)"* ]]; }
     wait_for 10 ended
 }
