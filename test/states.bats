@@ -52,7 +52,7 @@ make_backoff() {
     wait_for 25 restarted "$1"
 }
 make_killed() { # its monitor is
-    up "$1"
+    up "$1" || return
     local pid; pid=$(monitor "$1") || return
     kill -KILL "$pid" && wait_for 10 not test -d "/proc/$pid"
 }
