@@ -23,7 +23,7 @@ import (
 // them down in the working container's directory, and leaves them out of the layer when it commits. It does so as well where RUN
 // has changed something below them: the layer then has files without their directories, which belong to root with the
 // mode 755 wherever it is unpacked (buildah#6747). This store strikes such parents from what buildah has written down, each
-// time before it is read.
+// time before it is read, but for those that are root's with the mode 755.
 type mountParents struct{ storage.Store }
 
 // pulledUpDir is buildah's containerPulledUpDir, in a working container's directory.
@@ -84,7 +84,9 @@ func (p *parents) strike(file string) error {
 	for _, n := range noted {
 		p.noted[cleanPath(n.Path)] = n
 	}
-	left := slices.DeleteFunc(slices.Clone(noted), func(n bcopier.EnsureParentPath) bool { return p.keepsBelow(cleanPath(n.Path)) })
+	left := slices.DeleteFunc(slices.Clone(noted), func(n bcopier.EnsureParentPath) bool {
+		return !impliedAnyway(n) && p.keepsBelow(cleanPath(n.Path))
+	})
 	if len(left) == len(noted) {
 		return nil
 	}
@@ -95,6 +97,13 @@ func (p *parents) strike(file string) error {
 }
 
 func cleanPath(path string) string { return strings.Trim(filepath.Clean("/"+path), "/") }
+
+// impliedAnyway reports whether a directory is what a layer without it is unpacked to. Such a one is left out as buildah does it, so
+// that another builder of the same file makes the same layer.
+func impliedAnyway(n bcopier.EnsureParentPath) bool {
+	return n.Mode != nil && n.Owner != nil && n.Mode.Perm() == 0o755 && *n.Mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) == 0 &&
+		n.Owner.UID == 0 && n.Owner.GID == 0
+}
 
 // keepsBelow reports whether the layer will have something below dir.
 func (p *parents) keepsBelow(dir string) bool {
