@@ -34,6 +34,8 @@ type Options struct {
 	Files    []string // Containerfiles, in order; paths, URLs or /dev/stdin
 	Progress Progress // never nil
 
+	AllowHostNetwork bool // RUN --network=host may be built; else it is an error unless the whole build has the host's network
+
 	// Names are what the user calls the Containerfiles and the context directory, by path, where that differs. A context that
 	// was fetched has no entry.
 	Names map[string]string
@@ -112,6 +114,9 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		b.ReportWriter = t
 	}
 	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp)}
+	if !o.hostNetworkAllowed() {
+		g.check = s.checkTriggers
+	}
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, &mountParents{g}, o.BuildOptions, files...)
 	err = telling(err)
 	g.shut.Store(err != nil)

@@ -17,7 +17,8 @@ import (
 type gate struct {
 	storage.Store
 	shut   atomic.Bool
-	mounts *copier.Mounts // nil where nothing is copied
+	mounts *copier.Mounts           // nil where nothing is copied
+	check  func(image string) error // of an image that a working container is to be made from; nil takes all
 }
 
 func (g *gate) wait() {
@@ -66,6 +67,11 @@ func (g *gate) Container(id string) (*storage.Container, error) {
 
 func (g *gate) CreateContainer(id string, names []string, image, layer, metadata string, options *storage.ContainerOptions) (*storage.Container, error) {
 	g.wait()
+	if g.check != nil && image != "" {
+		if err := g.check(image); err != nil {
+			return nil, err
+		}
+	}
 	c, err := g.Store.CreateContainer(id, names, image, layer, metadata, options)
 	g.wait()
 	return c, err
@@ -89,6 +95,14 @@ func (g *gate) Mount(id, mountLabel string) (string, error) {
 		err = g.mounts.Note(id, dir)
 	}
 	return dir, err
+}
+
+// Unmount may find that the layer has been removed since the build returned: nobody is to hear of that.
+func (g *gate) Unmount(id string, force bool) (bool, error) {
+	g.wait()
+	mounted, err := g.Store.Unmount(id, force)
+	g.wait()
+	return mounted, err
 }
 
 func (g *gate) ContainerDirectory(id string) (string, error) {

@@ -47,6 +47,9 @@ func readRecipe(o *Options) (*recipe, error) {
 		return nil, hint.Add(fmt.Errorf("%s: there is no instruction in it", o.name(o.Files[0])), "a Containerfile begins with FROM and the name of an image")
 	}
 	r.stages = splitStages(nodes)
+	if err := r.checkNetworks(nodes, o); err != nil {
+		return nil, err
+	}
 	return r, r.check(nodes, o)
 }
 

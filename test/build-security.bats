@@ -634,3 +634,52 @@ RUN rm /etc/passwd /etc/group; mkfifo /etc/passwd /etc/group"
     assert_equal "$status" 0
     [[ $(cat "$FILE_DIR/iid-$name") == sha256:* ]]
 }
+
+# --- RUN gets no more than the caller has given -----------------------------------------
+
+@test "RUN --network=host is refused unless the caller allows it, in every form and under every --network" {
+    local dir=$FILE_DIR/$name runs flags i
+    mkdir -p "$dir"
+    runs=('RUN --network=host true' 'run --network=HOST true' 'ONBUILD RUN --network=host true' $'ARG N=host\nRUN --network=$N true' $'RUN --network=host <<X\ntrue\nX' 'RUN --mount=type=tmpfs,target=/t --network=host true')
+    for i in "${!runs[@]}"; do
+        printf 'FROM %s\n%s\n' "$IMAGE" "${runs[i]}" >"$dir/Containerfile"
+        for flags in "" "--network none" "--isolation chroot" "--network private"; do
+            # shellcheck disable=SC2086
+            berth 125 build -q --no-cache $flags "$dir"
+            assert_contains "$output" "host's network"
+            assert_contains "$output" "Hint:"
+            not grep -q "STEP 2" <<<"$output"
+        done
+    done
+    # What the caller gives it has.
+    printf 'FROM %s\nRUN --network=host readlink /proc/self/ns/net >/ns\n' "$IMAGE" >"$dir/Containerfile"
+    for flags in "--allow network.host" "--network host"; do
+        # shellcheck disable=SC2086
+        berth build -q --no-cache $flags -t "localhost/$name" "$dir"
+        berth run --rm --network none "localhost/$name" cat /ns
+        assert_equal "$output" "$(readlink /proc/self/ns/net)"
+    done
+    # And less is always possible.
+    printf 'FROM %s\nRUN --network=none ip -o link | wc -l >/links\n' "$IMAGE" >"$dir/Containerfile"
+    berth build -q --no-cache --network host -t "localhost/$name" "$dir"
+    berth run --rm --network none "localhost/$name" cat /links
+    assert_equal "$output" 1
+    berth rmi "localhost/$name"
+}
+
+@test "a base image's triggers do not give themselves the host's network" {
+    local dir=$FILE_DIR/$name
+    mkdir -p "$dir"
+    printf 'FROM %s\nONBUILD RUN --network=host readlink /proc/self/ns/net >/ns\n' "$IMAGE" >"$dir/Containerfile"
+    berth build -q --allow network.host -t "localhost/$name:base" "$dir"
+    printf 'FROM localhost/%s:base\n' "$name" >"$dir/Containerfile"
+    for flags in "" "--network none" "--layers=false"; do
+        # shellcheck disable=SC2086
+        berth 125 build -q --no-cache $flags -t "localhost/$name:it" "$dir"
+        assert_contains "$output" "host's network"
+    done
+    berth build -q --no-cache --allow network.host -t "localhost/$name:it" "$dir"
+    berth run --rm --network none "localhost/$name:it" cat /ns
+    assert_equal "$output" "$(readlink /proc/self/ns/net)"
+    berth rmi "localhost/$name:it" "localhost/$name:base"
+}

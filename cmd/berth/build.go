@@ -116,7 +116,8 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	defer progress.Close()
 	defer quietLog()()
 	id, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags()), Names: names,
-		FormatGiven: cmd.Flags().Changed("format") || os.Getenv("BUILDAH_FORMAT") != "", Scan: flags.scanner(e)})
+		AllowHostNetwork: slices.Contains(flags.docker.allow, "network.host"),
+		FormatGiven:      cmd.Flags().Changed("format") || os.Getenv("BUILDAH_FORMAT") != "", Scan: flags.scanner(e)})
 	if err != nil {
 		return "", buildError(ctx, err)
 	}

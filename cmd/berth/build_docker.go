@@ -47,7 +47,7 @@ func (d *dockerFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&d.builder, "builder", "", "does nothing, there is one `BUILDER`; for Docker's sake")
 	f.StringVar(&d.provenance, "provenance", "false", "false: no attestation is made of how the image was built")
 	f.StringArrayVar(&d.attest, "attest", nil, "`type=TYPE,disabled=true`: no attestation is made (repeatable)")
-	f.StringSliceVar(&d.allow, "allow", nil, "`network.host`, which RUN may have anyway; for Docker's sake (repeatable)")
+	f.StringSliceVar(&d.allow, "allow", nil, "allow RUN --network=host: `network.host` (repeatable)")
 	f.StringArrayVar(&d.refused, "no-cache-filter", nil, "")
 	f.StringVar(&d.call, "call", "build", "")
 	f.BoolVar(&d.check, "check", false, "")

@@ -1,0 +1,77 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/openshift/imagebuilder"
+	"github.com/openshift/imagebuilder/dockerfile/command"
+	"github.com/openshift/imagebuilder/dockerfile/parser"
+	"go.podman.io/buildah/define"
+)
+
+// A Containerfile, and an image by its ONBUILD triggers, may come from anybody: RUN gets no more than the caller of the build
+// has given. Of what an instruction can ask for, only --network=host is more (docs/security.md).
+
+var errHostNetwork = errors.New("RUN --network=host: the build does not allow the host's network")
+
+const hostNetworkHint = "if you trust what is built, allow it with --allow network.host, or give the whole build the host's network with --network host"
+
+// hostNetworkAllowed reports whether the caller has given RUN the host's network.
+func (o *Options) hostNetworkAllowed() bool {
+	return o.AllowHostNetwork || slices.ContainsFunc(o.NamespaceOptions, func(n define.NamespaceOption) bool {
+		return n.Name == string(specs.NetworkNamespace) && (n.Host || n.Path == "host")
+	})
+}
+
+// wantsHostNetwork reports whether an instruction, or one that it makes a trigger, is RUN with the host's network. A value with a
+// variable in it may be that.
+func wantsHostNetwork(n *parser.Node) bool {
+	if strings.EqualFold(n.Value, command.Onbuild) && n.Next != nil {
+		return slices.ContainsFunc(n.Next.Children, wantsHostNetwork)
+	}
+	return strings.EqualFold(n.Value, command.Run) && slices.ContainsFunc(n.Flags, func(flag string) bool {
+		value, ok := strings.CutPrefix(flag, "--network=")
+		return ok && (strings.EqualFold(value, "host") || strings.Contains(value, "$"))
+	})
+}
+
+// checkNetworks refuses a Containerfile that takes more than it is given.
+func (r *recipe) checkNetworks(nodes []*parser.Node, o *Options) error {
+	if o.hostNetworkAllowed() {
+		return nil
+	}
+	for _, n := range nodes {
+		if wantsHostNetwork(n) {
+			return hint.Add(r.at(n, errHostNetwork), "%s", hostNetworkHint)
+		}
+	}
+	return nil
+}
+
+// checkTriggers refuses a base image whose triggers take more than they are given.
+func (s *Session) checkTriggers(id string) error {
+	img, err := s.engine.ImageView().Lookup(id, image.LookupOptions{})
+	if err != nil {
+		return err
+	}
+	conf, err := img.Config()
+	if err != nil {
+		return err
+	}
+	for _, trigger := range conf.OnBuild {
+		tree, err := imagebuilder.ParseDockerfile(strings.NewReader(trigger))
+		if err != nil {
+			return fmt.Errorf("parse ONBUILD %s: %w", trigger, err)
+		}
+		if slices.ContainsFunc(tree.Children, wantsHostNetwork) {
+			return hint.Add(fmt.Errorf("ONBUILD of the base image %.12s: %w", id, errHostNetwork), "%s", hostNetworkHint)
+		}
+	}
+	return nil
+}
