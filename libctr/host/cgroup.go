@@ -35,7 +35,15 @@ func NoCgroups() bool {
 // must not be the host's: a cgroup whose parent hands none down takes the root's place. That parent is one of ours, for the
 // root may hand controllers down to its children. A process that may not make cgroups uses none, and gets an empty directory.
 // Where nothing needs hiding, or it is hidden already, HideUnified does nothing.
+//
+// Where there are no cgroups at all, it makes that look like a version 1 without hierarchies.
 func HideUnified() error {
+	if NoCgroups() {
+		if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=555"); err != nil {
+			return fmt.Errorf("mount an empty /sys/fs/cgroup for the OCI runtime: %w", err)
+		}
+		return nil
+	}
 	if !Hybrid() {
 		return nil
 	}
