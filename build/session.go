@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/internal/flock"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/berth-containers/berth/libctr/layer"
@@ -308,7 +309,7 @@ func lockSession(run string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the build: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flock.Try(f, unix.LOCK_EX); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, f.Close()
 		}
@@ -336,7 +337,7 @@ func (r roots) alive(id string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	err = flock.Try(f, unix.LOCK_SH)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return true, nil
 	}

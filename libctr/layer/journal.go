@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/berth-containers/berth/internal/flock"
 	"golang.org/x/sys/unix"
 )
 
@@ -141,7 +142,7 @@ func readJournals(dir string) (*journals, error) {
 			return nil, err
 		}
 		into := js.dead
-		switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
+		switch err := flock.Try(f, unix.LOCK_SH); {
 		case errors.Is(err, unix.EWOULDBLOCK):
 			into = js.live
 		case err != nil:
