@@ -212,6 +212,9 @@ func (m *Monitor) tellRestarters(e ctl.Event) {
 // may do next waits for the lock. Everybody else, who has asked for a stop perhaps, is
 // told when nothing is left.
 func (m *Monitor) finish() error {
+	m.mu.Lock()
+	m.helper.end() // now: if this monitor is killed when others know of the end, nobody looks for a helper any more
+	m.mu.Unlock()
 	owner := m.tellStarter()
 	m.deleteFromRuntime()
 	m.tearDown()
