@@ -36,7 +36,7 @@ fi
 exec "$@"
 S
     chmod +x "$FILE_DIR/v2"
-    mkdir -p -m 777 "$FILE_DIR/user"
+    mkdir -m 777 "$FILE_DIR/user"
     chmod 755 "$FILE_DIR"
 }
 

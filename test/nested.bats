@@ -15,6 +15,7 @@ setup_file() {
 }
 
 # The store in memory: an overlay on the outer container's own root file system cannot be.
+# shellcheck disable=SC2054 # commas of one option
 STORE=(--tmpfs /var/lib/containers:rw,exec,suid,dev --tmpfs /tmp:rw,exec,suid,dev,mode=1777)
 
 # outer FLAG... -- SCRIPT: runs SCRIPT in a container with FLAGs; its image is loaded into the inner store.

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
@@ -61,11 +63,23 @@ func TooFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(e
 // Open opens a store. What a killed command left half-made is removed by that, on a full disk with the reserve.
 func Open(opts storage.StoreOptions) (store storage.Store, err error) {
 	err = WithRoom(opts.GraphRoot, func() error {
-		store, err = storage.GetStore(opts)
+		store, err = openStore(opts)
 		return err
 	})
 	if err == nil {
 		Reserve(opts.GraphRoot)
 	}
 	return store, err
+}
+
+// openStore opens a store. The library first removes the temporary directories of processes that have died, and gives up where
+// a child of one still writes there: it ends with its parent, but not at the same moment. The library has only a text for that.
+func openStore(opts storage.StoreOptions) (storage.Store, error) {
+	for tries := 1; ; tries++ {
+		s, err := storage.GetStore(opts)
+		if err == nil || tries == 100 || !strings.Contains(err.Error(), "recover stale temp dirs") || TooFull(err) {
+			return s, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
