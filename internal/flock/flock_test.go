@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockedBy starts a shell that takes the lock on path and runs script; it returns when the script has written a line.
+// lockedBy starts a shell that has the lock on path, taken for it by flock(1), and runs script; it returns when the script has
+// written a line.
 func lockedBy(t *testing.T, path, script string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", `exec 9>"$1"; flock -x 9; `+script, "-", path)
@@ -40,7 +41,6 @@ func open(t *testing.T, path string) *os.File {
 
 func TestTryDoesNotWaitForALivingOwner(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	// The shell takes the lock itself: flock -x 9 would be a child's.
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func (p place) String() string {
 
 var places = []place{{runtime: "crun"}, {runtime: "runc"}, {runtime: "crun", rootless: true, netns: true}, {runtime: "runc", rootless: true, netns: true}}
 
-// testUser is an unprivileged user with subordinate IDs; test/setup-host makes it.
+// testUser is an unprivileged user with subordinate IDs; test/setup-user makes it.
 const testUser = "berth-test"
 
 // bundle makes a directory with a root file system of busybox.
