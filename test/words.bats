@@ -54,6 +54,10 @@ load helpers
     berth ps -s --format json
     assert_equal "$(jq '.[0].Size.rwSize' <<<"$output")" 2000
     assert_equal "$(jq -c '.[0].Mounts' <<<"$output")" '["/data"]'
+    # The global flags hold on the way into the user namespace, too.
+    printf '[storage]\ndriver = "floppy"\n' >"$FILE_DIR/floppy.conf"
+    CONTAINERS_STORAGE_CONF=$FILE_DIR/floppy.conf berth --storage-driver overlay --root "$FILE_DIR/other" --runroot "$FILE_DIR/other-run" ps -a -s --noheading
+    assert_equal "$output" ""
     # Nothing is printed before an error.
     for wrong in 'table {{.Names}}\t{{.Nope}}' '{{.Names}} {{.Nope}}' '{{.Names}} {{slice .Names 99}}'; do
         berth_split 125 ps -a --format "$wrong"

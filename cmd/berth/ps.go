@@ -39,7 +39,7 @@ func newPsCmd(e *engineFlags) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, _ []string) error {
 			if f.size && !rootless.Entered() && rootless.IsRootless() {
-				return inUserNamespace(e.argv) // the files of a layer belong to IDs that are the user's only there
+				return inUserNamespace(cmd.Root(), e.argv) // the files of a layer belong to IDs that are the user's only there
 			}
 			for {
 				if err := ps(cmd.Context(), engine, f, cmd.OutOrStdout()); err != nil || f.watch == 0 {

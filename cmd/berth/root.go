@@ -137,16 +137,24 @@ func setUpLogging(w io.Writer, level slog.Level) {
 
 // commandWord finds the first word of argv that is neither a global flag nor its value.
 func commandWord(root *cobra.Command, argv []string) string {
+	if i := commandIndex(root, argv); i < len(argv) {
+		return argv[i]
+	}
+	return ""
+}
+
+// commandIndex is where that word is: len(argv) if there is none.
+func commandIndex(root *cobra.Command, argv []string) int {
 	for i := 1; i < len(argv); i++ {
 		name, isFlag := strings.CutPrefix(argv[i], "--")
 		if !isFlag {
-			return argv[i]
+			return i
 		}
 		if flag := root.PersistentFlags().Lookup(name); flag != nil && flag.NoOptDefVal == "" {
 			i++ // its value is the next word
 		}
 	}
-	return ""
+	return len(argv)
 }
 
 // newRootCmd returns the command tree for the program started as argv: of a frequent command only its own branch, else

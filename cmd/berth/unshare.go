@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/rootless"
@@ -47,11 +48,12 @@ func newUnshareCmd(e *engineFlags) *cobra.Command {
 }
 
 // inUserNamespace runs this program with the same arguments again, in the user namespace.
-func inUserNamespace(argv []string) error {
+func inUserNamespace(root *cobra.Command, argv []string) error {
 	self, err := rootless.Executable()
 	if err != nil {
 		return err
 	}
-	again := append([]string{argv[0], "unshare", self}, argv[1:]...)
+	// The global flags say for unshare, too, which store is meant.
+	again := slices.Concat(argv[:commandIndex(root, argv)], []string{"unshare", self}, argv[1:])
 	return fmt.Errorf("run %s: %w", self, unix.Exec(self, again, os.Environ()))
 }
