@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // script writes a program of /bin/sh.
@@ -31,15 +33,19 @@ func TestHelperPid(t *testing.T) {
 		"one that waits for it":            {"\"$REAL\" \"$@\"\nexit $?\n", false},
 		"one that leaves it in background": {"\"$REAL\" \"$@\" &\n", false},
 	} {
-		// dash runs `exec sleep` with the script's arguments in its own command line: those of the "real" program.
-		real := script(t, "real", "echo ready\nwhile :; do sleep 1; done\n")
+		// It waits without a child: one that it had just forked would have its arguments too.
+		real := script(t, "real", "echo ready\nread forever <\"$FIFO\"\n")
+		fifo := filepath.Join(t.TempDir(), "fifo")
+		if err := unix.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		path := real
 		if c.wrapper != "" {
 			path = script(t, "wrapper", c.wrapper)
 		}
 		netns := filepath.Join(t.TempDir(), "netns")
 		cmd := exec.Command(path, "--netns", netns, "last")
-		cmd.Env = append(os.Environ(), "REAL="+real)
+		cmd.Env = append(os.Environ(), "REAL="+real, "FIFO="+fifo)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
