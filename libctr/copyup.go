@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"go.podman.io/storage/pkg/archive"
@@ -89,7 +90,7 @@ func mountLowers(root record.Rootfs, mnt string) error {
 	}
 	if root.Type == "fuse" {
 		cmd := exec.Command(root.Program, "-o", "lowerdir="+lower, mnt)
-		cmd.Dir = root.Workdir
+		cmd.Dir, cmd.Env = root.Workdir, monitor.Environ(os.Environ()) // it stays until the image is unmounted
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("mount the image with %s: %w: %s", root.Program, err, strings.TrimSpace(string(out)))
 		}

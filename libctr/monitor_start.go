@@ -99,11 +99,12 @@ func (e *Engine) moveToUserManager(pid int, id string) {
 	e.log.Warn("the container's monitor stays in this login session: exec may be refused", "error", err)
 }
 
-// monitorEnv has the Go runtime of a monitor keep one processor's caches; the monitor does not pass it on. Root's does not
-// get to know of a user's systemd: the OCI runtime would ask that one for cgroups.
+// monitorEnv is a monitor's environment: see monitor.Environ. It has the Go runtime keep one processor's caches, which the
+// monitor does not pass on. Root's does not get to know of a user's systemd: the OCI runtime would ask that one for cgroups.
 func monitorEnv(env []string) []string {
+	env = monitor.Environ(env)
 	if !rootless.IsRootless() {
-		env = slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		env = slices.DeleteFunc(env, func(v string) bool {
 			return strings.HasPrefix(v, "DBUS_SESSION_BUS_ADDRESS=") || strings.HasPrefix(v, "XDG_RUNTIME_DIR=")
 		})
 	}

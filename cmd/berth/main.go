@@ -16,6 +16,8 @@ func main() {
 	if help() || reexec.Init() { // the storage library runs this program again as its helpers
 		return
 	}
+	hideArgs()
+	syscall.Umask(0o022) // as podman: what is made for a container is for all its users
 	if err := rootless.Setup(); err != nil {
 		reportError(err)
 		os.Exit(exitCode(err))

@@ -45,7 +45,7 @@ func EndHalfStart(cfg *record.Supervised) error {
 	}
 	defer null.Close()
 	pid, err := syscall.ForkExec(cfg.Runtime.Path, argv, &syscall.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
+		Dir: "/", Env: Environ(os.Environ()), Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
 	})
 	if err != nil {
 		return fmt.Errorf("run OCI runtime %s: %w", cfg.Runtime.Path, err)

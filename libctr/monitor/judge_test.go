@@ -84,10 +84,10 @@ func TestParseCgroup(t *testing.T) {
 	}
 }
 
-func TestRuntimeEnv(t *testing.T) {
-	got := runtimeEnv([]string{"A=b", "NOTIFY_SOCKET=/x", "LISTEN_FDS=1", "PATH=/bin"})
-	if len(got) != 2 || got[0] != "A=b" || got[1] != "PATH=/bin" {
-		t.Errorf("runtimeEnv = %q", got)
+func TestEnviron(t *testing.T) {
+	got := Environ([]string{"A=b", "NOTIFY_SOCKET=/x", "LISTEN_FDS=1", "PATH=/bin", "PATHS=/x", "AWS_SECRET_ACCESS_KEY=x", "LANG"})
+	if len(got) != 1 || got[0] != "PATH=/bin" {
+		t.Errorf("Environ = %q", got)
 	}
 }
 

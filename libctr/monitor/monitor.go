@@ -101,7 +101,7 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 	}
 	unix.CloseOnExec(opts.LockFD)
 	m := &Monitor{
-		env:      runtimeEnv(os.Environ()),
+		env:      Environ(os.Environ()),
 		lock:     os.NewFile(uintptr(opts.LockFD), record.LockFile),
 		in:       input{ready: make(chan struct{})},
 		starts:   make(chan startRequest, 1),
@@ -121,6 +121,7 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 
 func (m *Monitor) open(dir string) (err error) {
 	closeInherited(m.lock)
+	unix.Umask(0o022)
 	if m.cfg, err = record.ReadSupervised(dir); err != nil {
 		return err
 	}

@@ -214,21 +214,6 @@ func (m *Monitor) shortPath(name string) string {
 	return "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(m.runDir) + "/" + name
 }
 
-// runtimeEnv is the environment for programs that the monitor runs, without what
-// systemd meant for somebody else.
-func runtimeEnv(env []string) []string {
-	var out []string
-	for _, v := range env {
-		name, _, _ := strings.Cut(v, "=")
-		switch name {
-		case "GOMAXPROCS", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "BERTH_LOCK_FD", envGuard:
-			continue
-		}
-		out = append(out, v)
-	}
-	return out
-}
-
 func openDir(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
