@@ -13,6 +13,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/record"
 )
 
 // A name is taken by making DATA/names/NAME, a symbolic link to the ID: symlink(2) fails where there
@@ -21,7 +22,7 @@ import (
 func (e *Engine) namePath(name string) string { return filepath.Join(e.data, "names", name) }
 
 func (e *Engine) nameID(name string) (string, error) {
-	if !validName().MatchString(name) {
+	if !record.ValidName(name) {
 		return "", fs.ErrNotExist
 	}
 	return os.Readlink(e.namePath(name))
@@ -46,7 +47,7 @@ func (e *Engine) takeNameLocked(name, id string, durable bool) error {
 }
 
 func (e *Engine) takeNameOr(name, id string, durable bool, takeStale func() error) error {
-	if !validName().MatchString(name) {
+	if !record.ValidName(name) {
 		return fmt.Errorf("name %q: only letters, digits, and _ . - after the first letter or digit are allowed", name)
 	}
 	err := os.Symlink(id, e.namePath(name))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -148,7 +149,7 @@ func Listen(runDir string) (*Listener, error) {
 	return l, nil
 }
 
-// Accept waits for a client of the same user; others are turned away.
+// Accept waits for a client of the same user that is in no container: others are turned away.
 func (l *Listener) Accept() (*Conn, error) {
 	for {
 		fd, err := l.accept()
@@ -161,11 +162,57 @@ func (l *Listener) Accept() (*Conn, error) {
 			continue
 		}
 		conn, err := NewConn(fd)
+		if err == nil && contained(int(cred.Pid)) {
+			_ = conn.SendEvent(&Event{Event: "error", Error: "its monitor takes no request from a container, nor from another PID namespace"})
+			conn.Close()
+			continue
+		}
 		if err == nil {
 			_ = conn.SendEvent(&Event{Event: "hello"}) // a client that has gone already is seen by Recv
 		}
 		return conn, err
 	}
+}
+
+// contained reports whether a process is in a PID namespace below this one's: in a container that somebody has given the
+// socket's directory. There, root has this process's user ID, but not its rights. Of a process that has ended nothing is
+// known; whoever it gave the connection to has to connect for himself.
+func contained(pid int) bool {
+	if pid == 0 {
+		return false // in a PID namespace above
+	}
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/status", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	status.Lock()
+	defer status.Unlock()
+	for kept := 0; ; {
+		n, err := retry(func() (int, error) { return unix.Read(fd, status.buf[kept:]) })
+		if err != nil {
+			return true
+		}
+		// proc_pid_status(5): the process's ID in each namespace from that of /proc downwards, each after a tab.
+		const label = "\nNSpid:"
+		text := status.buf[:kept+n]
+		if _, line, found := bytes.Cut(text, []byte(label)); found && (n == 0 || bytes.IndexByte(line, '\n') >= 0) {
+			line, _, _ = bytes.Cut(line, []byte{'\n'})
+			return bytes.Count(line, []byte{'\t'}) > 1
+		} else if n == 0 {
+			return false // a kernel without such namespaces
+		} else if found {
+			kept = copy(status.buf[:], text[len(text)-len(line)-len(label):])
+		} else {
+			kept = copy(status.buf[:], text[max(0, len(text)-len(label)):])
+		}
+	}
+}
+
+// status is where contained reads, which a long list of groups may make long: no part of the heap, see monitor's scan.
+var status struct {
+	sync.Mutex
+	buf [1024]byte
 }
 
 func (l *Listener) accept() (fd int, err error) {

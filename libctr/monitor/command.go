@@ -14,7 +14,7 @@ import (
 // checkCommand looks for the command in the running container, as the runtime
 // will: a runtime says that it is missing on the standard error of the process
 // too, where the user has it already from us. It returns nil where it cannot tell.
-func (m *Monitor) checkCommand(init int, spec *processSpec) error {
+func (m *Monitor) checkCommand(init int, spec *ctl.ProcessSpec) error {
 	root, err := openDir("/proc/" + strconv.Itoa(init) + "/root")
 	if err != nil {
 		return nil

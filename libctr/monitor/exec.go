@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -11,14 +10,6 @@ import (
 
 	"github.com/berth-containers/berth/libctr/ctl"
 )
-
-// processSpec is what the monitor reads of a runtime-spec process.
-type processSpec struct {
-	Terminal bool     `json:"terminal"`
-	Args     []string `json:"args"`
-	Env      []string `json:"env"`
-	Cwd      string   `json:"cwd"`
-}
 
 // execution is a process to be started in the running container.
 type execution struct {
@@ -65,9 +56,9 @@ func (m *Monitor) handleExec(c *client, r *ctl.Request, files []*os.File) {
 // exec starts a process in the container. It returns its terminal's master if it
 // has one. The caller calls execEnded.
 func (m *Monitor) exec(x execution) (*process, *os.File, error) {
-	var spec processSpec
-	if err := json.Unmarshal(x.process, &spec); err != nil || len(spec.Args) == 0 {
-		return nil, nil, errors.Join(errors.New("exec: the process has no arguments"), err)
+	spec, err := ctl.DecodeProcess(x.process)
+	if err != nil {
+		return nil, nil, fmt.Errorf("exec: %w", err)
 	}
 	m.mu.Lock()
 	init, err := m.runningUnpaused()
@@ -75,12 +66,12 @@ func (m *Monitor) exec(x execution) (*process, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := m.checkCommand(init.pid, &spec); err != nil {
+	if err := m.checkCommand(init.pid, spec); err != nil {
 		return nil, nil, err
 	}
 	done := m.reap.begin()
 	defer done()
-	pid, master, err := m.callExec(x, &spec)
+	pid, master, err := m.callExec(x, spec)
 	if err != nil {
 		if init.hasExited() {
 			err = m.errNotRunning()
@@ -96,7 +87,7 @@ func (m *Monitor) exec(x execution) (*process, *os.File, error) {
 }
 
 // callExec is the call of the runtime, which returns when the process runs.
-func (m *Monitor) callExec(x execution, spec *processSpec) (pid int, master *os.File, err error) {
+func (m *Monitor) callExec(x execution, spec *ctl.ProcessSpec) (pid int, master *os.File, err error) {
 	serial := m.nextSerial()
 	file, pidFile := m.runPath("exec-"+serial+".json"), m.runPath("exec-"+serial+".pid")
 	defer os.Remove(file)

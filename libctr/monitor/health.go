@@ -113,8 +113,12 @@ func (m *Monitor) probe() (*record.Health, error) {
 	if m.init != init || init.hasExited() {
 		return nil, m.errNotRunning() // it ended meanwhile, and the check with it
 	}
-	before := m.state.Health.Status
-	h := judge(m.cfg.Health, *m.state.Health, result, m.state.StartedAt)
+	var known record.Health
+	if m.state.Health != nil {
+		known = *m.state.Health
+	}
+	before := known.Status
+	h := judge(m.cfg.Health, known, result, m.state.StartedAt)
 	m.state.Health = &h
 	m.noteState()
 	m.event("health_status", map[string]string{"health_status": h.Status})

@@ -24,6 +24,7 @@ type outbox struct {
 	queue []ctl.Chunk
 	size  int           // of the queue, bytes
 	busy  bool          // a goroutine sends the queue
+	since time.Time     // when it got shorter, or began
 	moved chan struct{} // closed when the queue got shorter; nil while nobody waits
 	dead  bool          // the client has gone
 }
@@ -49,7 +50,7 @@ func (b *outbox) push(p ctl.Chunk) (behind bool) {
 	b.queue = append(b.queue, p)
 	b.size += len(p.Data)
 	if !b.busy {
-		b.busy = true
+		b.busy, b.since = true, time.Now()
 		go b.flush()
 	}
 	return b.size > maxQueue
@@ -75,6 +76,7 @@ func (b *outbox) flush() {
 		} else {
 			b.queue = b.queue[1:]
 			b.size -= len(p.Data)
+			b.since = time.Now()
 			b.wake()
 		}
 		b.mu.Unlock()
@@ -115,9 +117,12 @@ func (b *outbox) wait(limit int, patience time.Duration, stop <-chan struct{}) b
 		if b.moved == nil {
 			b.moved = make(chan struct{})
 		}
-		moved := b.moved
+		moved, left := b.moved, patience
+		if patience > 0 { // of several that are stuck, each has been for as long
+			left = max(patience-time.Since(b.since), 1)
+		}
 		b.mu.Unlock()
-		if !waitFor(moved, patience, stop) {
+		if !waitFor(moved, left, stop) {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package monitor
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -67,8 +68,6 @@ func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 		default:
 			close(c.removed)
 		}
-	default:
-		c.fail(fmt.Errorf("unknown request %q", r.Op))
 	}
 }
 
@@ -172,6 +171,10 @@ func (m *Monitor) resize(rows, cols uint16) {
 }
 
 func (m *Monitor) rename(name string) error {
+	// Who asks has taken the name: it leads here. A name of the past, or another container's, does not.
+	if id, err := os.Readlink(filepath.Join(m.cfg.Data, "names", name)); m.cfg.Data != "" && (err != nil || id != m.cfg.ID) {
+		return fmt.Errorf("the name %q is not this container's", name)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state.Name = name

@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -32,11 +31,23 @@ func newClient(conn *ctl.Conn) *client {
 	return &client{conn: conn, box: outbox{conn: conn}, gone: make(chan struct{}), removed: make(chan struct{})}
 }
 
+// maxClients is how many connections a monitor serves at once. There is no use for so many; a bound keeps
+// descriptors and memory for the container.
+const maxClients = 512
+
 // addClient begins to serve a connection.
 func (m *Monitor) addClient(c *client) {
 	m.mu.Lock()
-	m.clients[c] = struct{}{}
+	full := len(m.clients) >= maxClients
+	if !full {
+		m.clients[c] = struct{}{}
+	}
 	m.mu.Unlock()
+	if full {
+		c.fail(fmt.Errorf("the container's monitor serves %d connections already, and no more", maxClients))
+		c.conn.Close()
+		return
+	}
 	go m.serve(c)
 }
 
@@ -60,6 +71,8 @@ func (m *Monitor) serve(c *client) {
 		}
 		if p.JSON != nil {
 			m.request(c, p)
+			// Who asks and never reads the answers is asked nothing more; the output alone does not get that far behind.
+			c.box.wait(2*maxQueue, 0, nil)
 			continue
 		}
 		closeFiles(p.Files)
@@ -106,16 +119,16 @@ func (m *Monitor) dropClient(c *client) {
 
 // request handles one request. It takes no client but the first before the start is over: see handle.
 func (m *Monitor) request(c *client, p ctl.Packet) {
-	var r ctl.Request
-	if err := json.Unmarshal(p.JSON, &r); err != nil {
+	r, err := ctl.DecodeRequest(p.JSON)
+	if err != nil {
 		closeFiles(p.Files)
-		c.fail(fmt.Errorf("decode request: %w", err))
+		c.fail(err)
 		return
 	}
 	if r.Op != "start" && r.Op != "exec" {
 		closeFiles(p.Files)
 	}
-	m.handle(c, &r, p.Files)
+	m.handle(c, r, p.Files)
 }
 
 func closeFiles(files []*os.File) {
