@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/storage/pkg/configfile"
 )
@@ -172,6 +173,8 @@ func (e *Engine) storageOverrides(decided map[string]*Setting) {
 	}
 	set("storage.driver", os.Getenv("STORAGE_DRIVER"), "STORAGE_DRIVER")
 	set("storage.options", os.Getenv("STORAGE_OPTS"), "STORAGE_OPTS")
+	set("unpack.limit", os.Getenv(unpack.SizeVar), unpack.SizeVar)
+	set("unpack.ratio", os.Getenv(unpack.RatioVar), unpack.RatioVar)
 	o := e.opts
 	set("storage.graphroot", o.GraphRoot, "--root")
 	set("storage.runroot", o.RunRoot, "--runroot")

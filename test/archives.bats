@@ -53,6 +53,57 @@ attempt() {
     berth import -q - "localhost/$name" < <(tar -C "$CTX" -c .)
 }
 
+# refused WHAT ARG...: the engine says that WHAT is too much, soon, and keeps nothing.
+refused() {
+    local what=$1; shift
+    attempt "$@"
+    [ "$status" = 125 ] || { echo "it is taken"; return 1; }
+    [[ $output == *"$what"* ]] || { echo "it does not say: $what"; return 1; }
+    ! "$ENGINE" image exists "localhost/$name" 3>&- || { echo "there is an image"; return 1; }
+}
+
+@test "a file that is said to have 8 TiB: import, load, pull and FROM end at once, and keep nothing" {
+    local kind
+    for kind in 0.0 0.1 1.0 gnu nothing; do
+        bomb "$kind" $((8 << 40)) "$T"
+        refused '"big"' import -q "$T" "localhost/$name"
+        refused '8 TiB' import -q - "localhost/$name" <"$T"
+        BERTH_UNPACK_LIMIT=none refused '8 TiB' import -q "$T" "localhost/$name"
+        [[ $output == *"are free on the disk"* ]] || { echo "a full disk is not what it says"; return 1; }
+        "$HELPERS_DIR/tools/docker-archive" "$T" "localhost/$name:latest" '{"Cmd":["true"]}' "$T.image"
+        refused '8 TiB' load -q -i "$T.image"
+        refused '8 TiB' load -q <"$T.image"
+        refused '8 TiB' pull -q "docker-archive:$T.image"
+        ln -f "$T.image" "$CTX/base.image"
+        echo "FROM docker-archive:base.image" >"$CTX/Containerfile"
+        refused '8 TiB' build -q -t "localhost/$name" "$CTX"
+        rm -f "$T.image"
+    done
+}
+
+@test "BERTH_UNPACK_LIMIT bounds what an image unpacks to, however it is packed" {
+    local pack
+    head -c 3000000 /dev/zero >"$CTX/zeros"
+    tar -C "$CTX" -cf "$T" zeros
+    for pack in gzip zstd xz bzip2 cat; do
+        "$pack" <"$T" >"$T.packed"
+        BERTH_UNPACK_LIMIT=2m refused 'more than 2 MiB is not taken' import -q "$T.packed" "localhost/$name"
+        [[ $output == *'layer sha256:'*'"zeros"'*'Hint: '*BERTH_UNPACK_LIMIT* ]]
+        BERTH_UNPACK_LIMIT=4m berth import -q "$T.packed" "localhost/$name"
+        berth rmi "localhost/$name"
+    done
+    # all layers together
+    BERTH_UNPACK_LIMIT=4m berth import -q "$T" "localhost/$name-base"
+    printf 'FROM localhost/%s\nCOPY zeros /more\n' "$name-base" >"$CTX/Containerfile"
+    BERTH_UNPACK_LIMIT=4m refused 'of the layers below' build -q -t "localhost/$name" "$CTX"
+    berth rmi "localhost/$name-base"
+    # packed twice
+    gzip <"$T" | gzip >"$T.packed"
+    attempt import -q "$T.packed" "localhost/$name"
+    [ "$status" = 125 ]
+    BERTH_UNPACK_LIMIT=lots refused 'BERTH_UNPACK_LIMIT="lots" is not a size' import -q "$T" "localhost/$name"
+}
+
 @test "the archive of an image that is itself crafted" {
     local line entries
     echo '[{"Config":"c.json","RepoTags":["localhost/x:1"],"Layers":["l.tar"]}]' >"$CTX/m"

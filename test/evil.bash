@@ -50,6 +50,49 @@ evil_tar() {
 	X
 }
 
+# bomb KIND SIZE FILE: an archive of one file, big, whose header says SIZE: with one block of data behind a hole, in each of the
+# formats that there are for that, or with no data.
+bomb() {
+    python3 - "$@" <<-'X'
+	import sys
+	kind, size, to = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+	def number(n, width):
+	    return b"%0*o\0" % (width - 1, n) if n < 8 ** (width - 1) else b"\x80" + n.to_bytes(width - 1, "big")
+	def header(name, size, kind=b"0", magic=b"ustar\x0000", more={}):
+	    b = bytearray(512)
+	    fields = {0: name.encode(), 100: b"0000644\0" + b"0000000\0" * 2 + number(size, 12) + b"00000000000\0", 156: kind, 257: magic}
+	    for at, field in {**fields, **more}.items():
+	        b[at:at + len(field)] = field
+	    b[148:156] = b" " * 8
+	    b[148:156] = b"%06o\0 " % sum(b)
+	    return bytes(b)
+	def pad(b):
+	    return b + b"\0" * (-len(b) % 512)
+	def pax(**records):
+	    body = b""
+	    for key, value in records.items():
+	        r = " GNU.sparse.%s=%s\n" % (key, value)
+	        n = len(r) + 1
+	        while len(str(n)) + len(r) != n:
+	            n = len(str(n)) + len(r)
+	        body += (str(n) + r).encode()
+	    return header("x", len(body), b"x") + pad(body)
+	data, at = b"data" * 128, size - 512
+	if kind == "0.0":
+	    b = pax(size=size, numblocks=1, offset=at, numbytes=512) + header("big", 512) + data
+	elif kind == "0.1":
+	    b = pax(name="big", size=size, numblocks=1, map="%d,512" % at) + header("other", 512) + data
+	elif kind == "1.0":
+	    holes = pad(b"1\n%d\n512\n" % at)
+	    b = pax(major=1, minor=0, name="big", realsize=size) + header("other", len(holes) + 512) + holes + data
+	elif kind == "gnu":
+	    b = header("big", 512, b"S", b"ustar  \0", {386: number(at, 12) + number(512, 12), 483: number(size, 12)}) + data
+	elif kind == "nothing":
+	    b = header("big", size)
+	open(to, "wb").write(b + bytes(1024))
+	X
+}
+
 # evil_lines: contents of archives that try to get at $VICTIM, one a line, entries separated by |.
 evil_lines() {
     cat <<-X

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"io"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
@@ -15,6 +14,7 @@ import (
 type Keeper struct {
 	storage.Store
 	journal journal
+	refused refused
 }
 
 // Keep returns a Keeper of a store. It makes nothing on disk until a layer is touched.
@@ -42,17 +42,6 @@ func (k *Keeper) CreateLayer(id, parent string, names []string, mountLabel strin
 		return nil, err
 	}
 	return k.Store.CreateLayer(id, parent, names, mountLabel, writeable, options)
-}
-
-// PutLayer notes the layer and makes it.
-func (k *Keeper) PutLayer(id, parent string, names []string, mountLabel string, writeable bool, options *storage.LayerOptions, diff io.Reader) (*storage.Layer, int64, error) {
-	if id == "" {
-		id = newID()
-	}
-	if err := k.journal.note(id, parent); err != nil {
-		return nil, 0, err
-	}
-	return k.Store.PutLayer(id, parent, names, mountLabel, writeable, options, diff)
 }
 
 // ApplyStagedLayer notes the layer and makes it.

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/docker/distribution/registry/api/errcode"
 	errcodev2 "github.com/docker/distribution/registry/api/v2"
@@ -35,6 +36,7 @@ func explain(ctx context.Context, err error, root string) error {
 	switch {
 	case ctx.Err() != nil:
 		return errors.Join(errInterrupted, ctx.Err())
+	case errors.Is(err, unpack.ErrRefused): // it has a hint
 	case is(syscall.ENOSPC), is(syscall.EDQUOT):
 		return hint.Add(err, "the disk is full: see df -h %s; berth image prune removes images without a name, TMPDIR=DIR moves the temporary files", root)
 	case is(syscall.EROFS):
@@ -50,6 +52,14 @@ func (r *Runtime) Explain(ctx context.Context, err error, name string) error {
 	return r.explainPull(ctx, err, name)
 }
 
+// refused returns the reason why a layer was refused in place of what the libraries made of it.
+func (r *Runtime) refused(err error) error {
+	if why := r.store.TakeRefused(); why != nil {
+		return why
+	}
+	return err
+}
+
 // explainPull adds what the user can do about an error of a pull.
 func (r *Runtime) explainPull(ctx context.Context, err error, name string) error {
 	if ctx.Err() != nil {
@@ -57,6 +67,9 @@ func (r *Runtime) explainPull(ctx context.Context, err error, name string) error
 	}
 	if errors.Is(err, image.ErrNotFound) {
 		return hint.Add(err, "fetch it with: berth pull %s", name)
+	}
+	if errors.Is(err, unpack.ErrRefused) {
+		return err // it has a hint
 	}
 	if r.unresolvable(name) {
 		err = fmt.Errorf("pull image %q: it is not in the store, and %s names no registry to look for short names in", name, r.registriesConf())

@@ -55,7 +55,7 @@ func (r *Runtime) importFile(ctx context.Context, path, source string, opts Impo
 	lib.Writer, lib.Variant = opts.Progress, opts.Platform.Variant
 	id, err := r.lib.Import(ctx, path, lib)
 	if err != nil {
-		return "", explain(ctx, fmt.Errorf("import %s: %w", source, err), r.store.GraphRoot())
+		return "", explain(ctx, fmt.Errorf("import %s: %w", source, r.refused(err)), r.store.GraphRoot())
 	}
 	return id, nil
 }

@@ -21,7 +21,7 @@ func (r *Runtime) Load(ctx context.Context, path string, progress io.Writer) ([]
 	}
 	names, err := r.load(ctx, path, progress)
 	if err != nil {
-		return nil, r.explainLoad(ctx, fmt.Errorf("load images from %s: %w", path, err))
+		return nil, r.explainLoad(ctx, fmt.Errorf("load images from %s: %w", path, r.refused(err)))
 	}
 	return names, nil
 }
@@ -34,7 +34,7 @@ func (r *Runtime) LoadFrom(ctx context.Context, in io.Reader, progress io.Writer
 	}
 	names, err := r.load(ctx, path, progress)
 	if err != nil {
-		return nil, r.explainLoad(ctx, fmt.Errorf("load images from standard input: %w", err))
+		return nil, r.explainLoad(ctx, fmt.Errorf("load images from standard input: %w", r.refused(err)))
 	}
 	return names, nil
 }

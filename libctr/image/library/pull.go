@@ -49,7 +49,7 @@ func (r *Runtime) Pull(ctx context.Context, name string, opts image.PullOptions)
 	}
 	images, err := r.pullRetrying(ctx, name, policy, lib, opts)
 	if err != nil {
-		return nil, r.explainPull(ctx, fmt.Errorf("pull image %q: %w", name, short(err)), name)
+		return nil, r.explainPull(ctx, fmt.Errorf("pull image %q: %w", name, short(r.refused(err))), name)
 	}
 	ids := make([]string, len(images))
 	for i, img := range images {

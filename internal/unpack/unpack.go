@@ -1,0 +1,116 @@
+// Package unpack keeps within bounds what archives unpack to: their size, the room on the disk, the memory that a reader of the
+// archive needs. An archive of a hundred bytes can say that it holds terabytes, as holes or as zeros that are packed well, and
+// the libraries that unpack it write whatever comes.
+package unpack
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/docker/go-units"
+	"golang.org/x/sys/unix"
+)
+
+// The variables of the environment that change Limits; [engine] env in containers.conf sets them for good.
+const (
+	SizeVar  = "BERTH_UNPACK_LIMIT"
+	RatioVar = "BERTH_UNPACK_RATIO"
+)
+
+const (
+	defaultSize  = 256 << 30
+	defaultRatio = 500
+	// warnRatio is what is said of an archive that is not stopped. Programs pack 2 to 10 times; logs and empty databases 100.
+	warnRatio = 100
+	// warnFrom and stopFrom are how much has to be unpacked for that: small files of zeros are in many images.
+	warnFrom = 1 << 30
+	stopFrom = 4 << 30
+	// reserve is what is left free on a disk.
+	reserve = 1 << 20
+	// maxHeaders is what the headers of one entry may come to, with extended attributes; archive/tar takes 1 MiB of each kind.
+	maxHeaders = 2 << 20
+	// maxDirs is what the headers of all directories may come to: the libraries keep them in memory to the end.
+	maxDirs = 512 << 20
+)
+
+// ErrRefused is in the tree of every error of an archive that is refused for what it would unpack to.
+var ErrRefused = errors.New("too much to unpack")
+
+// Limits are what unpacking an archive may come to; 0 is no limit.
+type Limits struct {
+	Size  int64 // bytes; of an image, that of all its layers
+	Ratio int64 // how many times what is read of a packed archive
+}
+
+// LimitsFromEnv returns the limits that the environment asks for, or the default ones.
+func LimitsFromEnv() (Limits, error) {
+	l := Limits{Size: defaultSize, Ratio: defaultRatio}
+	if v := os.Getenv(SizeVar); v != "" && v != "none" {
+		n, err := units.RAMInBytes(v)
+		if err != nil || n < 0 {
+			return l, hint.Add(fmt.Errorf("%s=%q is not a size", SizeVar, v), "give bytes or a size like 500g, or none for no limit")
+		}
+		l.Size = n
+	} else if v != "" {
+		l.Size = 0
+	}
+	if v := os.Getenv(RatioVar); v != "" && v != "none" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < 0 {
+			return l, hint.Add(fmt.Errorf("%s=%q is not a number", RatioVar, v), "give a whole number, or none for no limit")
+		}
+		l.Ratio = n
+	} else if v != "" {
+		l.Ratio = 0
+	}
+	return l, nil
+}
+
+// Options are those of NewReader.
+type Options struct {
+	Limits
+	What   string       // is unpacked: "layer sha256:...", for errors
+	Before int64        // what has been unpacked of the same image
+	Packed func() int64 // how much has been read of the packed archive; nil if it is not packed
+	Dir    string       // it is unpacked there, on a disk whose free room is a limit; empty for elsewhere
+	Warn   func(text string)
+}
+
+// refuse returns the error of an archive that is refused, with the setting that would allow it.
+func (o *Options) refuse(setting, format string, args ...any) error {
+	err := fmt.Errorf("%s: %w: %s", o.What, ErrRefused, fmt.Sprintf(format, args...))
+	if setting == "" {
+		return err
+	}
+	return hint.Add(err, "if you trust it, allow more with %s=VALUE in the environment, or in env of [engine] in containers.conf", setting)
+}
+
+// room tells whether n bytes more fit on the disk.
+func (o *Options) room(entry string, n int64) error {
+	var st unix.Statfs_t
+	if o.Dir == "" || unix.Statfs(o.Dir, &st) != nil {
+		return nil
+	}
+	if st.Files > 0 && st.Ffree == 0 {
+		return fmt.Errorf("%s: %s: no room for more files on the disk of %s: %w", o.What, entry, o.Dir, unix.ENOSPC)
+	}
+	if free := int64(st.Bavail) * st.Bsize; n > free-reserve {
+		return fmt.Errorf("%s: %s needs %s, and %s are free on the disk of %s: %w", o.What, entry, size(n), size(max(free, 0)), o.Dir, unix.ENOSPC)
+	}
+	return nil
+}
+
+// size is a size as people read it.
+func size(n int64) string {
+	return units.CustomSize("%.4g %s", float64(n), 1024, []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"})
+}
+
+// Describe is what an archive from somewhere is called in errors.
+func Describe(kind, name string) string {
+	return strings.TrimSpace(kind + " " + cmp.Or(name, "without a name"))
+}
