@@ -412,10 +412,8 @@ func (c *checker) images(ctx context.Context) error {
 	opts := &storage.CheckOptions{LayerData: true, ImageData: true, ContainerData: true}
 	if !c.opts.Quick {
 		opts = storage.CheckMost()
-		// What is found to be whole need not be read by the library, which reads one layer after the other.
-		opts.LayerDigests = layer.Verify(ctx, c.store) != nil
 	}
-	r, err := c.store.Check(opts)
+	r, err := layer.Check(ctx, c.store, opts)
 	if err != nil {
 		return fmt.Errorf("check the image store: %w", err)
 	}

@@ -46,7 +46,7 @@ attempt() {
         evil_tar "$T" "file plain" "${entries[@]}"
         attempt import -q "$T" "localhost/$name"
         "$ENGINE" rmi -f "localhost/$name" >/dev/null 2>&1 3>&- || true
-        "$HELPERS_DIR/tools/docker-archive" "$T" "localhost/$name" '{"Cmd":["true"]}' "$T.image"
+        "$HELPERS_DIR/tools/docker-archive" "$T" "localhost/$name:latest" '{"Cmd":["true"]}' "$T.image"
         attempt load -q -i "$T.image"
         rm -f "$T.image"
     done < <(evil_lines)

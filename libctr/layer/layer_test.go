@@ -31,14 +31,14 @@ func newStore(t *testing.T) storage.Store {
 		t.Skip("needs root: the overlay driver makes device nodes")
 	}
 	dir := t.TempDir()
-	s, err := storage.GetStore(storage.StoreOptions{
+	s, err := Open(storage.StoreOptions{
 		GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"),
 		GraphDriverName: "overlay", GraphDriverOptions: []string{"overlay.skip_mount_home=true"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Free)
+	t.Cleanup(func() { s.Free() })
 	return s
 }
 
@@ -294,14 +294,18 @@ func TestVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Verify(t.Context(), s); err != nil {
-		t.Errorf("layers that are whole: %v", err)
+	image(t, s, id("1"), "manifest")
+	if r, err := Check(t.Context(), s, storage.CheckMost()); err != nil || len(r.Images) > 0 || len(r.Layers) > 0 {
+		t.Errorf("layers that are whole: %v, %v, %v", r.Images, r.Layers, err)
 	}
-	if err := os.WriteFile(filepath.Join(s.GraphRoot(), "overlay", id("2"), "diff/b"), []byte("12346"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, l := range []string{id("1"), id("2")} {
+		if err := os.WriteFile(filepath.Join(s.GraphRoot(), "overlay", l, "diff/b"), []byte("12346"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := Verify(t.Context(), s); err == nil || !strings.Contains(err.Error(), id("2")[:12]) {
-		t.Errorf("a file of layer 2 was changed: %v", err)
+	r, err := Check(t.Context(), s, storage.CheckMost())
+	if err != nil || len(r.Layers) != 2 || len(r.Images) != 1 || !strings.Contains(errors.Join(r.Layers[id("2")]...).Error(), id("2")[:12]) {
+		t.Errorf("a file of each layer was changed: %v, %v, %v", r.Images, r.Layers, err)
 	}
 }
 

@@ -60,16 +60,17 @@ func WithRoom(graphRoot string, work func() error) error {
 // TooFull reports whether an error is that of a disk or a quota without room.
 func TooFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// Open opens a store. What a killed command left half-made is removed by that, on a full disk with the reserve.
+// Open opens a store whose layers' archives are made anew without looking outside of the layers (see Check). What a killed command left half-made is removed by that, on a full disk with the reserve.
 func Open(opts storage.StoreOptions) (store storage.Store, err error) {
 	err = WithRoom(opts.GraphRoot, func() error {
 		store, err = openStore(opts)
 		return err
 	})
-	if err == nil {
-		Reserve(opts.GraphRoot)
+	if err != nil {
+		return nil, err
 	}
-	return store, err
+	Reserve(opts.GraphRoot)
+	return &confined{store}, nil
 }
 
 // openStore opens a store. The library first removes the temporary directories of processes that have died, and gives up where

@@ -83,10 +83,10 @@ type step struct {
 }
 
 func (w *walker) steps() []step {
-	layers, runLayers := w.dir(w.graph, "layers"), w.dir(w.run, "layers")
+	runLayers := w.dir(w.run, "layers")
 	images, containers := w.dir(w.graph, "images"), w.dir(w.graph, "containers")
 	return []step{
-		{filepath.Join(layers, "layers.lock"), w.layers},
+		{w.layersLock(), w.layers},
 		{filepath.Join(runLayers, "mountpoints.lock"), func(lock string) error { return w.temporary(runLayers, lock) }},
 		{filepath.Join(images, "images.lock"), w.images},
 		{filepath.Join(containers, "containers.lock"), w.containers},
@@ -111,6 +111,9 @@ func (w *walker) walk() error {
 	}
 	return nil
 }
+
+// layersLock is the lock of whoever changes layers or their records.
+func (w *walker) layersLock() string { return filepath.Join(w.dir(w.graph, "layers"), "layers.lock") }
 
 func (w *walker) dir(root, kind string) string { return filepath.Join(root, w.driver+"-"+kind) }
 
