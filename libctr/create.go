@@ -471,7 +471,7 @@ func (e *Engine) addMounts(ctx context.Context, m *making) error {
 		return err
 	}
 	s.Mounts = mounts
-	for _, v := range mounts {
+	for i, v := range mounts {
 		rm := record.Mount{Type: v.Type, Name: v.Name, Source: v.Source, Destination: v.Destination, Options: v.Options, RW: !v.ReadOnly, Mode: v.Relabel}
 		if v.Type == "volume" {
 			rm.Driver = "local"
@@ -480,6 +480,9 @@ func (e *Engine) addMounts(ctx context.Context, m *making) error {
 			continue // of --read-only: not asked for by name
 		}
 		if v.Type == "bind" {
+			b := record.Bind{Source: v.Source, At: filepath.Join(m.cfg.RunDir, fmt.Sprintf("bind-%d", i)), Links: hasLinks(v.Source)}
+			m.cfg.Binds = append(m.cfg.Binds, b)
+			mounts[i].Source = b.At // see Bind
 			rm.Propagation = "rprivate"
 			for _, w := range v.Options {
 				if strings.HasSuffix(w, "shared") || strings.HasSuffix(w, "slave") || strings.HasSuffix(w, "private") {

@@ -14,7 +14,7 @@ import (
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
-	"go.podman.io/common/pkg/chown"
+	"golang.org/x/sys/unix"
 )
 
 // A local volume is DATA/volumes/NAME: _data is what containers see. volume.json says when it was made and its labels;
@@ -85,15 +85,17 @@ func prepareBind(m *spec.Mount, user owner) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return hint.Add(fmt.Errorf("mount %s: no such file or directory", m.Source), "make it first with: mkdir -p %s", path)
-		}
+	source, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return hint.Add(fmt.Errorf("mount %s: no such file or directory", m.Source), "make it first with: mkdir -p %s", path)
+	}
+	if err != nil {
 		return fmt.Errorf("mount %s: %w", m.Source, err)
 	}
+	defer unix.Close(source)
 	m.Source = path
 	if m.Chown {
-		if err := chown.ChangeHostPathOwnership(path, true, int(user.uid), int(user.gid)); err != nil {
+		if err := giveTo(source, user); err != nil {
 			return fmt.Errorf("give %s to the container's user: %w", path, err)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
-	"go.podman.io/common/pkg/chown"
 	"golang.org/x/sys/unix"
 )
 
@@ -83,7 +82,12 @@ func useVolume(dir string, m *spec.Mount, root record.Rootfs, user owner) error 
 		}
 	}
 	if m.Chown {
-		return chown.ChangeHostPathOwnership(data, true, int(user.uid), int(user.gid))
+		fd, err := unix.Open(data, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return giveTo(fd, user)
 	}
 	return nil
 }

@@ -79,7 +79,8 @@ taken() {
     not cmp -s <(zcat "$record") <(zcat "$T/record")
     cat "$T/record" >"$record"
     DIFF=$GRAPHROOT/overlay/$LAYER/diff
-    mv "$DIFF/file" "$T/original"
+    chmod u+w "$DIFF"
+    rm -f "$DIFF/file"
 }
 
 # not_read: nothing that makes the layer's archive anew reads the host's file, or hangs; it says what to remove, and that helps.

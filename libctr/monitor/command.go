@@ -107,7 +107,7 @@ func (m *Monitor) checkNeedDir() error {
 	}
 	dir, path := m.rootfs(), need.Path
 	if need.Root != "" {
-		dir, path = need.Root, strings.TrimPrefix(need.Path, need.At)
+		dir, path = m.bindRoot(need.Root), strings.TrimPrefix(need.Path, need.At)
 	}
 	root, err := openDir(dir)
 	if err != nil {

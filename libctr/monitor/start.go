@@ -130,6 +130,10 @@ type started struct {
 }
 
 func (m *Monitor) runtimeStart() (_ *started, err error) {
+	defer m.releaseBinds()
+	if err := m.holdBinds(); err != nil {
+		return nil, err
+	}
 	if err := m.checkNeedDir(); err != nil {
 		return nil, err
 	}

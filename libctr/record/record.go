@@ -92,6 +92,7 @@ type Supervised struct {
 	Group   string  `json:"group,omitempty"`  // the same for /etc/group
 	Runtime Runtime `json:"runtime"`
 
+	Binds   []Bind   `json:"binds,omitempty"`   // of the user's paths
 	MakeDir *MakeDir `json:"makeDir,omitempty"` // nil is none, or one that the runtime makes
 	NeedDir *NeedDir `json:"needDir,omitempty"` // without which the container does not start; nil is none
 
@@ -134,6 +135,14 @@ type Rootfs struct {
 	Options string `json:"options,omitempty"` // overlay and fuse: mount data (lowerdir=l/…,upperdir=…)
 	Program string `json:"program,omitempty"` // fuse: e.g. /usr/bin/fuse-overlayfs
 	Layer   string `json:"layer,omitempty"`   // containers/storage layer ID
+}
+
+// Bind is a path of the host's that the container has mounted. The monitor mounts it at At in its own mount namespace while the runtime
+// makes the container, and the OCI spec has At as the source.
+type Bind struct {
+	Source string `json:"source"`          // absolute and clean
+	At     string `json:"at"`              // in RunDir
+	Links  bool   `json:"links,omitempty"` // it led through symbolic links when the container was made, and may do so
 }
 
 // MakeDir is the image's working directory, which is made where the image lacks it: the container's user owns it, and

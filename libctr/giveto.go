@@ -1,0 +1,65 @@
+package libctr
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/berth-containers/berth/internal/hint"
+	"go.podman.io/common/pkg/chown"
+	"golang.org/x/sys/unix"
+)
+
+// giveTo gives an open file, or directory with all in it, to a user. Containers may be at work in it, and put links in the place of
+// directories: nothing outside is changed.
+func giveTo(fd int, user owner) error {
+	path := "/proc/self/fd/" + strconv.Itoa(fd)
+	if dangerous, err := chown.DangerousHostPath(path); err != nil {
+		return err
+	} else if dangerous {
+		name, _ := os.Readlink(path)
+		return hint.Add(fmt.Errorf("%s belongs to the system", name), "leave the option U out, and change owners yourself where it is wanted")
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return unix.Fchownat(fd, "", int(user.uid), int(user.gid), unix.AT_EMPTY_PATH)
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = giveEntry(root, name, user)
+		}
+		if errors.Is(err, fs.ErrNotExist) && name != "." {
+			return nil // removed meanwhile
+		}
+		return err
+	})
+}
+
+func giveEntry(root *os.Root, name string, user owner) error {
+	st, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if sys := st.Sys().(*syscall.Stat_t); sys.Uid == user.uid && sys.Gid == user.gid {
+		return nil
+	}
+	return root.Lchown(name, int(user.uid), int(user.gid))
+}
+
+// hasLinks tells whether a path leads through symbolic links.
+func hasLinks(path string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	return err != nil || real != path
+}

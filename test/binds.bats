@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# The source of a bind, which somebody who can write to the directory above makes a link to elsewhere: between the moment when it is
+# looked up and the mount, while the container is being started, and between two starts. See docs/security.md.
+
+load helpers
+load evil
+
+setup() {
+    test_setup
+    victim
+    SHARED=$FILE_DIR/shared-$name
+    mkdir -p "$SHARED/data"
+    echo "mine" >"$SHARED/data/secret"
+    REAL=(crun)
+    ! command -v runc >/dev/null || REAL+=(runc)
+}
+
+# swapping RUNTIME: a runtime that first makes the source a link to the victim's directory; its path is $SWAPPING.
+swapping() {
+    mkdir -p "$FILE_DIR/swapping-$name"
+    SWAPPING=$FILE_DIR/swapping-$name/$1
+    cat >"$SWAPPING" <<-X
+	#!/bin/sh
+	case " \$* " in *" run "*|*" create "*) mv "$SHARED/data" "$SHARED/moved" && ln -s "$VICTIM" "$SHARED/data" ;; esac
+	exec $(command -v "$1") "\$@"
+	X
+    chmod +x "$SWAPPING"
+}
+
+back() {
+    rm "$SHARED/data"
+    mv "$SHARED/moved" "$SHARED/data"
+}
+
+@test "a source that becomes a link after it was looked up: what was found is mounted" {
+    for real in "${REAL[@]}"; do
+        swapping "$real"
+        berth --runtime "$SWAPPING" run --name "$name-$real" --network none -v "$SHARED/data:/x" $IMAGE cat /x/secret
+        assert_equal "$output" mine
+        back
+        berth start -a "$name-$real"
+        assert_equal "$output" mine
+        back
+        # a file, by --mount
+        berth --runtime "$SWAPPING" run --rm --network none --mount "type=bind,src=$SHARED/data/secret,dst=/x,ro" $IMAGE cat /x
+        assert_equal "$output" mine
+        back
+        berth --runtime "$SWAPPING" run --rm --network none -v "$SHARED/data:/x" -w /x $IMAGE cat secret
+        assert_equal "$output" mine
+        back
+    done
+}
+
+@test "a source that has become a link since the container was made is refused, also by the restart policy" {
+    berth create --name "$name" --network none -v "$SHARED/data:/x" $IMAGE cat /x/secret
+    mv "$SHARED/data" "$SHARED/moved"
+    ln -s "$VICTIM" "$SHARED/data"
+    berth 125 start -a "$name"
+    [[ $output == *"$SHARED/data has become a symbolic link since the container was made"* && $output == *"make the container anew"* ]]
+    [[ $output != *"$SECRET"* ]]
+    back
+    berth start -a "$name"
+    assert_equal "$output" mine
+
+    # The container's own doing, before it is started again.
+    berth 1 run --name "$name-2" --network none --restart on-failure:2 -v "$SHARED:/s" -v "$SHARED/data:/x" $IMAGE \
+        sh -c "cat /x/secret; mv /s/data /s/moved; ln -s $VICTIM /s/data; exit 1" || [[ $status -eq 126 || $status -eq 125 ]]
+    wait_for 20 berth_state "$name-2" exited
+    berth logs "$name-2"
+    [[ $output == *mine* && $output != *"$SECRET"* ]]
+    back
+}
+
+berth_state() { [[ $("$ENGINE" inspect --format '{{.State.Status}}' "$1" 3>&-) == "$2" ]]; }
+
+@test "a source that was a link when the container was made is followed at each start" {
+    mkdir "$SHARED/next"
+    echo next >"$SHARED/next/secret"
+    ln -s data "$SHARED/current"
+    berth run --name "$name" --network none -v "$SHARED/current:/x" $IMAGE cat /x/secret
+    assert_equal "$output" mine
+    ln -sfn next "$SHARED/current"
+    berth start -a "$name"
+    assert_equal "$output" next
+    berth inspect --format '{{range .Mounts}}{{.Source}}{{end}}' "$name"
+    assert_equal "$output" "$SHARED/current"
+}
+
+@test "containers that race for the source of another" {
+    local round started=0
+    berth run -d --name "$name" --network none -v "$SHARED:/s" $IMAGE \
+        sh -c "while :; do mv /s/data /s/moved; ln -s $VICTIM /s/data; rm /s/data; mv /s/moved /s/data; done"
+    # Made while it is a directory: it is one at any time that the container above is stopped in the right place.
+    berth pause "$name" 2>/dev/null || berth stop -t 0 "$name"
+    [[ ! -L $SHARED/data ]] || rm "$SHARED/data"
+    [[ -d $SHARED/data ]] || mv "$SHARED/moved" "$SHARED/data"
+    berth create --name "$name-b" --network none -v "$SHARED/data:/x" $IMAGE cat /x/secret
+    berth unpause "$name" 2>/dev/null || berth start "$name"
+    for round in {1..25}; do
+        status=0
+        output=$(timeout --foreground -k 5 60 "$ENGINE" start -a "$name-b" 2>&1 3>&-) || status=$?
+        [[ $output != *"$SECRET"* ]] || { echo "round $round: $output"; false; }
+        [[ $status -ne 0 || $output != mine ]] || started=$((started + 1))
+    done
+    echo "$started of 25 have started"
+    berth rm -f -t 0 "$name"
+}
+
+@test "nothing of how a source is held stays: descriptors in the container, places of the monitor's" {
+    for real in "${REAL[@]}"; do
+        berth --runtime "$real" run -d --name "$name-$real" --network none -v "$SHARED/data:/x" -v "$SHARED/data/secret:/y" $IMAGE \
+            sh -c 'ls -l /proc/self/fd; cat /x/secret /y; exec sleep 1000'
+        wait_for 10 logged "$name-$real"
+        berth logs "$name-$real"
+        [[ $output != *"$SHARED"* && $output != *bind-* ]]
+        run find "$RUNROOT" -name 'bind-*'
+        assert_equal "$output" ""
+        pid=$("$ENGINE" inspect --format '{{.State.ConmonPid}}' "$name-$real" 3>&- || true)
+        [[ ! $pid =~ ^[1-9] ]] || not grep -q /bind- "/proc/$pid/mountinfo"
+    done
+}
+
+logged() { [[ $("$ENGINE" logs "$1" 2>&1 3>&-) == *mine*mine* ]]; }
+
+@test "a source that is gone, and options of binds" {
+    berth create --name "$name" --network none -v "$SHARED/data:/x" $IMAGE cat /x/secret
+    mv "$SHARED/data" "$SHARED/moved"
+    berth 125 start -a "$name"
+    [[ $output == *"mount $SHARED/data: no such file or directory"* ]]
+    mkdir "$SHARED/data"
+    back_again() { rmdir "$SHARED/data"; mv "$SHARED/moved" "$SHARED/data"; }
+    back_again
+    berth run --rm --network none -v "$SHARED/data:/x:ro,noexec,nosuid,nodev" $IMAGE sh -c 'grep " /x " /proc/mounts; ! touch /x/new'
+    [[ $output == *ro,*nosuid,nodev,noexec* ]]
+    berth run --rm --network none -v "$SHARED:/x:rslave" -v "$SHARED/data:/x/data/deeper" $IMAGE cat /x/data/deeper/secret
+    assert_equal "$output" mine
+    # options U: the container's user gets it, and nothing that a link in it leads to
+    ln -s "$VICTIM" "$SHARED/data/link"
+    ln -s "$VICTIM/secret" "$SHARED/data/file"
+    berth run --rm --network none --user 5:6 -v "$SHARED/data:/x:U" $IMAGE stat -c '%u:%g' /x /x/secret /x/link
+    assert_equal "${lines[*]}" "5:6 5:6 5:6"
+    [[ $(victim_state) == "$VICTIM_BEFORE" ]]
+    # neither does it take directories of the system
+    berth 125 run --rm --network none -v /usr:/x:U $IMAGE true
+    [[ $output == *"/usr belongs to the system"* ]]
+}
