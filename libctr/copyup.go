@@ -89,6 +89,9 @@ func mountLowers(root record.Rootfs, mnt string) error {
 		lower += ":" + root.Layer + "/diff"
 	}
 	if root.Type == "fuse" {
+		if err := Leash(); err != nil {
+			return err
+		}
 		cmd := exec.Command(root.Program, "-o", "lowerdir="+lower, mnt)
 		cmd.Dir, cmd.Env = root.Workdir, monitor.Environ(os.Environ()) // it stays until the image is unmounted
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
@@ -37,6 +38,18 @@ func monitorPath() (string, error) {
 		}
 	}
 	return "", hint.Add(fmt.Errorf("find berth-monitor: it is neither beside %s nor in ../libexec/berth", self), "build both with: make, or install both with: make install")
+}
+
+// Leash has all that this process starts from now on die with it, but for monitors: see package leash.
+func Leash() error {
+	path, err := monitorPath()
+	if err == nil {
+		err = leash.Start(path)
+	}
+	if err != nil {
+		return fmt.Errorf("start what ends this command's children with it: %w", err)
+	}
+	return nil
 }
 
 // startMonitor starts the container's monitor and hands it the lock; the connection is its first client.
@@ -102,7 +115,7 @@ func (e *Engine) moveToUserManager(pid int, id string) {
 // monitorEnv is a monitor's environment: see monitor.Environ. It has the Go runtime keep one processor's caches, which the
 // monitor does not pass on. Root's does not get to know of a user's systemd: the OCI runtime would ask that one for cgroups.
 func monitorEnv(env []string) []string {
-	env = monitor.Environ(env)
+	env = leash.Without(monitor.Environ(env))
 	if !rootless.IsRootless() {
 		env = slices.DeleteFunc(env, func(v string) bool {
 			return strings.HasPrefix(v, "DBUS_SESSION_BUS_ADDRESS=") || strings.HasPrefix(v, "XDG_RUNTIME_DIR=")
@@ -219,9 +232,11 @@ func (e *Engine) startAdopting(ctx context.Context, c *Container, lock *os.File)
 	defer theirs.Close()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "cleanup", "--adopt", c.Dir)
 	cmd.Args[0] = "berth"
+	cmd.Env = os.Environ()
 	if Alive(c.State) { // else it enters the namespace that a start would enter
 		cmd.Env = rootless.EnterEnv(c.State.Pid, hasOwnUserNS(cfg))
 	}
+	cmd.Env = leash.Without(cmd.Env)
 	cmd.Stderr = e.monitorStderr(nil)
 	cmd.ExtraFiles = []*os.File{theirs, lock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -18,6 +18,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -582,6 +583,12 @@ __attribute__((constructor)) static void enter(int argc, char **argv)
 	// Now, since in another mount namespace the kernel may not find the way from a root that chroot(2) has set to the file.
 	ssize_t n = readlink("/proc/self/exe", berth_entry.exe, sizeof berth_entry.exe - 1);
 	berth_entry.exe[n > 0 ? n : 0] = 0;
+	// Buildah's helper that a RUN's container descends from is to outlive its parent by a moment, whatever is killed with that, so
+	// that the keeper (package leash) finds the container.
+	if (argc > 0 && strcmp(argv[0], "buildah-oci-runtime") == 0 && getenv("_BERTH_LEASH")) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		setsid();
+	}
 	const char *pid = getenv("_BERTH_ENTER_PID");
 	if (argc < 1 || (!pid && !berth_must_enter(argc, argv)))
 		return;

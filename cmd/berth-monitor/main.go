@@ -2,6 +2,7 @@
 //
 //	berth-monitor DIR            start the container in DIR when the first client says so
 //	berth-monitor --adopt DIR    take over a container whose monitor was killed
+//	berth-monitor --keep MARK    kill what a command has started when it dies, see internal/leash
 //	berth-monitor --udp-relay …  be a relay beside a network helper, see network/udprelay
 //
 // It inherits the first client's connection as descriptor 3 and the container's
@@ -14,6 +15,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/network/udprelay"
 )
@@ -21,6 +23,10 @@ import (
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "--udp-relay" {
 		os.Exit(udprelay.Main(os.Args[2:]))
+	}
+	if len(os.Args) == 3 && os.Args[1] == "--keep" {
+		leash.Keep(os.Args[2], os.Stdin)
+		return
 	}
 	opts := monitor.Options{ConnFD: 3, LockFD: 4}
 	switch {

@@ -6,8 +6,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
+	"time"
 
+	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/storage/pkg/reexec"
 )
@@ -25,6 +28,10 @@ func main() {
 	// Most commands end before they have made garbage worth collecting; 100 would cost `run` a collection.
 	debug.SetGCPercent(400)
 	ctx := untilSignal()
+	if err := leashed(); err != nil {
+		reportError(err)
+		os.Exit(exitCode(err))
+	}
 	root, err := newRootCmd(os.Args)
 	if err == nil {
 		err = root.ExecuteContext(ctx)
@@ -33,19 +40,41 @@ func main() {
 	if err != nil {
 		reportError(err)
 	}
+	if ctx.Err() == nil {
+		leash.End() // else what was started for the command's work dies with it
+	}
 	os.Exit(exitCode(err))
 }
 
-// untilSignal returns a context that ends with the first SIGINT, SIGTERM or SIGHUP; its cause is an *interruption. A second
-// signal ends the program at once: it may wait for something that knows no context, like a lock of the store.
+// How long after a signal another one is the same: timeout(1) and systemd send one to the process and one to its group.
+const sameSignal = 300 * time.Millisecond
+
+// patience is how long a command may take to clean up after a signal. One that waits for what knows no context, a pipe that nobody
+// writes to or a server that says nothing, has left its cleaning to the next command then, as one that is killed.
+const patience = 5 * time.Second
+
+// signalsAreTheContainers is set by a command that goes on after a signal, which it has passed on to its container.
+var signalsAreTheContainers atomic.Bool
+
+// untilSignal returns a context that ends with the first SIGINT, SIGTERM or SIGHUP; its cause is an *interruption. What the command
+// has started is killed then, for it may be waited for by something that knows no context. A second
+// signal ends the program at once: it may wait for something else, like a lock of the store.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		s := <-got
-		signal.Stop(got)
 		cancel(&interruption{s.(syscall.Signal)})
+		leash.Interrupt()
+		time.Sleep(sameSignal)
+		signal.Stop(got)
+		time.Sleep(patience - sameSignal)
+		if !signalsAreTheContainers.Load() {
+			err := interruptedError(ctx, context.Canceled)
+			reportError(err)
+			os.Exit(exitCode(err))
+		}
 	}()
 	return ctx
 }

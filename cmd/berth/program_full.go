@@ -17,6 +17,9 @@ import (
 // help does what this program was started for as a helper of its own, if it was; the libraries' are reexec's.
 func help() bool { return build.ReadUserFile(os.Args) || copier.Help(os.Args) }
 
+// leashed has what this program starts die with it: layers are unpacked, RUN runs and git fetches in processes of their own.
+func leashed() error { return libctr.Leash() }
+
 // otherCommands are those that only this program has.
 func otherCommands(f *engineFlags) ([]*cobra.Command, error) {
 	return append(append(imageCommands(f), buildCommands(f)...), newSystemGroup(f), newPartialGroup(f)), nil

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/rootless"
@@ -20,6 +21,9 @@ import (
 )
 
 func help() bool { return false }
+
+// leashed does nothing: where this program starts something that could be left, it puts it on a leash there.
+func leashed() error { return nil }
 
 func otherCommands(*engineFlags) ([]*cobra.Command, error) { return nil, becomeFull() }
 
@@ -42,6 +46,7 @@ func becomeFull() error {
 	if err != nil {
 		return err
 	}
+	leash.End()
 	dir := filepath.Dir(self)
 	for _, p := range []string{filepath.Join(dir, "berth-full"), filepath.Join(dir, "../libexec/berth/berth-full")} {
 		if err = syscall.Exec(p, os.Args, os.Environ()); err != syscall.ENOENT {

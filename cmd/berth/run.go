@@ -139,6 +139,7 @@ func finish(ctx context.Context, e *libctr.Engine, c *libctr.Container, session 
 	if sigProxy {
 		defer proxySignals(context.WithoutCancel(ctx), e, c)()
 		ctx = context.WithoutCancel(ctx)
+		signalsAreTheContainers.Store(true)
 	}
 	code, err := session.Wait(ctx)
 	restore()

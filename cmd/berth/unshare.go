@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/rootless"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -33,6 +34,7 @@ func newUnshareCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			leash.End()
 			so := engine.StoreOptions()
 			env := append(os.Environ(), "CONTAINERS_GRAPHROOT="+so.GraphRoot, "CONTAINERS_RUNROOT="+so.RunRoot)
 			path, err := exec.LookPath(args[0])
@@ -53,6 +55,7 @@ func inUserNamespace(root *cobra.Command, argv []string) error {
 	if err != nil {
 		return err
 	}
+	leash.End()
 	// The global flags say for unshare, too, which store is meant.
 	again := slices.Concat(argv[:commandIndex(root, argv)], []string{"unshare", self}, argv[1:])
 	return fmt.Errorf("run %s: %w", self, unix.Exec(self, again, os.Environ()))
