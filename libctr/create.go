@@ -100,6 +100,9 @@ func (e *Engine) create(ctx context.Context, opts CreateOptions) (c *Container, 
 	if m.conf, err = m.img.Config(); err != nil {
 		return nil, nil, err
 	}
+	if err := m.conf.Check(); err != nil {
+		return nil, nil, fmt.Errorf("create a container of image %q: %w", opts.Image, err)
+	}
 	defer m.back.OnError(&err)
 	if err := e.claim(m); err != nil {
 		return nil, nil, err

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -42,19 +41,9 @@ func (img *Image) Config() (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := new(Config)
-	if err := json.Unmarshal(raw, &c.Image); err != nil {
+	c, err := ParseConfig(raw)
+	if err != nil {
 		return nil, fmt.Errorf("read the config of image %s: %w: %w", img.ID, ErrUnreadable, err)
-	}
-	var extras dockerExtras
-	if err := json.Unmarshal(raw, &extras); err != nil {
-		return nil, fmt.Errorf("read the config of image %s: %w: %w", img.ID, ErrUnreadable, err)
-	}
-	c.Comment, c.Version = extras.Comment, extras.Version
-	c.Shell, c.OnBuild = extras.Config.Shell, extras.Config.OnBuild
-	c.Healthcheck = extras.Config.Healthcheck
-	if c.Healthcheck == nil {
-		c.Healthcheck = extras.ContainerConfig.Healthcheck
 	}
 	return c, nil
 }

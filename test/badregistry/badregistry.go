@@ -13,6 +13,8 @@
 //	slow          the layer's second half comes only when Release is called, or never
 //	big           the layer has 64 MiB
 //
+// and those of hostile.go.
+//
 // Every repository has one image, linux of this machine's architecture, with any tag.
 package badregistry
 
@@ -37,11 +39,15 @@ import (
 type Registry struct {
 	flaky   atomic.Int32
 	release atomic.Pointer[chan struct{}]
-	images  sync.Map // repository to *content
+	images  sync.Map     // repository to *content
+	asked   atomic.Int32 // how often something below /elsewhere/ was asked for
 }
 
 // content is one image.
-type content struct{ manifest, config, layer []byte }
+type content struct {
+	manifest, config, layer []byte
+	mime                    string // of the manifest
+}
 
 // Release lets the slow repository's layers end.
 func (r *Registry) Release() { close(*r.gate()) }
@@ -56,6 +62,12 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	path, ok := strings.CutPrefix(req.URL.Path, "/v2/")
 	parts := strings.Split(path, "/")
 	switch {
+	case req.URL.Path == "/asked":
+		fmt.Fprintln(w, r.asked.Load())
+	case strings.HasPrefix(req.URL.Path, "/elsewhere/"):
+		r.asked.Add(1)
+		send(w, req, r.image(strings.TrimPrefix(req.URL.Path, "/elsewhere/"), req.Host).layer)
+	case ok && r.serveHostile(w, req, parts):
 	case !ok:
 		http.NotFound(w, req)
 	case path == "":
@@ -94,14 +106,15 @@ func (r *Registry) manifest(w http.ResponseWriter, req *http.Request, repo strin
 			return
 		}
 	}
-	m := r.image(repo).manifest
-	w.Header().Set("Content-Type", ociv1.MediaTypeImageManifest)
+	c := r.image(repo, req.Host)
+	m := c.manifest
+	w.Header().Set("Content-Type", c.mime)
 	w.Header().Set("Docker-Content-Digest", digest.FromBytes(m).String())
 	send(w, req, m)
 }
 
 func (r *Registry) blob(w http.ResponseWriter, req *http.Request, repo string, d digest.Digest) {
-	c := r.image(repo)
+	c := r.image(repo, req.Host)
 	isLayer := d == digest.FromBytes(c.layer)
 	data := c.layer
 	if d == digest.FromBytes(c.config) {
@@ -157,15 +170,15 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // image returns the repository's image, made when it is first asked for.
-func (r *Registry) image(repo string) *content {
+func (r *Registry) image(repo, host string) *content {
 	if c, ok := r.images.Load(repo); ok {
 		return c.(*content)
 	}
-	c, _ := r.images.LoadOrStore(repo, newContent(repo))
+	c, _ := r.images.LoadOrStore(repo, newContent(repo, host))
 	return c.(*content)
 }
 
-func newContent(repo string) *content {
+func newContent(repo, host string) *content {
 	size := 256 << 10
 	if repo == "big" {
 		size = 64 << 20
@@ -174,18 +187,30 @@ func newContent(repo string) *content {
 	if repo == "badlayer" {
 		c.layer = bytes.Repeat([]byte("this is no archive\n"), 1000)
 	}
-	c.config = mustJSON(ociv1.Image{
+	f := hostile[repo]
+	config := ociv1.Image{
 		Platform: ociv1.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Config:   ociv1.ImageConfig{Cmd: []string{"/bin/true"}, Labels: map[string]string{"repository": repo}},
 		RootFS:   ociv1.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(c.layer)}},
 		History:  []ociv1.History{{CreatedBy: "badregistry"}},
-	})
-	c.manifest = mustJSON(ociv1.Manifest{
+	}
+	if f.config != nil {
+		f.config(&config)
+	}
+	c.config = mustJSON(config)
+	m := ociv1.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: ociv1.MediaTypeImageManifest,
 		Config:    ociv1.Descriptor{MediaType: ociv1.MediaTypeImageConfig, Digest: digest.FromBytes(c.config), Size: int64(len(c.config))},
 		Layers:    []ociv1.Descriptor{{MediaType: ociv1.MediaTypeImageLayer, Digest: digest.FromBytes(c.layer), Size: int64(len(c.layer))}},
-	})
+	}
+	if f.manifest != nil {
+		f.manifest(&m, host)
+	}
+	c.manifest, c.mime = mustJSON(m), ociv1.MediaTypeImageManifest
+	if f.raw != nil {
+		c.manifest, c.mime = f.raw(c.manifest)
+	}
 	return c
 }
 

@@ -22,10 +22,15 @@ import (
 
 // load loads what is at path. libimage takes one image from the OCI formats and calls several damaged; docker load, and so
 // Berth, loads all of them.
-func (r *Runtime) load(ctx context.Context, path string, progress io.Writer) ([]string, error) {
+func (r *Runtime) load(ctx context.Context, path string, progress io.Writer) (names []string, err error) {
 	opts := &libimage.LoadOptions{}
 	opts.Writer = progress
-	names, err := r.lib.Load(ctx, path, opts)
+	g, err := r.newGuard(&opts.CopyOptions)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = g.close(err) }()
+	names, err = r.lib.Load(ctx, path, opts)
 	// libimage passes on texts only.
 	if err == nil || !strings.Contains(err.Error(), layout.ErrMoreThanOneImage.Error()) {
 		return names, err

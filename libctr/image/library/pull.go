@@ -16,6 +16,7 @@ import (
 	"go.podman.io/common/libimage"
 	"go.podman.io/common/pkg/config"
 	"go.podman.io/common/pkg/retry"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/image/v5/types"
@@ -90,14 +91,19 @@ func decryptConfig(keys []string) (*encconfig.DecryptConfig, error) {
 }
 
 // pullRetrying pulls, and again after a failure that may pass.
-func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, opts image.PullOptions) ([]*libimage.Image, error) {
-	runtime, err := r.libFor(opts)
+func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, opts image.PullOptions) (_ []*libimage.Image, err error) {
+	g, err := r.newGuard(&lib.CopyOptions)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = g.close(err) }()
 	var images []*libimage.Image
 	err = retrying(ctx, opts.Retries, opts.RetryDelay, opts.Progress, func() (err error) {
-		images, err = runtime.Pull(ctx, name, policy, lib)
+		if opts.AllTags {
+			images, err = r.pullAllTags(ctx, name, policy, lib, opts, g)
+		} else {
+			images, err = r.lib.Pull(ctx, name, policy, lib)
+		}
 		return err
 	})
 	return images, err
@@ -187,12 +193,47 @@ func checkName(name string) error {
 	return err
 }
 
-// libFor returns the library's runtime for a pull. For all tags, the list of them is asked
-// for with the runtime's settings, not with those of the pull.
-func (r *Runtime) libFor(opts image.PullOptions) (*libimage.Runtime, error) {
-	if !opts.AllTags {
-		return r.lib, nil
+// pullAllTags pulls each tag of a repository. The library would take a list of tags without an end.
+func (r *Runtime) pullAllTags(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, opts image.PullOptions, g *guard) ([]*libimage.Image, error) {
+	ref, err := alltransports.ParseImageName(name)
+	if alltransports.TransportFromImageName(name) == nil || err != nil {
+		ref, err = alltransports.ParseImageName("docker://" + name)
 	}
+	if err != nil {
+		return nil, err
+	}
+	if ref.Transport().Name() != docker.Transport.Name() {
+		return nil, fmt.Errorf("only a registry has tags, and %s: is none", ref.Transport().Name())
+	}
+	var tags []string
+	err = g.inTime(ctx, ref, func(ctx context.Context) error {
+		return g.inMemory(ctx, "the list of tags", func(ctx context.Context) (err error) {
+			tags, err = docker.GetRepositoryTags(ctx, r.tagsContext(opts), ref)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	each := *lib
+	each.AllTags = false
+	var images []*libimage.Image
+	for _, tag := range tags {
+		tagged, err := reference.WithTag(reference.TrimNamed(ref.DockerReference()), tag)
+		if err != nil {
+			return nil, fmt.Errorf("tag %q: %w", tag, err)
+		}
+		pulled, err := r.lib.Pull(ctx, tagged.String(), policy, &each)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, pulled...)
+	}
+	return images, nil
+}
+
+// tagsContext is how the registry is asked for its tags.
+func (r *Runtime) tagsContext(opts image.PullOptions) *types.SystemContext {
 	sys := r.sys
 	if opts.TLSVerify != nil {
 		sys.DockerInsecureSkipTLSVerify = types.NewOptionalBool(!*opts.TLSVerify)
@@ -206,5 +247,5 @@ func (r *Runtime) libFor(opts image.PullOptions) (*libimage.Runtime, error) {
 	if user, password, ok := strings.Cut(opts.Creds, ":"); ok {
 		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
 	}
-	return libimage.RuntimeFromStore(r.store, &libimage.RuntimeOptions{SystemContext: &sys})
+	return &sys
 }
