@@ -79,7 +79,7 @@ func (e *Engine) cgroups() (cgroups, error) {
 // that from the default.
 func (e *Engine) isSet(key string) bool {
 	section, name, _ := strings.Cut(key, ".")
-	for _, f := range e.containersConf() {
+	for _, f := range e.containersConf(name) {
 		if _, ok := f.table(section)[name]; ok {
 			return true
 		}

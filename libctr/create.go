@@ -1,6 +1,7 @@
 package libctr
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -272,6 +273,9 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	cfg.WorkingDir = or(o.Spec.WorkingDir, img.WorkingDir, "/")
 	cfg.Terminal, cfg.OpenStdin, cfg.StdinOnce = o.Spec.Terminal, o.Interactive, o.Interactive
 	cfg.Log, cfg.Restart, cfg.Timeout = o.Log, o.Restart, o.Timeout
+	if err := e.limitLog(&cfg.Log); err != nil {
+		return err
+	}
 	cfg.StopSignal = int(o.StopSignal)
 	if o.StopSignal == 0 && img.StopSignal != "" {
 		sig, err := spec.ParseSignal(img.StopSignal)
@@ -307,6 +311,24 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	cfg.UserNS, cfg.CreateCommand = o.UserNS, o.CreateCommand
 	cfg.Data, cfg.EventsLog = e.data, e.EventsLog()
 	cfg.Cleanup = append(e.selfCommand(), "cleanup", cfg.ID)
+	return nil
+}
+
+// limitLog gives a log that nobody has said a size of the limit of containers.conf, or Berth's own.
+func (e *Engine) limitLog(l *record.Log) error {
+	file := l.Driver == "k8s-file" || l.Driver == "json-file"
+	if l.MaxSize != 0 || !file {
+		l.MaxSize = max(l.MaxSize, 0)
+		return nil
+	}
+	conf, err := e.conf()
+	if err != nil {
+		return err
+	}
+	if l.MaxSize = max(conf.Containers.LogSizeMax, 0); l.MaxSize == 0 && !e.isSet("containers.log_size_max") {
+		l.MaxSize = spec.DefaultLogSize
+		l.MaxFile = cmp.Or(l.MaxFile, spec.DefaultLogFiles)
+	}
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package libctr
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"reflect"
@@ -50,9 +52,9 @@ func (f settingsFile) table(name string) map[string]any {
 }
 
 // containersConf reads the files of containers.conf(5) apart; e.conf has them joined. What cannot be read is left out: e.conf
-// has told.
-func (e *Engine) containersConf() []settingsFile {
-	return readConf(&configfile.File{Name: "containers", Extension: "conf", EnvironmentName: "CONTAINERS_CONF", UserId: confUser(), Modules: slices.Clone(e.opts.Modules)})
+// has told. With words, only the files that mention one of them.
+func (e *Engine) containersConf(words ...string) []settingsFile {
+	return readConf(&configfile.File{Name: "containers", Extension: "conf", EnvironmentName: "CONTAINERS_CONF", UserId: confUser(), Modules: slices.Clone(e.opts.Modules)}, words...)
 }
 
 func confUser() int {
@@ -62,17 +64,31 @@ func confUser() int {
 	return 0
 }
 
-func readConf(file *configfile.File) (files []settingsFile) {
+func readConf(file *configfile.File, words ...string) (files []settingsFile) {
 	for item, err := range configfile.Read(file) {
 		if err != nil {
 			break
 		}
+		data, err := io.ReadAll(item.Reader)
+		if err != nil || len(words) > 0 && !mentions(data, words) {
+			continue // a distribution's file is long, and all comments: to decode it takes milliseconds
+		}
 		f := settingsFile{path: item.Name}
-		if _, err := toml.NewDecoder(item.Reader).Decode(&f.tree); err == nil {
+		if err := toml.Unmarshal(data, &f.tree); err == nil {
 			files = append(files, f)
 		}
 	}
 	return files
+}
+
+// mentions reports whether a line of a file that is no comment has one of the words in it.
+func mentions(data []byte, words []string) bool {
+	for line := range bytes.Lines(data) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' && slices.ContainsFunc(words, func(w string) bool { return bytes.Contains(line, []byte(w)) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // configInfo finds out who decided what. Each kind of file is read by the rules of the library that uses it.

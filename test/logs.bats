@@ -101,3 +101,37 @@ load helpers
     berth 125 logs -f "$name-a" "none-$name"
     assert_contains "$output" "no such container"
 }
+
+@test "a log has a bound by default, and none where that is asked for" {
+    is_berth || skip "podman's has none"
+    berth create --name "$name" "$IMAGE" true
+    berth inspect -f '{{.HostConfig.LogConfig.Size}}' "$name"
+    assert_equal "$output" 67108864B
+    berth create --name "$name-2" --log-opt max-size=-1 "$IMAGE" true
+    berth inspect -f '{{.HostConfig.LogConfig.Size}}' "$name-2"
+    assert_equal "$output" 0B
+    berth create --name "$name-3" --log-opt max-size=1m "$IMAGE" true
+    berth inspect -f '{{.HostConfig.LogConfig.Size}}' "$name-3"
+    assert_equal "$output" 1048576B
+    local size want
+    for size in -1:0B 0:0B 4096:4096B; do
+        want=${size#*:}
+        printf '[containers]\nlog_size_max = %s\n' "${size%:*}" >"$FILE_DIR/conf/log.conf"
+        CONTAINERS_CONF=$FILE_DIR/conf/log.conf berth create "$IMAGE" true
+        berth inspect -f '{{.HostConfig.LogConfig.Size}}' "$output"
+        assert_equal "$output" "$want"
+    done
+}
+
+@test "a container that writes without end does not fill the disk" {
+    is_berth || skip "podman's does"
+    # 16 MiB, with the default's number of files, which are smaller.
+    berth run -d --name "$name" --log-opt max-size=1m --log-opt max-file=4 "$IMAGE" sh -c 'yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -c 16777216; echo; echo the end'
+    berth wait "$name"
+    local log size
+    log=$("$ENGINE" inspect -f '{{.LogPath}}' "$name")
+    size=$(cat "$log"* | wc -c)
+    [[ $size -le $((4 << 20)) && $size -ge $((3 << 20)) ]]
+    berth logs --tail 1 "$name"
+    assert_equal "$output" "the end"
+}

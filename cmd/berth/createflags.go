@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/berth-containers/berth/internal/etcfile"
@@ -491,9 +490,6 @@ func (f *createFlags) life(cmd *cobra.Command, conf *config.Config, o *libctr.Cr
 	opts := f.logOpt
 	if conf.Containers.LogTag != "" && !slices.ContainsFunc(opts, func(o string) bool { return strings.HasPrefix(o, "tag=") }) {
 		opts = append([]string{"tag=" + conf.Containers.LogTag}, opts...)
-	}
-	if conf.Containers.LogSizeMax > 0 && !strings.Contains(strings.Join(opts, " "), "max-size=") {
-		opts = append([]string{"max-size=" + strconv.FormatInt(conf.Containers.LogSizeMax, 10)}, opts...)
 	}
 	if o.Log, err = spec.ParseLog(driver, opts); err != nil {
 		return err

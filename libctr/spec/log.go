@@ -13,8 +13,16 @@ import (
 	"github.com/berth-containers/berth/libctr/record"
 )
 
+// What a log is bounded to where nobody says otherwise (docs/decisions/0031): in all DefaultLogSize times DefaultLogFiles
+// bytes, of which all but one file are always the newest of it.
+const (
+	DefaultLogSize  = 64 << 20
+	DefaultLogFiles = 4
+)
+
 // ParseLog reads --log-driver and the values of --log-opt. An empty driver is
-// k8s-file. Path stays empty unless --log-opt path= names one.
+// k8s-file. Path stays empty unless --log-opt path= names one. MaxSize is -1 where the options ask for no limit, and 0 where
+// they say nothing of it.
 func ParseLog(driver string, opts []string) (record.Log, error) {
 	l := record.Log{Driver: driver}
 	switch driver {
@@ -53,7 +61,9 @@ func logOpt(l *record.Log, opt string) error {
 		if err != nil || n < 0 && value != "-1" {
 			return errors.New("not a size such as 10m")
 		}
-		l.MaxSize = max(0, n)
+		if l.MaxSize = n; n == 0 {
+			l.MaxSize = -1
+		}
 	case "max-file":
 		n, err := strconv.ParseUint(value, 10, 16)
 		if err != nil || n == 0 {
