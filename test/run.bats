@@ -234,3 +234,21 @@ caps() { sed -n 's/^CapEff:[[:space:]]*//p' <<<"$output"; }
     wait_for 10 exited
     three
 }
+
+@test "a container that forks without end leaves its user processes to end it" {
+    is_berth && is_rootless || skip "root's is not bound; podman has no such limit"
+    berth run --rm "$IMAGE" sh -c 'ulimit -u'
+    if [[ $output -gt 16384 ]]; then skip "a cgroup counts them: $output"; fi
+    # What the test may have in all bounds what it can do to the machine, should the limit not hold.
+    local max=$((3 * $(ps -u "$(id -u)" -L --no-headers | wc -l) + 300))
+    (ulimit -u "$max" && timeout 60 "$ENGINE" run -d --name "$name" "$IMAGE" sh -c \
+        'ulimit -u; (n=0; while [ $n -lt '"$max"' ]; do n=$((n + 1)); sleep 1000 & done); exec sleep 1000' 3>&-)
+    berth logs "$name"
+    assert_equal "${lines[0]}" "$((max / 2))"
+    # It stands still at the limit, and commands work with that of their user.
+    wait_for 60 refused_fork
+    (ulimit -u "$max" && timeout 60 "$ENGINE" ps 3>&-) | grep "$name"
+    (ulimit -u "$max" && timeout 60 "$ENGINE" rm -f -t 0 "$name" 3>&-)
+}
+
+refused_fork() { "$ENGINE" logs "$name" 2>&1 3>&- | grep -q "can't fork"; }

@@ -82,7 +82,11 @@ func process(o *Options) (*specs.Process, error) {
 	if p.Capabilities, err = processCaps(o); err != nil {
 		return nil, err
 	}
-	for _, u := range defaultUlimits(MergeUlimits(o.Ulimits, o.DefaultUlimits, o.Host), o.Host) {
+	nproc := int64(1 << 22)
+	if o.needsStandIn() {
+		nproc = standIn(o.Host)
+	}
+	for _, u := range defaultUlimits(MergeUlimits(o.Ulimits, o.DefaultUlimits, o.Host), o.Host, nproc) {
 		p.Rlimits = append(p.Rlimits, specs.POSIXRlimit{Type: u.Name, Soft: uint64(u.Soft), Hard: uint64(u.Hard)})
 	}
 	if o.OOMScoreAdj != nil {

@@ -23,6 +23,7 @@ type Host struct {
 	Rlimits     []record.Ulimit // the caller's own
 	RaiseLimits bool            // hard limits can be raised (CAP_SYS_RESOURCE in the first user namespace)
 	OOMScoreAdj int             // the caller's own
+	Threads     int64           // that the kernel can have in all; 0 is unknown
 	UIDMap      []IDRange       // of the user namespace; what is mapped
 	GIDMap      []IDRange
 	OwnerUID    uint32 // what ID 0 here is outside: the caller
@@ -72,6 +73,9 @@ func ReadHost() (Host, error) {
 	}
 	if h.OOMScoreAdj, err = strconv.Atoi(string(bytes.TrimSpace(score))); err != nil {
 		return h, err
+	}
+	if threads, err := readProc("/proc/sys/kernel/threads-max"); err == nil {
+		h.Threads, _ = strconv.ParseInt(string(bytes.TrimSpace(threads)), 10, 64)
 	}
 	var st unix.Statfs_t
 	h.CgroupV2 = unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC

@@ -117,12 +117,37 @@ func MergeUlimits(given, defaults []record.Ulimit, h Host) []record.Ulimit {
 	return all
 }
 
-// defaultUlimits are podman's: many files and processes, as far as the caller may go.
-func defaultUlimits(given []record.Ulimit, h Host) []record.Ulimit {
+// standInProcs bounds the processes of all of a user's containers together, where there is no cgroup to count those of
+// each: eight times what a cgroup would allow one (docs/decisions/0032).
+const standInProcs = 8 * DefaultPids
+
+// standIn is RLIMIT_NPROC in place of a pids cgroup: at most half of the processes that the user may have, so that a container that
+// forks without end leaves him the other half, to end it.
+func standIn(h Host) int64 {
+	limit := int64(standInProcs)
+	if h.Threads > 0 {
+		limit = min(limit, h.Threads/4) // the kernel's own limit for a user is half of them
+	}
+	for _, l := range h.Rlimits {
+		if l.Name == "RLIMIT_NPROC" && l.Hard > 0 { // -1 is none
+			limit = min(limit, max(l.Hard/2, 1))
+		}
+	}
+	return limit
+}
+
+// needsStandIn reports whether nothing counts the container's processes although nobody has asked for that.
+func (o *Options) needsStandIn() bool {
+	counted := !o.NoCgroup && (o.Controllers == nil || slices.Contains(o.Controllers, "pids"))
+	return o.Host.Rootless && !counted && o.Resources.PidsLimit >= 0 && o.Resources.PidsDefault >= 0
+}
+
+// defaultUlimits are podman's: many files, and processes (nproc), as far as the caller may go.
+func defaultUlimits(given []record.Ulimit, h Host, nproc int64) []record.Ulimit {
 	all := append([]record.Ulimit{}, given...)
 	for _, d := range []record.Ulimit{
 		{Name: "RLIMIT_NOFILE", Soft: 1 << 20, Hard: 1 << 20},
-		{Name: "RLIMIT_NPROC", Soft: 1 << 22, Hard: 1 << 22},
+		{Name: "RLIMIT_NPROC", Soft: nproc, Hard: nproc},
 	} {
 		found := false
 		for _, g := range given {
