@@ -68,7 +68,7 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 	}
 	so, err := loadStoreConf()
 	if err != nil {
-		return nil, hint.Add(fmt.Errorf("read the storage configuration: %w", err), "see storage.conf(5); the file in use is named by CONTAINERS_STORAGE_CONF, or is in /etc/containers or ~/.config/containers")
+		return nil, storeConfHint(fmt.Errorf("read the storage configuration: %w", err))
 	}
 	configured := so.GraphRoot
 	if opts.GraphRoot != "" {
@@ -103,6 +103,9 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 		if e.runtime, err = filepath.Abs(opts.TmpDir); err != nil {
 			return nil, err
 		}
+	}
+	if err := e.checkDirs(); err != nil {
+		return nil, err
 	}
 	e.conf = sync.OnceValues(func() (*config.Config, error) {
 		c, err := config.New(&config.Options{Modules: opts.Modules, SetDefault: true})

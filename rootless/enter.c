@@ -95,9 +95,13 @@ static int runtime_dir(void)
 	struct stat st;
 	uid_t uid = geteuid();
 
-	if (xdg && xdg[0] == '/')
+	if (xdg && xdg[0] == '/') {
+		if (stat(xdg, &st) == 0 && ((st.st_uid != uid && st.st_uid != 0) || ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))) {
+			fail("XDG_RUNTIME_DIR: the directory %s belongs to another user, or others may write to it", xdg);
+			return fail_hint("set XDG_RUNTIME_DIR to a directory of your own with mode 0700, or unset it");
+		}
 		snprintf(path, sizeof path, "%s/berth", xdg);
-	else {
+	} else {
 		snprintf(path, sizeof path, "/run/user/%u", uid);
 		if (stat(path, &st) == 0 && st.st_uid == uid)
 			snprintf(path, sizeof path, "/run/user/%u/berth", uid);
@@ -109,11 +113,14 @@ static int runtime_dir(void)
 		return fail_hint("set XDG_RUNTIME_DIR to a directory of your own with mode 0700");
 	}
 	int fd = open(path, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return fail("open the runtime directory %s: %s", path, strerror(errno));
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		fail("open the runtime directory %s: %s", path, strerror(errno));
+		return fail_hint("set XDG_RUNTIME_DIR to a directory of your own with mode 0700; what another user has made in your place, root may remove");
+	}
 	if (st.st_uid != uid || (st.st_mode & 022)) {
 		close(fd);
-		return fail("the runtime directory %s belongs to another user, or others may write to it", path);
+		fail("the runtime directory %s belongs to another user, or others may write to it", path);
+		return fail_hint("set XDG_RUNTIME_DIR to a directory of your own with mode 0700; what another user has made in your place, root may remove");
 	}
 	return fd;
 }
