@@ -57,9 +57,13 @@ func logOpt(l *record.Log, opt string) error {
 		}
 		l.Path = filepath.Clean(value)
 	case "max-size":
+		if value == "-1" {
+			l.MaxSize = -1
+			return nil
+		}
 		n, err := units.RAMInBytes(value)
-		if err != nil || n < 0 && value != "-1" {
-			return errors.New("not a size such as 10m")
+		if err != nil || n < 0 {
+			return errors.New("not a size such as 10m, nor -1 for no limit")
 		}
 		if l.MaxSize = n; n == 0 {
 			l.MaxSize = -1

@@ -426,6 +426,11 @@ func TestSmallParsers(t *testing.T) {
 		check(t, in, nil, nil, err, "--restart")
 	}
 	l, err := ParseLog("json-file", []string{"path=/x/../y", "max-size=10m", "max-file=3", "tag=a b"})
+	for _, none := range []string{"-1", "0"} {
+		if n, err := ParseLog("", []string{"max-size=" + none}); err != nil || n.MaxSize != -1 {
+			t.Errorf("max-size=%s: %+v, %v", none, n, err)
+		}
+	}
 	check(t, "log", l, record.Log{Driver: "json-file", Path: "/y", MaxSize: 10 << 20, MaxFile: 3, Tag: "a b"}, err, "")
 	for driver, opts := range map[string][]string{"x": nil, "journald": nil, "none": {"path=/x"}, "k8s-file": {"max-size=x"}, "json-file": {"max-file=0"}, "": {"labels=a"}} {
 		_, err := ParseLog(driver, opts)
