@@ -505,7 +505,7 @@ func (e *Engine) addMounts(ctx context.Context, m *making) error {
 			continue // of --read-only: not asked for by name
 		}
 		if v.Type == "bind" {
-			b := record.Bind{Source: v.Source, At: filepath.Join(m.cfg.RunDir, fmt.Sprintf("bind-%d", i)), Links: hasLinks(v.Source)}
+			b := record.Bind{Source: v.Source, At: fmt.Sprintf("%s-%d", e.bindsPath(m.cfg.ID), i), Links: hasLinks(v.Source)}
 			m.cfg.Binds = append(m.cfg.Binds, b)
 			mounts[i].Source = b.At // see Bind
 			rm.Propagation = "rprivate"

@@ -58,6 +58,18 @@ func giveEntry(root *os.Root, name string, user owner) error {
 	return root.Lchown(name, int(user.uid), int(user.gid))
 }
 
+// bindsPath begins the names of the places where a monitor mounts the sources of a container's binds while it starts it. They are not in
+// RunDir: where such a directory is removed with all that is in it, nothing of the user's may be mounted, in whatever mount namespace.
+func (e *Engine) bindsPath(id string) string { return filepath.Join(e.runtime, "binds", id) }
+
+// removeBinds removes the places that a killed monitor has left.
+func (e *Engine) removeBinds(id string) {
+	left, _ := filepath.Glob(e.bindsPath(id) + "-*")
+	for _, p := range left {
+		_ = os.Remove(p) // an empty file or directory
+	}
+}
+
 // hasLinks tells whether a path leads through symbolic links.
 func hasLinks(path string) bool {
 	real, err := filepath.EvalSymlinks(path)

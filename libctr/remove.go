@@ -243,6 +243,7 @@ func (e *Engine) removeStepwise(ctx context.Context, id string, volumes bool) er
 	if err := e.discard(e.runtime, runDir); err != nil {
 		return err
 	}
+	e.removeBinds(id)
 	return e.clearPending(id)
 }
 

@@ -112,11 +112,11 @@ berth_state() { [[ $("$ENGINE" inspect --format '{{.State.Status}}' "$1" 3>&-) =
             sh -c 'ls -l /proc/self/fd; cat /x/secret /y; exec sleep 1000'
         wait_for 10 logged "$name-$real"
         berth logs "$name-$real"
-        [[ $output != *"$SHARED"* && $output != *bind-* ]]
-        run find "$RUNROOT" -name 'bind-*'
+        [[ $output != *"$SHARED"* && $output != *binds/* ]]
+        run find "$RUNROOT"/berth/binds -mindepth 1
         assert_equal "$output" ""
         pid=$("$ENGINE" inspect --format '{{.State.ConmonPid}}' "$name-$real" 3>&- || true)
-        [[ ! $pid =~ ^[1-9] ]] || not grep -q /bind- "/proc/$pid/mountinfo"
+        [[ ! $pid =~ ^[1-9] ]] || not grep -q /binds/ "/proc/$pid/mountinfo"
     done
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,11 @@ import (
 // holdBinds mounts the sources of the container's binds where the OCI spec says.
 func (m *Monitor) holdBinds() error {
 	m.releaseBinds() // of a start that was killed
+	if len(m.cfg.Binds) > 0 {
+		if err := os.MkdirAll(filepath.Dir(m.cfg.Binds[0].At), 0o700); err != nil {
+			return err
+		}
+	}
 	for _, b := range m.cfg.Binds {
 		if err := m.holdBind(b); err != nil {
 			text := fmt.Errorf("mount %s: %w", b.Source, err)

@@ -85,6 +85,9 @@ func (m *Monitor) startMonitor(dir string, conn, lock int) error {
 		path = "/proc/self/exe" // it has been replaced by another version
 	}
 	mounts := envGuard + "=" + m.rootfs() + "\n" + m.cfg.NetNSPath()
+	for _, b := range m.cfg.Binds { // it may be starting now
+		mounts += "\n" + b.At
+	}
 	null := uintptr(m.null)
 	_, err = syscall.ForkExec(path, []string{os.Args[0], "--adopt", dir}, &syscall.ProcAttr{
 		Dir: "/", Env: append(m.env[:len(m.env):len(m.env)], "GOMAXPROCS=1", mounts),

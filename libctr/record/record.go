@@ -141,7 +141,7 @@ type Rootfs struct {
 // makes the container, and the OCI spec has At as the source.
 type Bind struct {
 	Source string `json:"source"`          // absolute and clean
-	At     string `json:"at"`              // in RunDir
+	At     string `json:"at"`              // below no directory that is ever removed with what is in it
 	Links  bool   `json:"links,omitempty"` // it led through symbolic links when the container was made, and may do so
 }
 
