@@ -149,7 +149,7 @@ layout() {
 
 @test "load and pull of layouts and archives: the same bounds" {
     local d=$FILE_DIR/layout change text
-    while IFS='|' read -r change text; do
+    while IFS='%' read -r change text; do
         layout "$d" "$change"
         tar -cf "$d.tar" -C "$d" .
         for what in "load -i $d" "load -i $d.tar" "pull -q oci:$d:x" "pull -q oci-archive:$d.tar:x"; do
@@ -158,11 +158,11 @@ layout() {
             assert_contains "$output" "$text"
         done
     done <<'END'
-.layers[0].size = 10|its manifest says
-.layers[0].size = 1000000000000|1000000000000
-.layers[0].size = -1|-1 bytes
-.config.size = -1|-1 bytes
-.layers = [range(500) as $i | .layers[0]]|500 layers
+.layers[0].size = 10%its manifest says
+.layers[0].size = 1000000000000%1000000000000
+.layers[0].size = -1%-1 bytes
+.config.size = -1%-1 bytes
+.layers = [range(500) as $i | .layers[0]]%500 layers
 END
     rm -rf "$d" "$d.tar" "$d.file"
     nothing_kept
