@@ -81,6 +81,26 @@ refused() {
     done
 }
 
+@test "a file that is said to have 8 TiB: in ADD, and in the archive of an image" {
+    # in ADD
+    bomb 1.0 $((8 << 40)) "$CTX/evil.tar"
+    printf 'FROM scratch\nADD evil.tar /\n' >"$CTX/Containerfile"
+    refused '8 TiB' build -q -t "localhost/$name" "$CTX"
+    # an archive of an image whose layer is a file with holes, plain and packed; and one that is packed too well
+    printf '[{"Config":"c.json","RepoTags":["localhost/%s:latest"],"Layers":["big"]}]' "$name" >"$CTX/manifest.json"
+    echo '{"rootfs":{"type":"layers","diff_ids":["sha256:0000000000000000000000000000000000000000000000000000000000000000"]}}' >"$CTX/c.json"
+    tar -C "$CTX" -cf "$T" manifest.json c.json
+    bomb 1.0 $((8 << 40)) "$T.big"
+    tar -Af "$T" "$T.big"
+    refused '"big" is larger than the archive' load -q -i "$T"
+    refused '"big" is larger than the archive' pull -q "docker-archive:$T"
+    gzip "$T"
+    refused '8 TiB' load -q <"$T.gz"
+    head -c 3000000 /dev/zero >"$CTX/zeros"
+    tar -C "$CTX" -czf "$T" manifest.json c.json zeros
+    BERTH_UNPACK_LIMIT=2m refused 'more than 2 MiB is not taken' load -q -i "$T"
+}
+
 @test "BERTH_UNPACK_LIMIT bounds what an image unpacks to, however it is packed" {
     local pack
     head -c 3000000 /dev/zero >"$CTX/zeros"

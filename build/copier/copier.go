@@ -243,7 +243,8 @@ func (h *helper) input(fd int, filter func(w io.Writer, r io.Reader) error) erro
 	r.Close()
 	go func() { // buildah's helper fails, or reads to the end
 		if err := filter(w, from); err != nil {
-			_, _ = io.Copy(io.Discard, from) // else buildah tells that its writer failed, too, and that first
+			// Else buildah tells that its writer failed, too, and that first. What was refused may have no end.
+			_, _ = io.CopyN(io.Discard, from, 64<<20)
 			fail(err)
 		}
 		w.Close()

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/build/rewrite"
+	"github.com/berth-containers/berth/internal/unpack"
 	"go.podman.io/image/v5/pkg/compression"
 )
 
@@ -99,7 +100,11 @@ func (h *helper) put(q *request) error {
 	if err := q.set("Directory", d.root); err != nil {
 		return err
 	}
-	p := &putter{tree: d.tree, dir: dir}
+	limits, err := unpack.LimitsFromEnv()
+	if err != nil {
+		return err
+	}
+	p := &putter{tree: d.tree, dir: dir, bounds: unpack.Options{Limits: limits, What: "write to /" + dir, Dir: d.root}}
 	return h.input(3, p.filter)
 }
 
@@ -107,14 +112,20 @@ func (h *helper) put(q *request) error {
 type putter struct {
 	tree *tree
 	dir  string // where it goes, with links followed
+
+	bounds unpack.Options // of what is written
 }
 
 func (p *putter) filter(w io.Writer, r io.Reader) error {
-	tr, tw := tar.NewReader(r), tar.NewWriter(w)
+	bounded := unpack.NewReader(r, p.bounds)
+	tr, tw := tar.NewReader(bounded), tar.NewWriter(w)
 	for {
 		hdr, err := tr.Next()
 		if err == io.EOF {
 			break
+		}
+		if bounded.Err() != nil {
+			return bounded.Err()
 		}
 		if err != nil {
 			return fmt.Errorf("write to /%s: %w", p.dir, err)
@@ -153,11 +164,17 @@ func (p *putter) unpack(tw *tar.Writer, file *tar.Header, content io.Reader) err
 		return fmt.Errorf("unpack %q: %w", file.Name, err)
 	}
 	defer plain.Close()
-	for tr := tar.NewReader(plain); ; {
+	bounds := p.bounds
+	bounds.What = fmt.Sprintf("unpack %q", file.Name)
+	bounded := unpack.NewReader(plain, bounds)
+	for tr := tar.NewReader(bounded); ; {
 		hdr, err := tr.Next()
 		if err == io.EOF {
 			_, err = io.Copy(io.Discard, data)
 			return err
+		}
+		if bounded.Err() != nil {
+			return bounded.Err()
 		}
 		if err != nil {
 			return fmt.Errorf("unpack %q: %w", file.Name, err)

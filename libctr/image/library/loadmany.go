@@ -23,6 +23,9 @@ import (
 // load loads what is at path. libimage takes one image from the OCI formats and calls several damaged; docker load, and so
 // Berth, loads all of them.
 func (r *Runtime) load(ctx context.Context, path string, progress io.Writer) (names []string, err error) {
+	if path, err = r.fits(ctx, path); err != nil {
+		return nil, err
+	}
 	opts := &libimage.LoadOptions{}
 	opts.Writer = progress
 	g, err := r.newGuard(&opts.CopyOptions)

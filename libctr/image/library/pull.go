@@ -44,6 +44,12 @@ func (r *Runtime) Pull(ctx context.Context, name string, opts image.PullOptions)
 	if err != nil {
 		return nil, fmt.Errorf("pull image %q: %w", name, err)
 	}
+	if transport, path, ok := strings.Cut(name, ":"); ok && (transport == "docker-archive" || transport == "oci-archive") {
+		path, _, _ = strings.Cut(path, ":")
+		if _, err := r.fits(ctx, path); err != nil {
+			return nil, explain(ctx, fmt.Errorf("pull image %q: %w", name, err), r.scratch)
+		}
+	}
 	policy, err := config.ParsePullPolicy(string(opts.Policy))
 	if err != nil {
 		return nil, fmt.Errorf("pull image %q: %w", name, err)
