@@ -6,7 +6,7 @@ LIBEXEC  = $(DESTDIR)$(PREFIX)/libexec/berth
 DATADIR  = $(DESTDIR)$(PREFIX)/share
 
 GO      ?= go
-TAGS     = exclude_graphdriver_btrfs containers_image_openpgp seccomp
+TAGS     = exclude_graphdriver_btrfs containers_image_openpgp seccomp apparmor
 MODULE   = github.com/berth-containers/berth
 VERSION := $(shell cat VERSION)
 # Safe as root in somebody else's checkout, and without git or a repository.

@@ -39,6 +39,8 @@ type Options struct {
 	// Names are what the user calls the Containerfiles and the context directory, by path, where that differs. A context that
 	// was fetched has no entry.
 	Names map[string]string
+	// Security is how RUN is confined, see libctr.Engine.Security; it takes the place of what BuildOptions says of that.
+	Security spec.Security
 	// FormatGiven says that OutputFormat is the user's choice, not the default.
 	FormatGiven bool
 	// Scan runs a command of an SBOM scanner in a container and waits for it; nil refuses --sbom.
@@ -156,7 +158,7 @@ func (s *Session) prepareRun(ctx context.Context, o *Options) (*runNetwork, erro
 	if err := s.limits(b); err != nil {
 		return nil, err
 	}
-	if err := s.seccomp(b); err != nil {
+	if err := s.security(b, o.Security); err != nil {
 		return nil, err
 	}
 	s.survive(b)
@@ -299,19 +301,32 @@ func (s *Session) limits(b *define.BuildOptions) error {
 	return nil
 }
 
-// seccomp gives RUN the profile that containers have, where the user or the administrator named none. buildah would take
-// the distribution's file, of whatever age.
-func (s *Session) seccomp(b *define.BuildOptions) error {
+// security confines RUN as containers are. buildah would take the distribution's seccomp file, of whatever age, no AppArmor
+// profile, and its own list of what is masked.
+func (s *Session) security(b *define.BuildOptions, sec spec.Security) error {
 	o := b.CommonBuildOpts
-	if o.SeccompProfilePath != "" && o.SeccompProfilePath != config.SeccompDefaultPath {
-		return nil
+	o.NoNewPrivileges, o.ApparmorProfile, o.SeccompProfilePath = sec.NoNewPrivileges, "", sec.Seccomp
+	if sec.AppArmor != "unconfined" {
+		o.ApparmorProfile = sec.AppArmor
 	}
-	conf, err := s.engine.Config()
+	h, err := spec.ReadHost()
 	if err != nil {
 		return err
 	}
-	if p := conf.Containers.SeccompProfile; p != "" && p != config.SeccompDefaultPath {
-		o.SeccompProfilePath = p
+	masked, _ := sec.Paths(h)
+	o.Masks, o.Unmasks = nil, nil
+	buildahs := config.DefaultMaskedPaths()
+	for _, p := range masked {
+		if !slices.Contains(buildahs, p) {
+			o.Masks = append(o.Masks, p)
+		}
+	}
+	for _, p := range buildahs {
+		if !slices.Contains(masked, p) {
+			o.Unmasks = append(o.Unmasks, p)
+		}
+	}
+	if sec.Seccomp != "" {
 		return nil
 	}
 	data, err := json.Marshal(spec.DefaultSeccomp())

@@ -2,13 +2,13 @@ package libctr
 
 import "strings"
 
-// confKeys is what becomes of each key of containers.conf(5), a line each: SECTION.KEY for one that Berth honours, and
+// confKeys is what becomes of each key of containers.conf(5), and of Berth's own, a line each: SECTION.KEY for one that Berth honours, and
 // SECTION.KEY: WHY for one that it does not use, which `berth info` names where a file sets it. A section with a reason of
 // its own is not used as a whole. TestConfKeys compares the list with the library's structure, and with the test
 // of each honoured key in test/containersconf.bats.
 const confKeys = `
 containers.annotations
-containers.apparmor_profile: Berth loads no AppArmor profile; a loaded one is given with --security-opt apparmor=NAME
+containers.apparmor_profile
 containers.base_hosts_file
 containers.cgroup_conf: Berth writes no files of a cgroup; use --memory, --cpus and the like
 containers.cgroupns
@@ -30,8 +30,8 @@ containers.init_path
 containers.interface_name: it is for bridge networks, which this version does not have
 containers.ipcns
 containers.keyring
-containers.label: Berth does not use SELinux yet
-containers.label_users: Berth does not use SELinux yet
+containers.label
+containers.label_users
 containers.log_driver
 containers.log_path: logs are kept with their container; --log-opt path= names another file
 containers.log_size_max
@@ -39,6 +39,7 @@ containers.log_tag
 containers.mounts
 containers.netns
 containers.no_hosts
+containers.no_new_privileges
 containers.oom_score_adj
 containers.pidns
 containers.pids_limit

@@ -306,7 +306,7 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 		}
 	}
 	cfg.Annotations = o.Spec.Annotations
-	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt = o.Spec.CapAdd, o.Spec.CapDrop, o.Secure
+	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt, cfg.AppArmor = o.Spec.CapAdd, o.Spec.CapDrop, o.Secure, o.Spec.Security.AppArmor
 	cfg.ReadOnly, cfg.Privileged, cfg.Init = o.Spec.ReadOnly, o.Spec.Privileged, o.Init
 	cfg.UserNS, cfg.CreateCommand = o.UserNS, o.CreateCommand
 	cfg.Data, cfg.EventsLog = e.data, e.EventsLog()
@@ -347,7 +347,7 @@ func (e *Engine) selfCommand() []string {
 }
 
 // addLayer has containers/storage make the container's layer, which also keeps the image from being removed.
-func (e *Engine) addLayer(_ context.Context, m *making) error {
+func (e *Engine) addLayer(ctx context.Context, m *making) error {
 	store, err := e.Store()
 	if err != nil {
 		return err
@@ -359,6 +359,9 @@ func (e *Engine) addLayer(_ context.Context, m *making) error {
 	}
 	so := &storage.ContainerOptions{Volatile: m.opts.AutoRemove}
 	if so.IDMappingOptions, err = idMapping(m.opts.Spec.UserNS); err != nil {
+		return err
+	}
+	if so.LabelOpts, err = e.labelOpts(ctx, store, &m.opts.Spec); err != nil {
 		return err
 	}
 	if len(so.UIDMap) > 0 {
@@ -376,6 +379,8 @@ func (e *Engine) addLayer(_ context.Context, m *making) error {
 	if m.cfg.Rootfs, err = e.rootfs(sc.LayerID, m.opts.AutoRemove); err != nil {
 		return err
 	}
+	m.cfg.ProcessLabel, m.cfg.MountLabel = sc.ProcessLabel(), sc.MountLabel()
+	m.cfg.Rootfs = mountedWith(m.cfg.Rootfs, m.cfg.MountLabel)
 	if len(so.UIDMap) > 0 {
 		if err := m.ownRoot(so); err != nil {
 			return err
@@ -409,7 +414,7 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	if s.Host, err = spec.ReadHost(); err != nil {
 		return fmt.Errorf("look at the host: %w", err)
 	}
-	s.OCIVersion = r.SpecVersion
+	s.OCIVersion, s.ProcessLabel, s.MountLabel = r.SpecVersion, cfg.ProcessLabel, cfg.MountLabel
 	s.Args, s.WorkingDir, s.StopSignal = cfg.Command, cfg.WorkingDir, syscall.Signal(cfg.StopSignal)
 	s.NoCgroup, s.CgroupPath = cg.manager == "disabled", cg.path(cfg.ID, e.Rootless())
 	cfg.CgroupPath = s.CgroupPath
@@ -454,6 +459,7 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		}
 		e.log.Warn(w)
 	}
+	nestLabels(s)
 	out, err := spec.Generate(*s)
 	if err != nil {
 		return err
@@ -490,7 +496,7 @@ func (e *Engine) addMounts(ctx context.Context, m *making) error {
 	if user.uid, user.gid, err = s.UserNS.HostIDs(s.Host, s.User.UID, s.User.GID); err != nil {
 		return err
 	}
-	m.mounts, err = e.prepareMounts(ctx, m.cfg.ID, mounts, m.cfg.Rootfs, user)
+	m.mounts, err = e.prepareMounts(ctx, m.cfg, mounts, user)
 	m.back.Push(m.mounts.undo)
 	if err != nil {
 		return err

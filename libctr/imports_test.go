@@ -10,7 +10,7 @@ import (
 // (docs/architecture.md).
 func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/berth-containers/berth/"
-	const tags = "exclude_graphdriver_btrfs containers_image_openpgp seccomp"
+	const tags = "exclude_graphdriver_btrfs containers_image_openpgp seccomp apparmor"
 	for pkg, forbidden := range map[string][]string{
 		// The program that starts fast: docs/decisions/0005.
 		"cmd/berth -tags lean": {module + "build", module + "libctr/image/library", "net/http", "google.golang.org/", "go.podman.io/buildah"},

@@ -13,6 +13,7 @@ import (
 	"github.com/berth-containers/berth/internal/version"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/rootless"
+	selinux "github.com/opencontainers/selinux/go-selinux"
 	"golang.org/x/sys/unix"
 )
 
@@ -198,7 +199,7 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 	h.Security = SecurityInfo{
 		Rootless: e.Rootless(), SECCOMPEnabled: true, SECCOMPProfilePath: conf.Containers.SeccompProfile,
 		DefaultCapabilities: strings.Join(conf.Containers.DefaultCapabilities.Get(), ","),
-		AppArmorEnabled:     fileSays("/sys/module/apparmor/parameters/enabled", "Y"), SELinuxEnabled: exists("/sys/fs/selinux/enforce"),
+		AppArmorEnabled:     appArmorOn(), SELinuxEnabled: selinux.GetEnabled(),
 	}
 	return h, nil
 }

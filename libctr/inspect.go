@@ -180,7 +180,7 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 	s := c.State
 	d := &InspectData{
 		ID: c.ID, Created: cfg.Created, Image: cfg.ImageID, ImageDigest: cfg.ImageDigest, ImageName: cfg.ImageName, Name: s.Name,
-		Rootfs: "", StaticDir: c.Dir, OCIRuntime: cfg.Runtime.Name, OCIConfigPath: filepath.Join(c.Dir, record.BundleDir, "config.json"),
+		Rootfs: "", ProcessLabel: cfg.ProcessLabel, MountLabel: cfg.MountLabel, StaticDir: c.Dir, OCIRuntime: cfg.Runtime.Name, OCIConfigPath: filepath.Join(c.Dir, record.BundleDir, "config.json"),
 		PidFile: filepath.Join(c.RunDir, record.PidFile), LogPath: cfg.Log.Path, RestartCount: s.Restarts, Driver: e.storeOpts.GraphDriverName,
 		Mounts: nonNil(cfg.Mounts), Dependencies: []string{}, ExecIDs: []string{},
 		ResolvConfPath: existing(c.Dir, "resolv.conf"), HostsPath: existing(c.Dir, "hosts"), HostnamePath: existing(c.Dir, "hostname"),

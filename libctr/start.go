@@ -121,7 +121,13 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 		e.deleteFromRuntime(ctx, cfg) // of a start whose monitor was killed
 		e.endNetHelper(c)
 	}
+	if err := e.reloadAppArmor(cfg.AppArmor); err != nil {
+		return nil, err
+	}
 	if err := e.refreshNetwork(ctx, c, cfg); err != nil {
+		return nil, err
+	}
+	if err := labelFiles(c.Dir, cfg.MountLabel); err != nil {
 		return nil, err
 	}
 	if cfg.Terminal && opts.Attach != nil {

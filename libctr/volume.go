@@ -24,24 +24,28 @@ func (e *Engine) volumeDir(name string) string { return filepath.Join(e.data, "v
 
 // preparing is the mounts of a container that is being made.
 type preparing struct {
-	e    *Engine
-	id   string // the container's
-	root record.Rootfs
-	user owner
-	held map[string]*os.File // locks of its volumes by name, until the container has its record
-	made []string            // volumes that were made for it
+	e     *Engine
+	id    string // the container's
+	root  record.Rootfs
+	label string // of its files
+	user  owner
+	held  map[string]*os.File // locks of its volumes by name, until the container has its record
+	made  []string            // volumes that were made for it
 }
 
 // prepareMounts makes the volumes that mounts name, fills new ones from the image, and checks the sources of binds.
 // It sets each volume's Source. The returned value holds the volumes' locks, and undoes what was made.
-func (e *Engine) prepareMounts(ctx context.Context, id string, mounts []spec.Mount, root record.Rootfs, user owner) (*preparing, error) {
-	p := &preparing{e: e, id: id, root: root, user: user, held: map[string]*os.File{}}
+func (e *Engine) prepareMounts(ctx context.Context, cfg *record.Config, mounts []spec.Mount, user owner) (*preparing, error) {
+	p := &preparing{e: e, id: cfg.ID, root: cfg.Rootfs, label: cfg.MountLabel, user: user, held: map[string]*os.File{}}
 	var volumes []*spec.Mount
 	for i := range mounts {
 		m := &mounts[i]
 		switch m.Type {
 		case "bind":
 			if err := prepareBind(m, user); err != nil {
+				return p, err
+			}
+			if err := p.relabel(m); err != nil {
 				return p, err
 			}
 		case "volume":
@@ -56,6 +60,14 @@ func (e *Engine) prepareMounts(ctx context.Context, id string, mounts []spec.Mou
 		}
 	}
 	return p, nil
+}
+
+// relabel does what z or Z ask for.
+func (p *preparing) relabel(m *spec.Mount) error {
+	if m.Relabel == "" {
+		return nil
+	}
+	return relabel(m.Source, p.label, m.Relabel == "z")
 }
 
 // release lets go of the volumes' locks.
@@ -123,6 +135,9 @@ func (p *preparing) volume(ctx context.Context, m *spec.Mount) error {
 	}
 	if err != nil {
 		return storeHint(err, p.e.storeOpts.GraphRoot)
+	}
+	if err := p.relabel(m); err != nil {
+		return err
 	}
 	if err := useVolume(p.e.volumeDir(m.Name), m, p.root, p.user); err != nil {
 		return err

@@ -197,6 +197,9 @@ func fillNewVolume(dir string, meta volumeMeta) error {
 	if err := os.Chmod(tmp, first.Mode); err != nil { // whatever the umask is
 		return err
 	}
+	if err := relabelVolume(tmp); err != nil {
+		return err
+	}
 	return os.Rename(tmp, filepath.Join(dir, "_data"))
 }
 

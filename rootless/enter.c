@@ -421,6 +421,24 @@ static int map_single(uid_t uid, gid_t gid)
 	return 0;
 }
 
+// restricted tells whether AppArmor takes the rights in a new user namespace from programs without a profile, as Ubuntu has it
+// since 23.10: the namespace can be made, and nothing be done in it.
+static bool restricted(void)
+{
+	char c = 0;
+	int fd = open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, &c, 1) != 1)
+		c = 0;
+	if (fd >= 0)
+		close(fd);
+	return c == '1';
+}
+
+static int hint_restricted(void)
+{
+	return fail_hint("AppArmor lets only programs with a profile use user namespaces here: give Berth one, as docs/security.md says (\"On Ubuntu\"), or allow it to all: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
+}
+
 static int unshare_user(void)
 {
 	if (unshare(CLONE_NEWUSER) == 0)
@@ -430,7 +448,9 @@ static int unshare_user(void)
 		return fail_hint("allow user namespaces: sudo sysctl user.max_user_namespaces=28633");
 	if (nested() || geteuid() == 0)
 		return fail_hint("in a container: have the engine outside allow user namespaces with --security-opt seccomp=unconfined, or give CAP_SYS_ADMIN; see docs/nested.md");
-	return fail_hint("allow user namespaces for ordinary users: sudo sysctl kernel.unprivileged_userns_clone=1 (on Ubuntu: kernel.apparmor_restrict_unprivileged_userns=0)");
+	if (restricted())
+		return hint_restricted();
+	return fail_hint("allow user namespaces for ordinary users: sudo sysctl kernel.unprivileged_userns_clone=1");
 }
 
 // keep_ids is for root of a container without CAP_SYS_ADMIN: a process of the namespace above, which has CAP_SETUID there, maps
@@ -559,6 +579,8 @@ static int join_or_create(void)
 			close(self);
 			result = private_mounts();
 		}
+		if (result != 0 && !berth_entry.hint[0] && restricted())
+			hint_restricted();
 	}
 	if (lock >= 0)
 		close(lock);

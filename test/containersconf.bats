@@ -41,9 +41,52 @@ honoured() {
     honoured 1024 'shm_size = "1m"' $IMAGE sh -c 'df -k /dev/shm | awk "END { print \$2 }"'
     # containers.devices
     honoured yes 'devices = ["/dev/null:/dev/mine", "/dev/no-such-device"]' $IMAGE sh -c 'test -c /dev/mine && echo yes'
+    # containers.apparmor_profile
+    # Where AppArmor is not enabled, and for an ordinary user, the default is dropped; test/vm/apparmor.sh has the rest.
+    if is_rootless || ! grep -qs Y /sys/module/apparmor/parameters/enabled; then
+        honoured yes 'apparmor_profile = "no-such-profile"' $IMAGE echo yes
+    fi
+    # containers.label
+    # containers.label_users
+    # They change nothing where there is no SELinux; libctr/selinux_test.go has what they do.
+    if [[ ! -e /sys/fs/selinux/enforce ]]; then
+        honoured yes 'label = true' --security-opt label=type:container_t $IMAGE echo yes
+        honoured yes 'label_users = true' $IMAGE echo yes
+    fi
     # containers.seccomp_profile
     printf '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["chmod","fchmodat","fchmodat2"],"action":"SCMP_ACT_ERRNO"}]}' >"$FILE_DIR/seccomp.json"
     honoured refused "seccomp_profile = \"$FILE_DIR/seccomp.json\"" $IMAGE sh -c 'chmod 700 /tmp 2>/dev/null || echo refused'
+}
+
+@test "containers: no_new_privileges, for run and RUN, and flags over it" {
+    local see='sed -n "s/^NoNewPrivs:\t//p" /proc/self/status'
+    # containers.no_new_privileges
+    # IN containers.conf | FLAG | NoNewPrivs
+    while IFS='|' read -r conf flag want; do
+        honoured "$want" "$conf" $flag $IMAGE sh -c "$see"
+        printf 'FROM %s\nRUN echo nnp=$(%s)\n' $IMAGE "$see" >"$FILE_DIR/Containerfile"
+        berth build --no-cache $flag -f "$FILE_DIR/Containerfile" "$FILE_DIR/conf"
+        assert_contains "$output" "nnp=$want"
+    done <<'X'
+||0
+no_new_privileges = false||0
+no_new_privileges = true||1
+no_new_privileges = true|--security-opt no-new-privileges=false|0
+no_new_privileges = true|--security-opt no-new-privileges:false|0
+no_new_privileges = false|--security-opt no-new-privileges|1
+no_new_privileges = false|--security-opt no-new-privileges=true|1
+X
+    # A later file overrides an earlier one, and info names the one that decided.
+    mkdir -p "$HOME/.config/containers/containers.conf.modules"
+    printf '[containers]\nno_new_privileges = false\n' >"$HOME/.config/containers/containers.conf.modules/off.conf"
+    conf '[containers]' 'no_new_privileges = true'
+    berth --module off.conf run --rm --network none $IMAGE sh -c "$see"
+    assert_equal "$output" 0
+    berth info --format '{{range .Config.Settings}}{{.Name}}={{.Value}} {{.DecidedBy}}{{println}}{{end}}'
+    assert_contains "$output" "containers.no_new_privileges=true $CONTAINERS_CONF"
+    conf '[containers]' 'no_new_privileges = "perhaps"'
+    berth 125 run --rm --network none $IMAGE true
+    assert_contains "$output" "no_new_privileges of $CONTAINERS_CONF"
 }
 
 @test "containers: mounts and volumes" {

@@ -198,6 +198,29 @@ caps() { sed -n 's/^CapEff:[[:space:]]*//p' <<<"$output"; }
     assert_equal "$output" $'0\n0\nrefused'
 }
 
+@test "what tells of other programs on the machine is masked, for run and exec, until it is unmasked" {
+    local see='wc -c </proc/interrupts; ls /proc/asound 2>/dev/null | wc -l; cat /sys/devices/system/cpu/cpu*/thermal_throttle/* 2>/dev/null | wc -c'
+    is_berth || skip "Debian's podman does not mask them yet"
+    berth run -d --name "$name" --network none "$IMAGE" sleep 1000
+    for how in "exec $name" "exec --privileged $name" "exec -u 1 $name" "run --rm --network none $IMAGE" "run --rm --network none --read-only $IMAGE"; do
+        berth $how sh -c "$see"
+        assert_equal "$output" $'0\n0\n0'
+    done
+    # Root in the container cannot take the mask away.
+    berth_split run --rm --network none "$IMAGE" sh -c 'umount /proc/interrupts && echo gone; wc -c </proc/interrupts'
+    assert_equal "$output" 0
+    for how in unmask=ALL unmask=all systempaths=unconfined unmask=/proc/interrupts 'unmask=/proc/*' unmask=/sys/firmware:/proc/inter*; do
+        berth run --rm --network none --security-opt "$how" "$IMAGE" sh -c 'wc -c </proc/interrupts'
+        [[ $output -gt 0 ]]
+    done
+    berth run --rm --network none --security-opt unmask=/proc/asound "$IMAGE" sh -c 'wc -c </proc/interrupts'
+    assert_equal "$output" 0
+    berth run --rm --network none --privileged "$IMAGE" sh -c 'wc -c </proc/interrupts'
+    [[ $output -gt 0 ]]
+    berth run --rm --network none --privileged --security-opt mask=/proc/interrupts "$IMAGE" sh -c 'wc -c </proc/interrupts'
+    assert_equal "$output" 0
+}
+
 @test "wait gives the exit code, of a running container and of one that has ended" {
     berth run -d --name "$name" "$IMAGE" sh -c 'sleep 1; exit 9'
     berth wait "$name"

@@ -72,6 +72,10 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if err := flags.layers(cmd.Flags()); err != nil {
 		return "", err
 	}
+	security, err := flags.security(e)
+	if err != nil {
+		return "", err
+	}
 	s, err := build.Begin(ctx, e)
 	if err != nil {
 		return "", err
@@ -116,8 +120,8 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	defer progress.Close()
 	defer quietLog()()
 	id, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags()), Names: names,
-		AllowHostNetwork: slices.Contains(flags.docker.allow, "network.host"),
-		FormatGiven:      cmd.Flags().Changed("format") || os.Getenv("BUILDAH_FORMAT") != "", Scan: flags.scanner(e)})
+		AllowHostNetwork: slices.Contains(flags.docker.allow, "network.host"), Security: security,
+		FormatGiven: cmd.Flags().Changed("format") || os.Getenv("BUILDAH_FORMAT") != "", Scan: flags.scanner(e)})
 	if err != nil {
 		return "", buildError(ctx, err)
 	}

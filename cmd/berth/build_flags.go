@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	buildahcli "go.podman.io/buildah/pkg/cli"
@@ -160,7 +162,7 @@ func (b *buildFlags) bindRun(f *pflag.FlagSet) {
 	f.BoolVar(&r.HTTPProxy, "http-proxy", true, "pass proxy variables of your environment on")
 	f.StringSliceVar(&r.CapAdd, "cap-add", nil, "`CAPABILITY` to add (repeatable)")
 	f.StringSliceVar(&r.CapDrop, "cap-drop", nil, "`CAPABILITY` to drop (repeatable)")
-	f.StringArrayVar(&r.SecurityOpt, "security-opt", nil, "security `OPTION`: seccomp=FILE, apparmor=PROFILE, label=…, mask=…, unmask=… (repeatable)")
+	f.StringArrayVar(&r.SecurityOpt, "security-opt", nil, "security `OPTION`, as for run (repeatable)")
 	f.StringArrayVar(&r.Devices, "device", nil, "device `PATH[:PATH][:rwm]` (repeatable)")
 	f.StringVar(&r.CDIConfigDir, "cdi-config-dir", "", "`DIR` with CDI device definitions")
 	f.StringArrayVarP(&r.Volumes, "volume", "v", nil, "`DIR:DIR[:OPTIONS]` to mount (repeatable)")
@@ -241,6 +243,16 @@ func (b *buildFlags) defaults(f *pflag.FlagSet, conf *config.Config) error {
 		})
 	}
 	return nil
+}
+
+// security says how RUN is confined. --security-opt takes what it takes for run; of that, buildah hears of SELinux labels only.
+func (b *buildFlags) security(e *libctr.Engine) (spec.Security, error) {
+	s, err := e.Security(b.run.SecurityOpt, false)
+	b.run.SecurityOpt = nil
+	for _, l := range s.Labels {
+		b.run.SecurityOpt = append(b.run.SecurityOpt, "label="+l)
+	}
+	return s, err
 }
 
 // check refuses what would be ignored, or contradicts itself.

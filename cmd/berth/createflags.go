@@ -187,6 +187,9 @@ func (f *createFlags) options(cmd *cobra.Command, e *libctr.Engine, args []strin
 	if given("entrypoint") {
 		o.Entrypoint = spec.ParseEntrypoint(f.entrypoint)
 	}
+	if o.Spec.Security, err = e.Security(f.securityOpt, f.privileged); err != nil {
+		return o, err
+	}
 	for _, stage := range []func(*cobra.Command, *config.Config, *libctr.CreateOptions) error{
 		f.pullOptions, f.environment, f.storage, f.network, f.security, f.resources, f.life,
 	} {
@@ -343,15 +346,6 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 		return err
 	}
 	if s.CapDrop, err = spec.ParseCaps("--cap-drop", f.capDrop); err != nil {
-		return err
-	}
-	if s.Security, err = spec.ParseSecurity(f.securityOpt); err != nil {
-		return err
-	}
-	if s.Security.Seccomp == "" && conf.Containers.SeccompProfile != config.SeccompDefaultPath {
-		s.Security.Seccomp = conf.Containers.SeccompProfile
-	}
-	if err := s.Security.ReadSeccomp(); err != nil {
 		return err
 	}
 	host, err := spec.ReadHost()

@@ -192,6 +192,8 @@ func nestedHint(text string) string {
 	switch {
 	case refused && strings.Contains(text, "proc") && strings.Contains(text, "mount"):
 		return "this host masks parts of /proc, so that no new one can be mounted: have the engine outside start this container with --security-opt unmask=ALL (docker: systempaths=unconfined, Kubernetes: procMount: Unmasked)"
+	case strings.Contains(text, "/attr/") && strings.Contains(text, "exec") || strings.Contains(text, "apparmor"):
+		return "is the AppArmor profile loaded? Load it first with: sudo apparmor_parser -r FILE"
 	case refused && strings.Contains(text, "rlim_memlock"):
 		return "crun needs the capability SYS_RESOURCE, or an unlimited locked-memory limit, for its device filter: allow it, or use --runtime runc"
 	case refused && strings.Contains(text, "sethostname"):

@@ -57,6 +57,9 @@ type Config struct {
 	CapAdd        []string          `json:"capAdd,omitempty"`
 	CapDrop       []string          `json:"capDrop,omitempty"`
 	SecurityOpt   []string          `json:"securityOpt,omitempty"`
+	AppArmor      string            `json:"appArmor,omitempty"`     // profile; empty is none
+	ProcessLabel  string            `json:"processLabel,omitempty"` // SELinux's; empty is none
+	MountLabel    string            `json:"mountLabel,omitempty"`   // of its files
 	Ulimits       []Ulimit          `json:"ulimits,omitempty"`
 	ReadOnly      bool              `json:"readOnly,omitempty"`
 	Privileged    bool              `json:"privileged,omitempty"`

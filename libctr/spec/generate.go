@@ -20,7 +20,7 @@ func Generate(o Options) (*specs.Spec, error) {
 		Version:     or(o.OCIVersion, "1.0.2"),
 		Root:        &specs.Root{Path: or(o.Rootfs, "rootfs"), Readonly: o.ReadOnly},
 		Annotations: annotations(&o),
-		Linux:       &specs.Linux{CgroupsPath: o.CgroupPath},
+		Linux:       &specs.Linux{CgroupsPath: o.CgroupPath, MountLabel: o.MountLabel},
 	}
 	if !o.UTS.Host && o.UTS.Path == "" && !o.Host.NoHostname {
 		s.Hostname = o.Hostname
@@ -45,7 +45,11 @@ func Generate(o Options) (*specs.Spec, error) {
 	}
 	s.Linux.Namespaces = namespaces(&o)
 	s.Linux.Sysctl = sysctls(&o, s.Linux.GIDMappings)
-	o.Security.paths(s.Linux, o.Privileged)
+	if o.Privileged {
+		s.Linux.MaskedPaths = o.Security.addMasks(nil)
+	} else {
+		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = o.Security.Paths(o.Host)
+	}
 	if s.Mounts, err = mounts(s, &o); err != nil {
 		return nil, err
 	}
@@ -68,6 +72,7 @@ func process(o *Options) (*specs.Process, error) {
 		Env:             o.Env,
 		Cwd:             or(o.WorkingDir, "/"),
 		NoNewPrivileges: o.Security.NoNewPrivileges,
+		SelinuxLabel:    o.ProcessLabel,
 	}
 	if o.Terminal {
 		p.ConsoleSize = o.TTYSize.box()

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write testdata/*.json anew")
 
 // rootHost and userHost are the facts that the golden files stand on.
 func rootHost() Host {
-	return Host{Bounding: slices.Clone(capabilities), RaiseLimits: true, CgroupV2: true, Mqueue: true,
+	return Host{Bounding: slices.Clone(capabilities), RaiseLimits: true, CgroupV2: true, Mqueue: true, PerCPU: []string{"/sys/devices/system/cpu/cpu0/thermal_throttle"},
 		UIDMap: []IDRange{{0, 1<<32 - 1}}, GIDMap: []IDRange{{0, 1<<32 - 1}}}
 }
 

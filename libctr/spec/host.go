@@ -34,6 +34,8 @@ type Host struct {
 	NoSwapLimit bool // cgroup v1 without swap accounting
 	NoSysctls   bool // /proc/sys is read-only: Berth runs in a container
 	NoHostname  bool // a seccomp filter forbids sethostname(2): Berth runs in a container
+
+	PerCPU []string // paths below /sys that are masked, one of each CPU
 }
 
 // IDRange is a range of user or group IDs that a namespace maps.
@@ -86,7 +88,25 @@ func ReadHost() (Host, error) {
 	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err == nil && mode != 0 {
 		h.NoHostname = !canSetHostname()
 	}
+	h.PerCPU = perCPU("/sys/devices/system/cpu")
 	return h, nil
+}
+
+// perCPU lists what is masked below dir/cpuN: thermal_throttle, which Intel's CPUs have, all or none.
+func perCPU(dir string) (paths []string) {
+	if unix.Access(dir+"/cpu0/thermal_throttle", unix.F_OK) != nil {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, d := range entries {
+		if n, ok := strings.CutPrefix(d.Name(), "cpu"); ok && n != "" && strings.Trim(n, "0123456789") == "" {
+			paths = append(paths, dir+"/"+d.Name()+"/thermal_throttle")
+		}
+	}
+	return paths
 }
 
 // canSetHostname tries to, in a UTS namespace that ends with the thread. It is false too where that cannot be made.

@@ -76,8 +76,13 @@ type Options struct {
 	CapAdd      []string // see ParseCaps
 	CapDrop     []string
 	Security    Security
-	Sysctls     map[string]string
-	Ulimits     []record.Ulimit // see ParseUlimits
+
+	// SELinux's; empty is none.
+	ProcessLabel string // of the processes
+	MountLabel   string // of the file systems that the runtime mounts
+
+	Sysctls map[string]string
+	Ulimits []record.Ulimit // see ParseUlimits
 
 	// What containers.conf adds to Sysctls and Ulimits. What the container's namespaces or the host cannot give is
 	// dropped without a word.

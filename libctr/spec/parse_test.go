@@ -357,16 +357,20 @@ func TestParseCaps(t *testing.T) {
 }
 
 func TestParseSecurity(t *testing.T) {
-	got, err := ParseSecurity([]string{"no-new-privileges", "seccomp=unconfined", "apparmor:unconfined", "label=disable", "mask=/a:/b/", "unmask=/proc/*", "proc-opts=hidepid=2,ro"})
-	check(t, "all", got, Security{NoNewPrivileges: true, Seccomp: "unconfined", AppArmor: "unconfined", Mask: []string{"/a", "/b"}, Unmask: []string{"/proc/*"}, ProcOpts: []string{"hidepid=2", "ro"}}, err, "")
+	got, err := ParseSecurity([]string{"no-new-privileges", "seccomp=unconfined", "apparmor:unconfined", "label=disable", "label=type:spc_t", "label:level:s0:c1,c2", "label=nested", "mask=/a:/b/", "unmask=/proc/*", "proc-opts=hidepid=2,ro"})
+	check(t, "all", got, Security{NoNewPrivileges: true, Seccomp: "unconfined", AppArmor: "unconfined", Labels: []string{"disable", "type:spc_t", "level:s0:c1,c2"}, Nested: true, Mask: []string{"/a", "/b"}, Unmask: []string{"/proc/*"}, ProcOpts: []string{"hidepid=2", "ro"}}, err, "")
 	for in, want := range map[string]bool{"no-new-privileges:true": true, "no-new-privileges=false": false} {
 		got, err := ParseSecurity([]string{in})
 		check(t, in, got.NoNewPrivileges, want, err, "")
 	}
-	for in, want := range map[string]string{"": "want NAME=VALUE", "seccomp": "want NAME=VALUE", "label=type:x": "SELinux", "mask=rel": "absolute", "mask=ALL": "absolute",
+	for in, want := range map[string]string{"": "want NAME=VALUE", "seccomp": "want NAME=VALUE", "label=bogus:x": "want disable", "label=type": "want disable", "label=type:": "want disable", "mask=rel": "absolute", "mask=ALL": "absolute",
 		"no-new-privileges=maybe": "true or false", "bogus=1": "not supported", "proc-opts=x": "not an option", "systempaths=x": "systempaths", "unmask=/[": "not a pattern"} {
 		_, err := ParseSecurity([]string{in})
 		check(t, in, nil, nil, err, want)
+	}
+	for _, in := range []string{"unmask=ALL", "unmask=all", "unmask=/a:All", "systempaths=unconfined"} {
+		s, err := ParseSecurity([]string{in})
+		check(t, in, s.unmasks("/proc/kcore"), true, err, "")
 	}
 	s := Security{Seccomp: "/nowhere"}
 	check(t, "profile", nil, nil, s.ReadSeccomp(), "/nowhere")

@@ -16,9 +16,11 @@ import (
 // confined.
 type Security struct {
 	NoNewPrivileges bool
-	Seccomp         string // empty is the default profile; "unconfined"; or a profile's path
-	Profile         []byte // contents of the file Seccomp, see ReadSeccomp
-	AppArmor        string // a loaded profile's name, "unconfined", or empty
+	Seccomp         string   // empty is the default profile; "unconfined"; or a profile's path
+	Profile         []byte   // contents of the file Seccomp, see ReadSeccomp
+	AppArmor        string   // a loaded profile's name, "unconfined", or empty
+	Labels          []string // SELinux: disable, or user:, role:, type:, filetype:, level: and a value
+	Nested          bool     // SELinux: the container may set labels
 	Mask            []string
 	Unmask          []string // paths or patterns; ALL
 	ProcOpts        []string // mount options of /proc
@@ -54,14 +56,20 @@ func (s *Security) option(v string) error {
 	case "apparmor":
 		s.AppArmor = value
 	case "label":
-		if value != "disable" && value != "nested" {
-			return errors.New("SELinux labels are not supported, only label=disable")
-		}
 		if value == "nested" {
-			return errors.New("label=nested is not supported")
+			s.Nested = true
+			break
 		}
+		field, of, _ := strings.Cut(value, ":")
+		if value != "disable" && (of == "" || !slices.Contains([]string{"user", "role", "type", "filetype", "level"}, field)) {
+			return errors.New("want disable, nested, or user:, role:, type:, filetype: or level: and a value")
+		}
+		s.Labels = append(s.Labels, value)
 	case "mask", "unmask":
 		for _, p := range strings.Split(value, ":") {
+			if key == "unmask" && strings.EqualFold(p, "all") { // podman and buildah take either
+				p = "ALL"
+			}
 			if p != "ALL" && (!path.IsAbs(p) || path.Clean(p) == "/") || p == "ALL" && key == "mask" {
 				return fmt.Errorf("%q is not an absolute path", p)
 			}
@@ -106,35 +114,41 @@ func (s *Security) ReadSeccomp() error {
 	return nil
 }
 
-// Podman's. They tell of the host or, like kcore, give it away.
+// What tells of the host or, like kcore, gives it away: moby's list and podman's together. ReadHost finds those that
+// there are one of a CPU (Host.PerCPU): how often a CPU was throttled, and interrupts came, shows what its neighbours do.
 var maskedPaths = []string{
-	"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-	"/proc/scsi", "/sys/firmware", "/sys/fs/selinux", "/sys/dev/block", "/sys/devices/virtual/powercap",
+	"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
+	"/proc/timer_list", "/proc/timer_stats", "/sys/dev/block", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
 }
 
-var readonlyPaths = []string{"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+var readonlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 
-// paths sets the masked and the read-only paths.
-func (s Security) paths(l *specs.Linux, privileged bool) {
-	keep := func(list []string) []string {
-		var kept []string
-		for _, p := range list {
-			if !s.unmasks(p) {
-				kept = append(kept, p)
-			}
+// Paths returns what a container that is not privileged does not see, and what it can only read.
+func (s Security) Paths(h Host) (masked, readonly []string) {
+	for _, p := range slices.Concat(maskedPaths, h.PerCPU) {
+		if !s.unmasks(p) {
+			masked = append(masked, p)
 		}
-		return kept
 	}
-	if !privileged {
-		l.MaskedPaths, l.ReadonlyPaths = keep(maskedPaths), keep(readonlyPaths)
+	for _, p := range readonlyPaths {
+		if !s.unmasks(p) {
+			readonly = append(readonly, p)
+		}
 	}
+	return s.addMasks(masked), readonly
+}
+
+// addMasks adds the user's own, which count for privileged containers too.
+func (s Security) addMasks(masked []string) []string {
 	for _, p := range s.Mask {
-		if !slices.Contains(l.MaskedPaths, p) {
-			l.MaskedPaths = append(l.MaskedPaths, p)
+		if !slices.Contains(masked, p) {
+			masked = append(masked, p)
 		}
 	}
+	return masked
 }
 
+// unmasks tells whether the user wants p back: ALL, a pattern, or a directory that p is in.
 func (s Security) unmasks(p string) bool {
 	for _, u := range s.Unmask {
 		match, err := path.Match(u, p)
