@@ -42,6 +42,8 @@ type Event struct {
 	File     string    `json:"file,omitempty"` // with Failed: where the instruction stands, as far as that is known
 	Line     int       `json:"line,omitempty"`
 	ExitCode int       `json:"exitCode,omitempty"` // with Failed: of the RUN that failed
+
+	ofRun bool // with Output: RUN printed it, not buildah
 }
 
 // tracker is the writer that buildah tells its progress to, in words meant for people, from several goroutines; it
@@ -131,7 +133,9 @@ func (t *tracker) flush(stage string) {
 func (t *tracker) line(self, parent, line string) {
 	if s := t.stages[parent]; s != nil && t.stages[self] == nil {
 		if !s.runtimeFailed(line) {
-			t.emit(s.now, Output, line, "")
+			e := s.now
+			e.ofRun = true
+			t.emit(e, Output, line, "")
 		}
 		return
 	}

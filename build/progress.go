@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/berth-containers/berth/internal/visible"
 )
@@ -46,9 +47,10 @@ func sameFile(a, b io.Writer) bool {
 	return err == nil && err2 == nil && os.SameFile(xs, ys)
 }
 
-// shown is the event's text for people: what a RUN prints is its own, but an instruction does not drive the terminal.
+// shown is the event's text for people, in one line: what a RUN prints is its own, but an instruction, a name and what buildah
+// tells do not drive the terminal.
 func (e Event) shown() string {
-	if e.Kind == Output {
+	if e.Kind == Output && e.ofRun {
 		return e.Text
 	}
 	return visible.Text(e.Text)
@@ -110,11 +112,15 @@ func (e Event) count() string {
 }
 
 // JSON writes each event as one line of JSON.
-func JSON(out io.Writer) Progress { return &jsonLines{json.NewEncoder(out)} }
+func JSON(out io.Writer) Progress { return &jsonLines{out} }
 
-type jsonLines struct{ enc *json.Encoder }
+type jsonLines struct{ out io.Writer }
 
-func (j *jsonLines) Show(e Event) { _ = j.enc.Encode(e) } // who reads no more does not stop the build
+func (j *jsonLines) Show(e Event) {
+	if data, err := json.Marshal(e); err == nil {
+		_, _ = j.out.Write(append(visible.JSON(data), '\n')) // who reads no more does not stop the build
+	}
+}
 
 func (*jsonLines) Close() {}
 
@@ -301,10 +307,10 @@ func (t *terminal) row(e Event, right string) string {
 // clip cuts s to n characters that move no cursor.
 func clip(s string, n int) string {
 	r := []rune(strings.Map(func(c rune) rune {
-		if c == '\t' {
+		switch {
+		case c == '\t':
 			return ' '
-		}
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
+		case visible.Hidden(c), c == utf8.RuneError:
 			return -1
 		}
 		return c

@@ -116,7 +116,7 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 			names[f] = names[sources[i]] + " (composed)"
 		}
 	}
-	progress := flags.shown(&opts, out)
+	progress := flags.shown(&opts, asIs(out), asIs(stderr))
 	defer progress.Close()
 	defer quietLog()()
 	id, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags()), Names: names,
@@ -135,26 +135,26 @@ func given(f *pflag.FlagSet) map[string]string {
 	return flags
 }
 
-// shown chooses how the build is shown. A terminal gets moving lines on standard error; anything else lines on
+// shown chooses how the build is shown; package build makes visible what is not a RUN's own output. A terminal gets moving lines on standard error; anything else lines on
 // standard output, as podman writes them, unless that is where the result goes.
-func (b *buildFlags) shown(opts *define.BuildOptions, out io.Writer) build.Progress {
+func (b *buildFlags) shown(opts *define.BuildOptions, out, errOut io.Writer) build.Progress {
 	if slices.ContainsFunc(opts.BuildOutputs, func(o string) bool { return o == "-" || strings.Contains(o, "dest=-") }) || b.docker.toStdout() {
-		out = os.Stderr
+		out = errOut
 	}
 	switch {
 	case b.bud.Quiet:
-		return build.Quiet(out, os.Stderr)
+		return build.Quiet(out, errOut)
 	case b.progress == "json":
 		return build.JSON(out)
-	case b.progress == "tty", b.progress == "auto" && isTerminal(os.Stderr) && isTerminal(os.Stdout):
-		return build.Terminal(out, os.Stderr, func() int {
-			if w, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil && w > 20 {
+	case b.progress == "tty", b.progress == "auto" && isTerminal(stderr.file()) && isTerminal(stdout.file()):
+		return build.Terminal(out, errOut, func() int {
+			if w, _, err := term.GetSize(int(stderr.file().Fd())); err == nil && w > 20 {
 				return w
 			}
 			return 80
 		})
 	default:
-		return build.Plain(out, os.Stderr)
+		return build.Plain(out, errOut)
 	}
 }
 

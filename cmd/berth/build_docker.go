@@ -281,7 +281,7 @@ func (b *buildFlags) save(ctx context.Context, r *library.Runtime, id string, x 
 		names, o.Tags = b.bud.Tag[:1], b.bud.Tag[1:]
 	}
 	if x.dest == "-" {
-		return r.SaveTo(ctx, names, os.Stdout, o)
+		return r.SaveTo(ctx, names, asIs(stdout), o)
 	}
 	// Docker replaces a file that is there, once the image is built.
 	tmp := filepath.Join(filepath.Dir(x.dest), "."+filepath.Base(x.dest)+".berth-"+strconv.Itoa(os.Getpid()))

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/report"
@@ -97,22 +97,18 @@ func eventPrinter(out io.Writer, format string) (func(libctr.Event) error, error
 	switch {
 	case format == "":
 		return func(ev libctr.Event) error {
-			_, err := fmt.Fprintf(out, "%s %s %s %s (image=%s, name=%s)\n", ev.Time.Local().Format("2006-01-02 15:04:05.999999999 -0700 MST"), ev.Type, ev.Status, ev.ID, ev.Image, ev.Name)
+			line := fmt.Sprintf("%s %s %s %s (image=%s, name=%s)", ev.Time.Local().Format("2006-01-02 15:04:05.999999999 -0700 MST"), ev.Type, ev.Status, ev.ID, ev.Image, ev.Name)
+			_, err := fmt.Fprintln(out, visible.Line(line))
 			return err
 		}, nil
 	case report.IsJSON(format):
-		return func(ev libctr.Event) error { return json.NewEncoder(out).Encode(ev) }, nil
+		return func(ev libctr.Event) error { return printJSONIndented(out, ev, "") }, nil
 	}
-	t, err := report.New(out, "events").Parse(report.OriginUser, format)
+	t, err := parseTemplate(out, "events", format, nil)
 	if err != nil {
-		return nil, fmt.Errorf("--format: %w", err)
+		return nil, err
 	}
-	return func(ev libctr.Event) error {
-		if err := t.Execute([]libctr.Event{ev}); err != nil {
-			return fmt.Errorf("--format: %w", err)
-		}
-		return t.Flush()
-	}, nil
+	return func(ev libctr.Event) error { return t.print([]libctr.Event{ev}, nil) }, nil
 }
 
 func eventFilter(filters []string) (func(libctr.Event) bool, error) {

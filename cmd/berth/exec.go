@@ -69,7 +69,7 @@ func execute(cmd *cobra.Command, e *libctr.Engine, name string, argv []string, f
 		opts.Preserve = append(opts.Preserve, os.NewFile(uintptr(3+n), fmt.Sprintf("fd %d", 3+n)))
 	}
 	if !f.detach {
-		opts.Stdout, opts.Stderr = os.Stdout, os.Stderr
+		opts.Stdout, opts.Stderr = stdout.file(), stderr.file()
 		if f.interactive {
 			opts.Stdin = os.Stdin
 		}

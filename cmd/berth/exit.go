@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr"
 )
 
@@ -80,9 +78,9 @@ func reportError(err error) {
 	if errors.As(err, &exit) && exit.Err == nil {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "Error: %s\n", visible.Text(strings.TrimSpace(err.Error())))
+	fmt.Fprintf(stderr, "Error: %s\n", strings.TrimSpace(err.Error()))
 	for _, h := range hints(err) {
-		fmt.Fprintf(os.Stderr, "Hint: %s\n", visible.Text(h))
+		fmt.Fprintf(stderr, "Hint: %s\n", h)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/docker/go-units"
@@ -89,11 +88,8 @@ func (h historyRow) CreatedSince() string {
 
 func (h historyRow) CreatedBy() string {
 	by := strings.Join(strings.Fields(h.step.CreatedBy), " ")
-	if h.o.format == "" {
-		by = visible.Line(by)
-	}
-	if !h.o.noTrunc && len(by) > 45 {
-		return by[:42] + "..."
+	if r := []rune(by); !h.o.noTrunc && len(r) > 45 {
+		return string(r[:42]) + "..."
 	}
 	return by
 }
@@ -106,11 +102,9 @@ func (h historyRow) Size() string {
 }
 
 func (h historyRow) Comment() string {
-	if h.o.format == "" {
-		return visible.Line(h.step.Comment)
-	}
 	return h.step.Comment
 }
+
 func (h historyRow) Tags() []string { return h.step.Tags }
 
 func printHistory(steps []image.HistoryStep, o historyOptions, out io.Writer) error {
@@ -121,25 +115,20 @@ func printHistory(steps []image.HistoryStep, o historyOptions, out io.Writer) er
 	for i, s := range steps {
 		rows[i] = historyRow{s, o}
 	}
-	origin, format := formats.OriginUser, o.format
 	switch {
 	case o.quiet:
-		format = "{{range .}}{{.ID}}\n{{end -}}"
-	case format == "":
-		origin, format = formats.OriginPodman, "{{range .}}{{.ID}}\t{{.Created}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}\n{{end -}}"
-	}
-	rpt, err := formats.New(out, "history").Parse(origin, format)
-	if err != nil {
-		return fmt.Errorf("show history: read --format: %w", err)
-	}
-	defer rpt.Flush()
-	if rpt.RenderHeaders && !o.quiet {
-		headers := map[string]string{"ID": "ID", "Created": "CREATED", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED SINCE", "CreatedBy": "CREATED BY", "Size": "SIZE", "Comment": "COMMENT", "Tags": "TAGS"}
-		if err := rpt.Execute([]map[string]string{headers}); err != nil {
-			return err
+		for _, r := range rows {
+			fmt.Fprintln(out, r.ID())
 		}
+		return nil
+	case o.format != "":
+		return printTemplate(out, "history", o.format, rows, map[string]string{"ID": "ID", "Created": "CREATED", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED SINCE", "CreatedBy": "CREATED BY", "Size": "SIZE", "Comment": "COMMENT", "Tags": "TAGS"})
 	}
-	return rpt.Execute(rows)
+	table := [][]string{{"ID", "CREATED", "CREATED BY", "SIZE", "COMMENT"}}
+	for _, r := range rows {
+		table = append(table, []string{r.ID(), r.Created(), r.CreatedBy(), r.Size(), r.Comment()})
+	}
+	return printColumns(out, table)
 }
 
 func printHistoryJSON(steps []image.HistoryStep, out io.Writer) error {

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"io"
-	"regexp"
 
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/spf13/cobra"
@@ -60,12 +59,5 @@ func printInspected(found []*image.Data, format string, out io.Writer) error {
 	if formats.IsJSON(format) || format == "" {
 		return printJSON(out, found)
 	}
-	// The field is called Id in the JSON that users see.
-	format = regexp.MustCompile(`\.Id\b`).ReplaceAllString(format, ".ID")
-	r, err := formats.New(out, "inspect").Parse(formats.OriginUser, format)
-	if err != nil {
-		return err
-	}
-	defer r.Flush()
-	return r.Execute(found)
+	return printTemplate(out, "inspect", fieldsOfInspect(format), found, nil)
 }

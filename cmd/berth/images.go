@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -99,38 +100,32 @@ func printIDs(rows []*imageRow, out io.Writer) error {
 }
 
 func printImages(rows []*imageRow, o imagesOptions, out io.Writer) error {
-	rpt := formats.New(out, "images")
-	format := o.format
-	if format == "" {
-		format = imagesTable(o)
+	headings := imageHeaders()
+	if o.noHeading {
+		headings = nil
 	}
-	origin := formats.OriginUser
-	if o.format == "" {
-		origin = formats.OriginPodman
+	if o.format != "" {
+		return printTemplate(out, "images", o.format, rows, headings)
 	}
-	rpt, err := rpt.Parse(origin, format)
-	if err != nil {
-		return fmt.Errorf("list images: read --format: %w", err)
-	}
-	defer rpt.Flush()
-	if rpt.RenderHeaders && !o.noHeading {
-		if err := rpt.Execute([]map[string]string{imageHeaders()}); err != nil {
-			return err
+	row := func(repository, tag, digest, id, created, size, history string) []string {
+		cells := []string{repository, tag}
+		if o.digests {
+			cells = append(cells, digest)
 		}
+		cells = append(cells, id, created, size)
+		if o.history {
+			cells = append(cells, history)
+		}
+		return cells
 	}
-	return rpt.Execute(rows)
-}
-
-func imagesTable(o imagesOptions) string {
-	columns := []string{"{{.Repository}}", "{{.Tag}}"}
-	if o.digests {
-		columns = append(columns, "{{.Digest}}")
+	var table [][]string
+	if !o.noHeading {
+		table = append(table, row("REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE", "HISTORY"))
 	}
-	columns = append(columns, "{{.ID}}", "{{.Created}}", "{{.Size}}")
-	if o.history {
-		columns = append(columns, "{{if .History}}{{.History}}{{else}}<none>{{end}}")
+	for _, r := range rows {
+		table = append(table, row(r.Repository, r.Tag, r.Digest().String(), r.ID(), r.Created(), r.Size(), cmp.Or(r.History(), "<none>")))
 	}
-	return "{{range .}}" + strings.Join(columns, "\t") + "\n{{end -}}"
+	return printColumns(out, table)
 }
 
 func imageHeaders() map[string]string {

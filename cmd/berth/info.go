@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"encoding/json"
 
 	"github.com/berth-containers/berth/libctr"
@@ -28,12 +26,7 @@ func newInfoCmd(e *engineFlags) *cobra.Command {
 			case report.IsJSON(format):
 				return printJSON(out, info)
 			case format != "":
-				t, err := report.New(out, "info").Parse(report.OriginUser, format)
-				if err != nil {
-					return fmt.Errorf("--format: %w", err)
-				}
-				defer t.Flush()
-				return wrapf(t.Execute([]any{info}), "--format")
+				return printTemplate(out, "info", format, []any{info}, nil)
 			}
 			data, err := json.Marshal(info) // the names in YAML are those in JSON
 			if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,20 +102,15 @@ func inspectOne(cmd *cobra.Command, e *libctr.Engine, name, typ string) (any, er
 
 func printInspect(out io.Writer, found []any, format string) error {
 	if report.IsJSON(format) || format == "" {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "     ")
-		return enc.Encode(found)
+		return printJSONIndented(out, found, "     ")
 	}
-	// podman's templates say .Id where the field is ID, and Health under both of its names
-	format = regexp.MustCompile(`\.Id\b`).ReplaceAllString(format, ".ID")
 	if !strings.HasSuffix(format, "\n") {
 		format += "\n"
 	}
-	t, err := report.New(out, "inspect").Parse(report.OriginUser, format)
-	if err != nil {
-		return fmt.Errorf("--format: %w", err)
-	}
-	defer t.Flush()
-	return wrapf(t.Execute(found), "--format")
+	return printTemplate(out, "inspect", fieldsOfInspect(format), found, nil)
+}
+
+// fieldsOfInspect has a template name the fields as they are: users write .Id, as the JSON has it, where the field is ID.
+func fieldsOfInspect(format string) string {
+	return regexp.MustCompile(`\.Id\b`).ReplaceAllString(format, ".ID")
 }

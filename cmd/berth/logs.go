@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -131,7 +130,7 @@ func followLogs(cmd *cobra.Command, e *libctr.Engine, names []string, opts logfi
 
 // showLogs prints a container's log.
 func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts logfile.ReadOptions, p *logPrinter) error {
-	opts.Lost = func(bytes int64) { warnLost(p.err, c.State.Name, bytes) }
+	opts.Lost = func(bytes int64) { warnLost(p.warn, c.State.Name, bytes) }
 	r, err := e.Logs(ctx, c, opts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it has not written anything yet
@@ -153,7 +152,7 @@ func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts l
 		}
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(os.Stderr, "Warning: %d lines of the log are damaged and were left out\n", r.Skipped)
+		fmt.Fprintf(p.warn, "Warning: %d lines of the log are damaged and were left out\n", r.Skipped)
 	}
 	return nil
 }
@@ -161,7 +160,8 @@ func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts l
 // logPrinter prints the log entries of one container. Several printers of the same streams may print at once:
 // a line comes out whole.
 type logPrinter struct {
-	out, err   io.Writer
+	out, err   io.Writer // the container's own streams
+	warn       io.Writer
 	prefix     string // in front of each line
 	timestamps bool
 	whole      bool // hold back a line until its end has come: others print too
@@ -172,7 +172,7 @@ type logPrinter struct {
 // where there are several, by its ID unless --names is given.
 func (f *logsFlags) printer(cmd *cobra.Command, c *libctr.Container, number int, several bool) *logPrinter {
 	p := &logPrinter{
-		out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(), timestamps: f.timestamps, whole: several && f.follow, begun: map[logfile.Stream][]byte{},
+		out: asIs(cmd.OutOrStdout()), err: asIs(cmd.ErrOrStderr()), warn: cmd.ErrOrStderr(), timestamps: f.timestamps, whole: several && f.follow, begun: map[logfile.Stream][]byte{},
 	}
 	switch {
 	case f.names:

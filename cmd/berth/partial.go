@@ -26,23 +26,9 @@ func newPartialGroup(f *engineFlags) *cobra.Command {
 		newPartialComposeCmd(f), newPartialEjectCmd(f), newPartialAddCmd(f), newPartialRemoveCmd(f), newPartialInitCmd(f), newPartialLintCmd(f),
 		newPartialUpdateCmd(f), newPartialOutdatedCmd(f), newPartialTreeCmd(f), newPartialWhyCmd(f), newPartialInspectCmd(f),
 		newPartialPackCmd(f), newPartialPushCmd(f), newPartialPullCmd(f), newPartialLsCmd(f), newPartialSearchCmd(f), newPartialYankCmd(f), newPartialPruneCmd(f), newPartialExtractCmd(f), newPartialVerifyCmd(f), newPartialTestCmd(f), newPartialImportCmd(f), newPartialRebaseCmd(f))
-	for _, c := range g.Commands() {
-		harmless(c)
-	}
 	g.Long = "Composes Containerfiles from parts (partial container files), and manages parts: see docs/partials-format.md.\n\n" +
 		"Exit codes: 0 good, 1 wrong use or lint, 2 no solution, 3 something is not what it was, 4 network, 5 policy, 125 other."
 	return g
-}
-
-// harmless has a command show what others wrote, the authors of parts and images and the servers that have them, so that
-// it cannot drive a terminal. A container file itself is written as it is, see writeOutput.
-func harmless(c *cobra.Command) {
-	c.PreRun = func(c *cobra.Command, _ []string) {
-		c.SetErr(visible.NewWriter(c.ErrOrStderr()))
-		if c.Name() != "compose" && c.Name() != "extract" {
-			c.SetOut(visible.NewWriter(c.OutOrStdout()))
-		}
-	}
 }
 
 // partialFlags are the flags of commands on a source.
@@ -211,10 +197,7 @@ func printNotes(w io.Writer, notes []string) {
 // writeOutput writes to a file, or to w if file is "" or "-".
 func writeOutput(w io.Writer, file, text string) error {
 	if file == "" || file == "-" {
-		if f, ok := w.(*os.File); ok && isTerminal(f) {
-			text = visible.Text(text)
-		}
-		_, err := io.WriteString(w, text)
+		_, err := io.WriteString(exact(w), text)
 		return err
 	}
 	return os.WriteFile(filepath.Clean(file), []byte(text), 0o644)

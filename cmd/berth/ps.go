@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -50,9 +47,7 @@ func newPsCmd(e *engineFlags) *cobra.Command {
 					return nil
 				case <-time.After(time.Duration(f.watch) * time.Second):
 				}
-				if isTerminal(os.Stdout) {
-					fmt.Fprint(cmd.OutOrStdout(), "\033[H\033[2J")
-				}
+				clearTerminal(cmd.OutOrStdout())
 			}
 		}),
 	}
@@ -103,9 +98,7 @@ func ps(ctx context.Context, e *libctr.Engine, f psFlags, out io.Writer) error {
 		for i, p := range entries {
 			all[i] = p.json()
 		}
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "    ")
-		return enc.Encode(all)
+		return printJSON(out, all)
 	}
 	return psTable(entries, f, out)
 }
@@ -131,36 +124,21 @@ func psTable(entries []psEntry, f psFlags, out io.Writer) error {
 		}
 		return printColumns(out, rows)
 	}
-	row, origin := "table {{.ID}}\t{{.Names}}\t{{.PID}}\t{{.CGROUPNS}}\t{{.IPC}}\t{{.MNT}}\t{{.NET}}\t{{.PIDNS}}\t{{.USERNS}}\t{{.UTS}}", report.OriginPodman
-	if f.format != "" {
-		row, origin = f.format, report.OriginUser
+	row := f.format
+	if row == "" {
+		row = "table {{.ID}}\t{{.Names}}\t{{.PID}}\t{{.CGROUPNS}}\t{{.IPC}}\t{{.MNT}}\t{{.NET}}\t{{.PIDNS}}\t{{.USERNS}}\t{{.UTS}}"
 	}
-	// A row that fails must not come after others.
-	var b bytes.Buffer
-	if err := psTemplate(entries, row, origin, !f.noHeading, &b); err != nil {
-		return fmt.Errorf("--format: %w", err)
-	}
-	_, err := b.WriteTo(out)
-	return err
-}
-
-func psTemplate(entries []psEntry, row string, origin report.Origin, heading bool, out io.Writer) error {
 	// A heading is made from the same row, and is no container that could be asked for a label.
 	row = strings.ReplaceAll(row, ".Label \"", "label . \"")
-	t, err := report.New(out, "ps").Funcs(template.FuncMap{"label": psLabel}).Parse(origin, row)
+	t, err := parseTemplate(out, "ps", row, template.FuncMap{"label": psLabel})
 	if err != nil {
 		return err
 	}
-	if t.RenderHeaders && heading {
-		if err := t.Execute([]map[string]string{psHeaders()}); err != nil {
-			return err
-		}
+	var headings map[string]string
+	if !f.noHeading {
+		headings = psHeaders()
 	}
-	if err := t.Execute(entries); err != nil {
-		return err
-	}
-	t.Flush()
-	return nil
+	return t.print(entries, headings)
 }
 
 // psLabel is the label of a container, or in the row of headings the last part of its name, as docker has it.

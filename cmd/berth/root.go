@@ -93,12 +93,7 @@ func (f *engineFlags) apply(cmd *cobra.Command) error {
 		return fmt.Errorf("--cgroup-manager %q: must be systemd, cgroupfs or disabled", f.opts.CgroupManager)
 	}
 	if f.noOut {
-		devNull, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		os.Stdout = devNull
-		cmd.Root().SetOut(devNull)
+		return silenceStdout()
 	}
 	return nil
 }
@@ -175,6 +170,8 @@ func newRootCmd(argv []string) (*cobra.Command, error) {
 			return unknownCommand(cmd, args[0])
 		},
 	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)

@@ -55,7 +55,7 @@ func newRunCmd(e *engineFlags) *cobra.Command {
 				return err
 			}
 			libctr.Trace("flags read")
-			return run(cmd.Context(), engine, create, opts, keys, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return run(cmd.Context(), engine, create, opts, keys, asIs(cmd.OutOrStdout()), asIs(cmd.ErrOrStderr()))
 		},
 	}
 	flags.bind(cmd.Flags())
@@ -70,7 +70,7 @@ func run(ctx context.Context, e *libctr.Engine, create libctr.CreateOptions, opt
 	var start libctr.StartOptions
 	streams, restore := &libctr.Streams{}, func() {}
 	if create.Log.Driver == "passthrough" {
-		start.Passthrough = []*os.File{os.Stdin, os.Stdout, os.Stderr}
+		start.Passthrough = []*os.File{os.Stdin, stdout.file(), stderr.file()}
 		if !create.Interactive {
 			devNull, err := os.Open(os.DevNull)
 			if err != nil {
@@ -126,7 +126,7 @@ func foreground(ctx context.Context, attach []string, interactive, tty bool, out
 	if has("stderr") {
 		s.Stderr = errOut
 	}
-	if tty && (isTerminal(os.Stdin) || isTerminal(os.Stdout)) {
+	if tty && (isTerminal(os.Stdin) || isTerminal(stdout.file())) {
 		s.Size, _ = terminalSize()
 		s.Resize = watchSize(ctx)
 	}
@@ -241,7 +241,7 @@ func startAttached(cmd *cobra.Command, e *libctr.Engine, name string, f startFla
 	if err != nil {
 		return err
 	}
-	streams, err := foreground(ctx, nil, f.interactive, cfg.Terminal, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	streams, err := foreground(ctx, nil, f.interactive, cfg.Terminal, asIs(cmd.OutOrStdout()), asIs(cmd.ErrOrStderr()))
 	if err != nil {
 		return err
 	}
@@ -291,7 +291,7 @@ func newAttachCmd(e *engineFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			streams, err := foreground(ctx, nil, !noStdin && cfg.OpenStdin, cfg.Terminal, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			streams, err := foreground(ctx, nil, !noStdin && cfg.OpenStdin, cfg.Terminal, asIs(cmd.OutOrStdout()), asIs(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}

@@ -5,14 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // saveOptions are save's flags.
@@ -69,7 +67,7 @@ func (o *saveOptions) check() error {
 		return errors.New("--compress needs --format docker-dir")
 	case isDir && o.toStdout():
 		return hint.Add(fmt.Errorf("--format %s makes a directory", o.Format), "name it with --output DIR")
-	case o.toStdout() && term.IsTerminal(int(os.Stdout.Fd())):
+	case o.toStdout() && isTerminal(stdout.file()):
 		return hint.Add(errors.New("standard output is a terminal"), "name a file with --output FILE, or redirect: berth save IMAGE > FILE")
 	}
 	return nil
@@ -81,7 +79,7 @@ func save(cmd *cobra.Command, r *library.Runtime, images []string, o saveOptions
 	}
 	o.Progress = progress(o.quiet)
 	if o.toStdout() {
-		return r.SaveTo(cmd.Context(), images, cmd.OutOrStdout(), o.SaveOptions)
+		return r.SaveTo(cmd.Context(), images, asIs(cmd.OutOrStdout()), o.SaveOptions)
 	}
 	return r.Save(cmd.Context(), images, o.output, o.SaveOptions)
 }

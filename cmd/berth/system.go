@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/spf13/cobra"
 )
@@ -35,19 +36,18 @@ func newSystemCheckCmd(e *engineFlags) *cobra.Command {
 			problems = append(problems, more...)
 			left := 0
 			for _, p := range problems {
-				fmt.Fprint(cmd.OutOrStdout(), p.What)
+				line := p.What
 				switch {
 				case p.Kept:
-					fmt.Fprintln(cmd.OutOrStdout())
 				case p.Mended:
-					fmt.Fprintln(cmd.OutOrStdout(), ": mended")
+					line += ": mended"
 				case p.Err != nil:
 					left++
-					fmt.Fprintf(cmd.OutOrStdout(), ": not mended: %v\n", p.Err)
+					line += fmt.Sprintf(": not mended: %v", p.Err)
 				default:
 					left++
-					fmt.Fprintln(cmd.OutOrStdout())
 				}
+				fmt.Fprintln(cmd.OutOrStdout(), visible.Line(line)) // a file's name may have a line end
 			}
 			if err != nil {
 				return err

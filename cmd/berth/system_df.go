@@ -109,12 +109,7 @@ func printSummary(out io.Writer, rows []dfRow, format string) error {
 		}
 		return printJSON(out, list)
 	case format != "":
-		t, err := report.New(out, "df").Parse(report.OriginUser, format)
-		if err != nil {
-			return fmt.Errorf("--format: %w", err)
-		}
-		defer t.Flush()
-		return wrapf(t.Execute(rows), "--format")
+		return printTemplate(out, "df", format, rows, nil)
 	}
 	table := [][]string{{"TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"}}
 	for _, r := range rows {

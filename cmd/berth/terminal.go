@@ -54,7 +54,7 @@ func watchSize(ctx context.Context) <-chan libctr.Size {
 }
 
 func terminalSize() (libctr.Size, bool) {
-	for _, f := range []*os.File{os.Stdout, os.Stdin} {
+	for _, f := range []*os.File{stdout.file(), os.Stdin} {
 		if ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && ws.Row > 0 {
 			return libctr.Size{Rows: ws.Row, Cols: ws.Col}, true
 		}

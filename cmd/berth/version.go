@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"strings"
 
@@ -45,12 +44,7 @@ func newVersionCmd(_ *engineFlags) *cobra.Command {
 				return printJSON(out, map[string]versionInfo{"Client": v})
 			}
 			if format != "" {
-				t, err := report.New(out, "version").Parse(report.OriginUser, strings.TrimSuffix(format, "\n"))
-				if err != nil {
-					return fmt.Errorf("--format: %w", err)
-				}
-				defer t.Flush()
-				return wrapf(t.Execute([]any{struct{ Client, Server versionInfo }{v, v}}), "--format")
+				return printTemplate(out, "version", strings.TrimSuffix(format, "\n"), []any{struct{ Client, Server versionInfo }{v, v}}, nil)
 			}
 			rows := [][]string{{"Client:", "Berth"}, {"Version:", v.Version}, {"Go Version:", v.GoVersion}}
 			if v.GitCommit != "" {

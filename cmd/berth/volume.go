@@ -76,12 +76,7 @@ func newVolumeListCmd(e *engineFlags) *cobra.Command {
 				}
 				return printJSON(out, list)
 			case format != "":
-				t, err := report.New(out, "volume").Parse(report.OriginUser, format)
-				if err != nil {
-					return fmt.Errorf("--format: %w", err)
-				}
-				defer t.Flush()
-				return wrapf(t.Execute(list), "--format")
+				return printTemplate(out, "volume", format, list, nil)
 			}
 			var rows [][]string
 			if !noHeading {

@@ -6,6 +6,7 @@
 package visible
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -54,6 +55,23 @@ func show(s, keep string) string {
 	return b.String()
 }
 
+// JSON shows what hidden characters an encoded JSON text has. encoding/json writes those below U+0020 as escapes, and has no
+// invalid UTF-8; for the others an escape is as good: whoever reads the text gets the same.
+func JSON(data []byte) []byte {
+	if !bytes.ContainsFunc(data, func(r rune) bool { return r >= 0x7f && Hidden(r) }) {
+		return data
+	}
+	var b bytes.Buffer
+	for _, r := range string(data) {
+		if r >= 0x7f && Hidden(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.Bytes()
+}
+
 // needed is quick for what is nearly all text: printable ASCII.
 func needed(s, keep string) bool {
 	for i := range len(s) {
@@ -64,7 +82,8 @@ func needed(s, keep string) bool {
 	return false
 }
 
-// Writer shows what is written to it as Text does. A character that is not complete waits for the next Write.
+// Writer shows what is written to it as Text does. A character that is not complete waits for the next Write. One goroutine
+// writes at a time.
 type Writer struct {
 	to   io.Writer
 	rest []byte

@@ -1,8 +1,11 @@
 package visible
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var cases = map[string]string{
@@ -48,4 +51,62 @@ func TestWriter(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestJSON(t *testing.T) {
+	for in := range cases {
+		plain, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := JSON(plain)
+		var before, after string
+		if err := errors.Join(json.Unmarshal(plain, &before), json.Unmarshal(shown, &after)); err != nil || before != after {
+			t.Errorf("JSON(%s) = %s, which is another text: %v", plain, shown, err)
+		}
+		if strings.ContainsFunc(string(shown), Hidden) {
+			t.Errorf("JSON(%s) = %s hides something", plain, shown)
+		}
+	}
+}
+
+// FuzzText: whatever the text, what is shown is valid, hides nothing, and is shown again as it is, whole or in pieces.
+func FuzzText(f *testing.F) {
+	for in := range cases {
+		f.Add(in, 3)
+	}
+	f.Fuzz(func(t *testing.T, in string, size int) {
+		text, line := Text(in), Line(in)
+		for _, s := range []string{strings.NewReplacer("\n", "", "\t", "").Replace(text), line} {
+			if !utf8.ValidString(s) || strings.ContainsFunc(s, Hidden) {
+				t.Fatalf("%q is shown as %q", in, s)
+			}
+		}
+		if Text(text) != text || Line(line) != line {
+			t.Fatalf("%q, shown twice, is %q and %q", in, Text(text), Line(line))
+		}
+		var b strings.Builder
+		w := NewWriter(&b)
+		size = max(1, size%100)
+		for rest := in; rest != ""; {
+			n := min(size, len(rest))
+			if _, err := w.Write([]byte(rest[:n])); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		// A character that never became whole is not written.
+		if !strings.HasPrefix(text, b.String()) || len(w.rest) == 0 && b.String() != text {
+			t.Fatalf("%q in pieces of %d: %q, want %q", in, size, b.String(), text)
+		}
+		plain, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := JSON(plain)
+		var before, after string
+		if err := errors.Join(json.Unmarshal(plain, &before), json.Unmarshal(shown, &after)); err != nil || before != after || strings.ContainsFunc(string(shown), Hidden) {
+			t.Fatalf("%s became %s: %v", plain, shown, err)
+		}
+	})
 }

@@ -12,6 +12,7 @@
 //	badlayer      the layer is what the manifest says, but no archive
 //	slow          the layer's second half comes only when Release is called, or never
 //	big           the layer has 64 MiB
+//	hostile       the tag is the status of the answer, whose body is Hostile; with 1000 added, headers are too
 //
 // and those of hostile.go.
 //
@@ -77,6 +78,8 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.manifest(w, req, parts[0])
 	case len(parts) == 3 && parts[1] == "blobs":
 		r.blob(w, req, parts[0], digest.Digest(parts[2]))
+	case len(parts) == 3 && parts[0] == "hostile" && parts[1] == "tags":
+		writeJSON(w, http.StatusOK, map[string]any{"name": Hostile, "tags": []string{Hostile, "500"}})
 	case len(parts) == 3 && parts[1] == "tags":
 		writeJSON(w, http.StatusOK, map[string]any{"name": parts[0], "tags": []string{"1", "2", "latest"}})
 	default:
@@ -84,8 +87,34 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// Hostile is what a server says that wants to drive the terminal of its client: a title, a colour, the clipboard, and so on.
+const Hostile = "pwned\x1b]0;pwned\a\x1b[31m\x1b]52;c;ZXZpbA==\x1b\\\r\b\x7f\u009b31m\u202e\u2066\u2028\xff\nforged"
+
+// sayHostile answers with the status that the tag names. Go's server makes spaces of a header's line ends only.
+func sayHostile(w http.ResponseWriter, tag string) {
+	number, err := strconv.Atoi(tag)
+	status := number % 1000
+	if err != nil || status < 200 || status > 599 {
+		status = http.StatusBadRequest
+	}
+	if number >= 1000 {
+		w.Header().Set("Www-Authenticate", `Basic realm="`+Hostile+`"`)
+		w.Header().Set("Docker-Content-Digest", Hostile)
+		w.Header().Set("Location", Hostile)
+	}
+	if status < 300 {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(Hostile)) // whoever listens may have gone
+		return
+	}
+	writeJSON(w, status, map[string]any{"errors": []map[string]any{{"code": Hostile, "message": Hostile, "detail": Hostile}}})
+}
+
 func (r *Registry) manifest(w http.ResponseWriter, req *http.Request, repo string) {
 	switch repo {
+	case "hostile":
+		sayHostile(w, req.URL.Path[strings.LastIndexByte(req.URL.Path, '/')+1:])
+		return
 	case "unauthorized":
 		if user, password, _ := req.BasicAuth(); user != "user" || password != "secret" {
 			unauthorized(w)

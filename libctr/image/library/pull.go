@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr/image"
 	encconfig "github.com/containers/ocicrypt/config"
 	enchelpers "github.com/containers/ocicrypt/helpers"
@@ -130,7 +131,7 @@ func retrying(ctx context.Context, asked *uint, wait time.Duration, progress io.
 			return err
 		}
 		if progress != nil {
-			fmt.Fprintf(progress, "%v\nTrying again in %s\n", err, delay)
+			fmt.Fprintf(progress, "%s\nTrying again in %s\n", visible.Text(err.Error()), delay) // the server's words
 		}
 		select {
 		case <-ctx.Done():
