@@ -3,6 +3,7 @@ package partial
 import (
 	"errors"
 	"strings"
+	"unicode"
 )
 
 // splitWords splits a directive into words: blanks separate, quotes and backslashes work as in
@@ -71,7 +72,7 @@ func doubleQuoted(w *strings.Builder, s string) (int, error) {
 
 // QuoteWord writes a word so that splitWords reads it again.
 func QuoteWord(s string) string {
-	if s != "" && !strings.ContainsAny(s, " \t'\"\\$`") {
+	if s != "" && !strings.ContainsAny(s, "'\"\\$`") && !strings.ContainsFunc(s, unicode.IsSpace) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
