@@ -115,7 +115,7 @@ func (e *Engine) moveToUserManager(pid int, id string) {
 // monitorEnv is a monitor's environment: see monitor.Environ. It has the Go runtime keep one processor's caches, which the
 // monitor does not pass on. Root's does not get to know of a user's systemd: the OCI runtime would ask that one for cgroups.
 func monitorEnv(env []string) []string {
-	env = leash.Without(monitor.Environ(env))
+	env = monitor.Environ(env) // without the leash, among others
 	if !rootless.IsRootless() {
 		env = slices.DeleteFunc(env, func(v string) bool {
 			return strings.HasPrefix(v, "DBUS_SESSION_BUS_ADDRESS=") || strings.HasPrefix(v, "XDG_RUNTIME_DIR=")

@@ -2,15 +2,24 @@
 # Ctrl-C and SIGTERM for every command that may take long: podman's exit code for the first, and no word of contexts.
 load helpers
 
-# ends SIGNAL CODE WHEN ARG...: runs the command, sends it the signal once its output or $FILE_DIR/log has WHEN (or after a
-# moment, where that is empty), and checks code and words.
+# rests PID: the engine is that process, and waits for something: no thread has been at work at any of ten looks.
+rests() {
+    local look
+    for look in 1 2 3 4 5 6 7 8 9 10; do
+        [[ $(tr '\0' ' ' <"/proc/$1/cmdline") != perl* ]] && ! grep -qE '^State:.[RD]' "/proc/$1"/task/*/status || return 1
+        sleep 0.05
+    done
+}
+
+# ends SIGNAL CODE WHEN ARG...: runs the command, sends it the signal once its output has WHEN (or, where
+# that is empty, when it waits for something), and checks code and words.
 ends() {
     local signal=$1 code=$2 when=$3 rc=0 out=$FILE_DIR/out pid
     shift 3
     : >"$out"
     # A shell without job control has what runs in the background ignore SIGINT.
     perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$ENGINE" "$@" >"$out" 2>&1 </dev/null 3>&- & pid=$!
-    if [[ -n $when ]]; then wait_for 20 grep -q -- "$when" "$out"; else sleep 0.7; fi
+    if [[ -n $when ]]; then wait_for 20 grep -q -- "$when" "$out"; else wait_for 60 rests "$pid"; fi
     kill "-$signal" "$pid"
     wait_for 20 not test -d "/proc/$pid"
     wait "$pid" || rc=$?
