@@ -252,8 +252,8 @@ shows() {
     tells "buildx rm" "$RAW"
     tells "buildx version" "$RAW"
     tells "system check" "$RAW"
-    shows "system df" --format "{{.$RAW}}"
-    shows "ps" "--$RAW"
+    tells "system df" --format "{{.$RAW}}"
+    tells "ps" "--$RAW"
     tells "ps" "$RAW"
     on_terminal "$RAW"
     harmless seen
