@@ -11,18 +11,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/build/confine"
 	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/image"
-	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/imagebuildah"
-	"go.podman.io/common/pkg/config"
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/semaphore"
 )
@@ -152,13 +151,7 @@ func (s *Session) prepareRun(ctx context.Context, o *Options) (*runNetwork, erro
 			return nil, err
 		}
 	}
-	if err := s.useRuntime(ctx, b); err != nil {
-		return nil, err
-	}
-	if err := s.limits(b); err != nil {
-		return nil, err
-	}
-	if err := s.security(b, o.Security); err != nil {
+	if err := s.confine(ctx, b, o.Security); err != nil {
 		return nil, err
 	}
 	s.survive(b)
@@ -239,19 +232,39 @@ func completeSystemContext(flags, engine *types.SystemContext) *types.SystemCont
 	return &sys
 }
 
-// useRuntime has RUN use the OCI runtime as the engine does.
-func (s *Session) useRuntime(ctx context.Context, b *define.BuildOptions) error {
+// confine has RUN use the OCI runtime as the engine does, and be confined as its containers are: see package confine.
+func (s *Session) confine(ctx context.Context, b *define.BuildOptions, sec spec.Security) error {
+	o, err := s.engine.ConfSpec()
+	if err != nil {
+		return err
+	}
+	o.Security = sec
+	if err := s.limits(b, &o); err != nil {
+		return err
+	}
+	roots := newRoots(s.engine)
+	r, err := s.engine.OCIRuntime(ctx, roots.ociRoot(s.id), "build-"+s.id, b.CommonBuildOpts.CgroupParent, &o)
+	if err != nil {
+		return err
+	}
+	if err := (confine.Plan{Spec: o, RunArgs: r.RunArgs, SeccompCache: r.SeccompCache}).Write(s.tmp); err != nil {
+		return fmt.Errorf("write down how RUN is confined: %w", err)
+	}
+	// buildah hears of the limits as they are in the end: by itself it would raise them for root, who may lack the right to.
+	b.CommonBuildOpts.Ulimit = nil
+	for _, l := range o.AllUlimits() {
+		b.CommonBuildOpts.Ulimit = append(b.CommonBuildOpts.Ulimit, fmt.Sprintf("%s=%d:%d", strings.ToLower(strings.TrimPrefix(l.Name, "RLIMIT_")), l.Soft, l.Hard))
+	}
+	asked := slices.ContainsFunc(b.NamespaceOptions, func(o define.NamespaceOption) bool { return o.Name == string(specs.UTSNamespace) })
+	if o.Host.NoHostname && !asked { // in a container: buildah would give RUN a host name
+		b.NamespaceOptions = append(b.NamespaceOptions, define.NamespaceOption{Name: string(specs.UTSNamespace), Host: true})
+	}
 	if b.Isolation == define.IsolationChroot {
 		return nil
 	}
 	// Rootless isolation differs in its network only, and that is this package's for both.
 	b.Isolation = define.IsolationOCI
-	roots := newRoots(s.engine)
-	r, version, err := s.engine.OCIRuntime(ctx, roots.ociRoot(s.id))
-	if err != nil {
-		return err
-	}
-	data, err := json.Marshal(r)
+	data, err := json.Marshal(r.Runtime)
 	if err != nil {
 		return err
 	}
@@ -259,82 +272,27 @@ func (s *Session) useRuntime(ctx context.Context, b *define.BuildOptions) error 
 		return err
 	}
 	b.Runtime, b.RuntimeArgs = r.Path, r.Args
-	specs.Version = version // what the library that makes buildah's specs writes into them
 	if r.HideUnified {
 		return host.HideUnified()
 	}
 	return nil
 }
 
-// limits gives RUN the limits of containers.conf, as far as this process may set them, and otherwise its own. buildah would
-// raise them for root, who may lack the right to.
-func (s *Session) limits(b *define.BuildOptions) error {
-	conf, err := s.engine.Config()
-	if err != nil {
+// limits takes the limits that the flags set.
+func (s *Session) limits(b *define.BuildOptions, o *spec.Options) (err error) {
+	c := b.CommonBuildOpts
+	if o.Ulimits, err = spec.ParseUlimits(c.Ulimit, o.Host); err != nil {
 		return err
 	}
-	h, err := spec.ReadHost()
-	if err != nil {
-		return err
-	}
-	defaults, err := spec.ParseUlimits(conf.Containers.DefaultUlimits.Get(), h)
-	if err != nil {
-		return fmt.Errorf("default_ulimits of containers.conf: %w", err)
-	}
-	asked := slices.ContainsFunc(b.NamespaceOptions, func(o define.NamespaceOption) bool { return o.Name == string(specs.UTSNamespace) })
-	if h.NoHostname && !asked { // in a container: buildah would give RUN a host name
-		b.NamespaceOptions = append(b.NamespaceOptions, define.NamespaceOption{Name: string(specs.UTSNamespace), Host: true})
-	}
-	for _, l := range h.Rlimits {
-		if l.Name == "RLIMIT_NOFILE" || l.Name == "RLIMIT_NPROC" {
-			l.Soft = l.Hard
-			defaults = spec.MergeUlimits(defaults, []record.Ulimit{l}, h)
+	r := &o.Resources
+	r.Memory, r.MemorySwap, r.CpusetCpus, r.CpusetMems = c.Memory, c.MemorySwap, c.CPUSetCPUs, c.CPUSetMems
+	r.CPUPeriod, r.CPUQuota, r.CPUShares = c.CPUPeriod, c.CPUQuota, c.CPUShares
+	if c.ShmSize != "" {
+		if o.ShmSize, err = spec.ParseSize("--shm-size", c.ShmSize); err != nil {
+			return err
 		}
 	}
-	given, err := spec.ParseUlimits(b.CommonBuildOpts.Ulimit, h)
-	if err != nil {
-		return err
-	}
-	for _, l := range spec.MergeUlimits(given, defaults, h)[len(given):] {
-		b.CommonBuildOpts.Ulimit = append(b.CommonBuildOpts.Ulimit, fmt.Sprintf("%s=%d:%d", strings.ToLower(strings.TrimPrefix(l.Name, "RLIMIT_")), l.Soft, l.Hard))
-	}
-	return nil
-}
-
-// security confines RUN as containers are. buildah would take the distribution's seccomp file, of whatever age, no AppArmor
-// profile, and its own list of what is masked.
-func (s *Session) security(b *define.BuildOptions, sec spec.Security) error {
-	o := b.CommonBuildOpts
-	o.NoNewPrivileges, o.ApparmorProfile, o.SeccompProfilePath = sec.NoNewPrivileges, "", sec.Seccomp
-	if sec.AppArmor != "unconfined" {
-		o.ApparmorProfile = sec.AppArmor
-	}
-	h, err := spec.ReadHost()
-	if err != nil {
-		return err
-	}
-	masked, _ := sec.Paths(h)
-	o.Masks, o.Unmasks = nil, nil
-	buildahs := config.DefaultMaskedPaths()
-	for _, p := range masked {
-		if !slices.Contains(buildahs, p) {
-			o.Masks = append(o.Masks, p)
-		}
-	}
-	for _, p := range buildahs {
-		if !slices.Contains(masked, p) {
-			o.Unmasks = append(o.Unmasks, p)
-		}
-	}
-	if sec.Seccomp != "" {
-		return nil
-	}
-	data, err := json.Marshal(spec.DefaultSeccomp())
-	if err != nil {
-		return err
-	}
-	o.SeccompProfilePath = filepath.Join(s.run, "seccomp.json")
-	return os.WriteFile(o.SeccompProfilePath, data, 0o600)
+	return r.Check()
 }
 
 func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetwork, error) {

@@ -229,6 +229,19 @@ func (c cgroups) path(id string, rootless bool) string {
 	return ""
 }
 
+// pathIn is path below another cgroup, for systemd a slice; an empty parent is the usual one.
+func (c cgroups) pathIn(parent, id string, rootless bool) string {
+	switch {
+	case parent == "":
+		return c.path(id, rootless)
+	case c.manager == "systemd":
+		return parent + ":berth:" + id
+	case c.manager == "cgroupfs":
+		return filepath.Join("/", parent, "berth-"+id)
+	}
+	return ""
+}
+
 // fitDefaults has the spec ask for nothing that this host cannot give: no controller that the container's cgroup will not
 // have, no sysctl that the kernel does not know. Defaults are dropped without a word. A limit that the user asked for
 // is an error, or with cgroups v1 a warning, as in podman.

@@ -411,16 +411,12 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	if cfg.Runtime, err = e.runtimeRecord(r, cg); err != nil {
 		return err
 	}
-	if s.Host, err = spec.ReadHost(); err != nil {
-		return fmt.Errorf("look at the host: %w", err)
-	}
-	s.OCIVersion, s.ProcessLabel, s.MountLabel = r.SpecVersion, cfg.ProcessLabel, cfg.MountLabel
+	s.ProcessLabel, s.MountLabel = cfg.ProcessLabel, cfg.MountLabel
 	s.Args, s.WorkingDir, s.StopSignal = cfg.Command, cfg.WorkingDir, syscall.Signal(cfg.StopSignal)
-	s.NoCgroup, s.CgroupPath = cg.manager == "disabled", cg.path(cfg.ID, e.Rootless())
-	cfg.CgroupPath = s.CgroupPath
-	if err := e.fitDefaults(cg, s); err != nil {
+	if err := e.fitHost(s, r, cg, cg.path(cfg.ID, e.Rootless())); err != nil {
 		return err
 	}
+	cfg.CgroupPath = s.CgroupPath
 	cfg.Memory, cfg.MemorySwap, cfg.NanoCPUs, cfg.PidsLimit = s.Resources.Memory, s.Resources.MemorySwap, s.Resources.NanoCPUs, s.Resources.PidsLimit
 	cfg.Ulimits = spec.MergeUlimits(s.Ulimits, s.DefaultUlimits, s.Host)
 	cfg.LimitsIgnored = s.NoCgroup && s.Resources.Limited()
@@ -453,19 +449,14 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	if m.workdir == "" {
 		cfg.MakeDir = m.workingDir()
 	}
-	for _, w := range s.Warnings() {
-		if s.NoCgroup && cg.why != "" && strings.Contains(w, "cgroup") {
-			w += " (" + cg.why + ")"
-		}
-		e.log.Warn(w)
-	}
+	e.warnSpec(s, cg)
 	nestLabels(s)
 	out, err := spec.Generate(*s)
 	if err != nil {
 		return err
 	}
 	if r.isCrun() {
-		if err := spec.PrecompileSeccomp(out, filepath.Join(e.data, "cache", "seccomp")); err != nil {
+		if err := spec.PrecompileSeccomp(out, e.seccompCache()); err != nil {
 			e.log.Debug("the runtime compiles the seccomp filter itself", "error", err)
 		}
 	}

@@ -175,6 +175,9 @@ func (f *createFlags) options(cmd *cobra.Command, e *libctr.Engine, args []strin
 		}
 	}
 	o.Entries = libctr.UserEntries{None: !f.passwd, Passwd: f.passwdEntry, Group: f.groupEntry}
+	if o.Spec, err = e.ConfSpec(); err != nil {
+		return o, err
+	}
 	o.Spec.ReadOnly, o.Spec.Terminal, o.Spec.Privileged = f.readOnly || conf.Containers.ReadOnly, f.tty, f.privileged
 	o.NameAsHostname = conf.Containers.ContainerNameAsHostName
 	o.Spec.Hostname, o.Spec.WorkingDir = f.hostname, f.workdir
@@ -264,10 +267,6 @@ func (f *createFlags) storage(_ *cobra.Command, conf *config.Config, o *libctr.C
 		if o.Spec.ShmSize, err = spec.ParseSize("--shm-size", size); err != nil {
 			return err
 		}
-	} else if conf.Containers.ShmSize != "" {
-		if o.Spec.ShmSize, err = spec.ParseSize("shm_size of containers.conf", conf.Containers.ShmSize); err != nil {
-			return err
-		}
 	}
 	for i, v := range slices.Concat(conf.Containers.Devices.Get(), f.device) {
 		d, err := spec.ParseDevice(v)
@@ -337,29 +336,17 @@ func (f *createFlags) network(_ *cobra.Command, conf *config.Config, o *libctr.C
 
 func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
 	s := &o.Spec
-	s.Umask = f.umask
-	if s.Umask == "" {
-		s.Umask = conf.Containers.Umask
+	if f.umask != "" {
+		s.Umask = f.umask
 	}
-	s.DefaultCaps = conf.Containers.DefaultCapabilities.Get()
 	if s.CapAdd, err = spec.ParseCaps("--cap-add", f.capAdd); err != nil {
 		return err
 	}
 	if s.CapDrop, err = spec.ParseCaps("--cap-drop", f.capDrop); err != nil {
 		return err
 	}
-	host, err := spec.ReadHost()
-	if err != nil {
+	if s.Ulimits, err = spec.ParseUlimits(f.ulimit, s.Host); err != nil {
 		return err
-	}
-	if s.DefaultUlimits, err = spec.ParseUlimits(conf.Containers.DefaultUlimits.Get(), host); err != nil {
-		return fmt.Errorf("default_ulimits of containers.conf: %w", err)
-	}
-	if s.Ulimits, err = spec.ParseUlimits(f.ulimit, host); err != nil {
-		return err
-	}
-	if s.DefaultSysctls, err = spec.ParseSysctls(conf.Containers.DefaultSysctls.Get()); err != nil {
-		return fmt.Errorf("default_sysctls of containers.conf: %w", err)
 	}
 	if s.Sysctls, err = spec.ParseSysctls(f.sysctl); err != nil {
 		return err
@@ -367,7 +354,7 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 	if s.UserNS, err = spec.ParseUserNS(orConf(f.userns, conf.Containers.UserNS)); err != nil {
 		return fromConf(f.userns, "userns", err)
 	}
-	if f.userns == "" && !host.Rootless && s.UserNS.Nested() {
+	if f.userns == "" && !s.Host.Rootless && s.UserNS.Nested() {
 		s.UserNS = spec.UserNS{} // a default that is for users other than root
 	}
 	if o.UserNS = f.userns; s.UserNS.Nested() {
@@ -392,12 +379,6 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 			return fmt.Errorf("--oom-score-adj %d: must be from -1000 to 1000", f.oomScoreAdj)
 		}
 		s.OOMScoreAdj = &f.oomScoreAdj
-	} else if conf.Containers.OOMScoreAdj != nil {
-		score := *conf.Containers.OOMScoreAdj
-		if !host.RaiseLimits {
-			score = max(score, host.OOMScoreAdj)
-		}
-		s.OOMScoreAdj = &score
 	}
 	return nil
 }
@@ -453,9 +434,6 @@ func (f *createFlags) resources(cmd *cobra.Command, conf *config.Config, o *libc
 		}
 	}
 	r.CPUShares, r.CPUPeriod, r.CPUQuota = f.cpuShares, f.cpuPeriod, f.cpuQuota
-	if r.PidsDefault = conf.Containers.PidsLimit; r.PidsDefault == 0 {
-		r.PidsDefault = -1 // containers.conf(5): 0 is no limit
-	}
 	if cmd.Flags().Changed("pids-limit") {
 		if r.PidsLimit = f.pidsLimit; r.PidsLimit == 0 {
 			r.PidsLimit = -1 // podman-run(1): 0 is no limit

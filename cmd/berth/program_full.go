@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/berth-containers/berth/build"
+	"github.com/berth-containers/berth/build/confine"
 	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
@@ -15,7 +16,10 @@ import (
 )
 
 // help does what this program was started for as a helper of its own, if it was; the libraries' are reexec's.
-func help() bool { return build.ReadUserFile(os.Args) || copier.Help(os.Args) }
+func help() bool {
+	confine.Help(os.Args)
+	return build.ReadUserFile(os.Args) || copier.Help(os.Args)
+}
 
 // leashed has what this program starts die with it: layers are unpacked, RUN runs and git fetches in processes of their own.
 func leashed() error { return libctr.Leash() }

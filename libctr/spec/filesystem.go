@@ -27,6 +27,12 @@ func mounts(s *specs.Spec, o *Options) ([]specs.Mount, error) {
 		}
 		own = append(own, om)
 	}
+	for _, m := range o.Made {
+		if err := cleanDestination(&m.Destination); err != nil {
+			return nil, fmt.Errorf("mount %s: %w", m.Destination, err)
+		}
+		own = append(own, m)
+	}
 	own = append(own, addDevices(s, o)...)
 	list := slices.Clone(own)
 	for _, d := range slices.Concat(kernelMounts(o), fileMounts(o)) {

@@ -87,11 +87,7 @@ func process(o *Options) (*specs.Process, error) {
 	if p.Capabilities, err = processCaps(o); err != nil {
 		return nil, err
 	}
-	nproc := int64(1 << 22)
-	if o.needsStandIn() {
-		nproc = standIn(o.Host)
-	}
-	for _, u := range defaultUlimits(MergeUlimits(o.Ulimits, o.DefaultUlimits, o.Host), o.Host, nproc) {
+	for _, u := range o.AllUlimits() {
 		p.Rlimits = append(p.Rlimits, specs.POSIXRlimit{Type: u.Name, Soft: uint64(u.Soft), Hard: uint64(u.Hard)})
 	}
 	if o.OOMScoreAdj != nil {

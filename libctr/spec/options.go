@@ -50,7 +50,8 @@ type Options struct {
 	TTYSize    TTYSize        // that it has when the process starts
 	StopSignal syscall.Signal // recorded as an annotation; 0 is SIGTERM
 
-	Mounts  []Mount // see Mounts; volumes have their Source
+	Mounts  []Mount       // see Mounts; volumes have their Source
+	Made    []specs.Mount // more of them, as the runtime takes them
 	Files   Files
 	ShmSize int64  // bytes of /dev/shm; 0 is 64 MiB
 	Init    string // path of catatonit, tini or the like on the host: it becomes PID 1

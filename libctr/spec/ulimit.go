@@ -142,6 +142,15 @@ func (o *Options) needsStandIn() bool {
 	return o.Host.Rootless && !counted && o.Resources.PidsLimit >= 0 && o.Resources.PidsDefault >= 0
 }
 
+// AllUlimits are the limits that the process begins with: those given, the defaults, and many files and processes.
+func (o *Options) AllUlimits() []record.Ulimit {
+	nproc := int64(1 << 22)
+	if o.needsStandIn() {
+		nproc = standIn(o.Host)
+	}
+	return defaultUlimits(MergeUlimits(o.Ulimits, o.DefaultUlimits, o.Host), o.Host, nproc)
+}
+
 // defaultUlimits are podman's: many files, and processes (nproc), as far as the caller may go.
 func defaultUlimits(given []record.Ulimit, h Host, nproc int64) []record.Ulimit {
 	all := append([]record.Ulimit{}, given...)

@@ -15,9 +15,10 @@ import (
 // UserNS is the value of --userns.
 type UserNS struct {
 	// Mode is host (Berth's own user namespace, in which root is the caller), keep-id
-	// (the caller has the same IDs inside) or nomap (the caller has none inside).
-	Mode     string
-	UID, GID *uint32 // keep-id: the caller's IDs inside; nil is as outside
+	// (the caller has the same IDs inside), nomap (the caller has none inside), or maps, which no flag of a container gives.
+	Mode       string
+	UID, GID   *uint32                // keep-id: the caller's IDs inside; nil is as outside
+	UIDs, GIDs []specs.LinuxIDMapping // maps: what Mappings returns
 }
 
 // ParseUserNS reads the value of --userns.
@@ -59,7 +60,7 @@ func ParseUserNS(value string) (UserNS, error) {
 }
 
 // Nested tells whether the container gets a user namespace of its own.
-func (u UserNS) Nested() bool { return u.Mode == "keep-id" || u.Mode == "nomap" }
+func (u UserNS) Nested() bool { return u.Mode == "keep-id" || u.Mode == "nomap" || u.Mode == "maps" }
 
 // Mappings returns the maps of the nested user namespace, from the container's IDs
 // to those of the namespace that Berth runs in, where the caller is 0. They are
@@ -67,6 +68,9 @@ func (u UserNS) Nested() bool { return u.Mode == "keep-id" || u.Mode == "nomap" 
 func (u UserNS) Mappings(h Host) (uids, gids []specs.LinuxIDMapping, err error) {
 	if !u.Nested() {
 		return nil, nil, nil
+	}
+	if u.Mode == "maps" {
+		return u.UIDs, u.GIDs, nil
 	}
 	if u.Mode == "nomap" {
 		if !h.Rootless {
