@@ -156,6 +156,9 @@ func (s *Session) prepareRun(ctx context.Context, o *Options) (*runNetwork, erro
 	}
 	s.survive(b)
 	if len(b.CommonBuildOpts.SSHSources) > 0 {
+		if err := s.limitAgents(b); err != nil {
+			return nil, err
+		}
 		if err := s.shortenTmp(); err != nil {
 			return nil, err
 		}

@@ -43,6 +43,7 @@ type Session struct {
 	drop   bool // the working containers are to be removed, as after a failure
 	images *library.Runtime
 	layers *layer.Keeper // see store
+	agents *agents       // of --ssh
 }
 
 // roots are where sessions are.
@@ -134,6 +135,9 @@ func (s *Session) End() error {
 		os.Unsetenv("TMPDIR")
 	}
 	err := newRoots(s.engine).endContainers(context.Background(), s.id)
+	if s.agents != nil {
+		err = errors.Join(err, s.agents.Close())
+	}
 	if s.images != nil {
 		err = errors.Join(err, s.images.Close())
 	}

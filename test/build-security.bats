@@ -591,6 +591,90 @@ RUN rm /etc/passwd /etc/group; mkfifo /etc/passwd /etc/group"
     assert_equal "$output" ""
 }
 
+# ask_agent: a program in perl that sends an SSH agent each kind of request that changes something, and prints the kind of each answer:
+# 5 and, of an extension, 28 are refusals. It begins and ends with the list of keys, whose answer is 12.
+ask_agent() {
+    cat <<-'X'
+	use IO::Socket::UNIX;
+	my $key = pack("N/a*", pack("N/a*", "ssh-ed25519") . pack("N/a*", "k" x 32));
+	my @asked = ([11, ""], [19, ""], [18, $key], [17, pack("N/a*", "ssh-ed25519") . pack("N/a*", "k" x 32) . pack("N/a*", "s" x 64) . pack("N/a*", "c")],
+	    [22, pack("N/a*", "word")], [23, pack("N/a*", "word")], [20, pack("N/a*", "/lib/x.so") . pack("N/a*", "")], [27, pack("N/a*", 'session-bind@openssh.com')], [11, ""]);
+	for my $a (@asked) {
+	    my $s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die "connect: $!";
+	    syswrite $s, pack("N/a*", pack("C", $a->[0]) . $a->[1]);
+	    sysread($s, my $head, 65536) >= 5 or die "no answer to $a->[0]";
+	    printf "ANSWER %d %d\n", $a->[0], unpack("xxxxC", $head);
+	}
+	X
+}
+
+# fake_agent: serves an SSH agent that allows everything and writes the kinds of the requests to $FILE_DIR/asked-$name; sets AGENT.
+fake_agent() {
+    AGENT=$FILE_DIR/agent-$name
+    python3 - "$AGENT" "$FILE_DIR/asked-$name" >/dev/null 2>&1 3>&- <<-'X' &
+	import os, socket, struct, sys, threading
+	s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1] + ".new"); s.listen(9); os.rename(sys.argv[1] + ".new", sys.argv[1])
+	def serve(c):
+	    while True:
+	        head = c.recv(4, socket.MSG_WAITALL)
+	        if len(head) < 4: return
+	        body = c.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL)
+	        open(sys.argv[2], "a").write("%d\n" % body[0])
+	        answer = struct.pack(">BI", 12, 0) if body[0] == 11 else b"\6"
+	        c.sendall(struct.pack(">I", len(answer)) + answer)
+	while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+	X
+    echo $! >>"$FILE_DIR/servers-$name"
+    wait_for 60 test -S "$AGENT"
+}
+
+@test "RUN can list the keys of its SSH agent and have it sign, and nothing else" {
+    local perl=(-v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro) want source
+    ask_agent >"$CTX/ask.pl"
+    printf 'FROM %s\nCOPY ask.pl /\nRUN --mount=type=ssh perl /ask.pl\n' "$IMAGE" >"$CTX/Containerfile"
+    ssh-keygen -q -t ed25519 -N '' -f "$FILE_DIR/key-$name" 3>&-
+    fake_agent
+    want=$'ANSWER 11 12\nANSWER 19 5\nANSWER 18 5\nANSWER 17 5\nANSWER 22 5\nANSWER 23 5\nANSWER 20 5\nANSWER 27 28\nANSWER 11 12'
+    for source in "$FILE_DIR/key-$name" "$AGENT"; do
+        berth build --network none --no-cache "${perl[@]}" --ssh "default=$source" "$CTX"
+        assert_equal "$(grep ^ANSWER <<<"$output")" "$want"
+    done
+    assert_equal "$(sort -u "$FILE_DIR/asked-$name")" 11
+}
+
+@test "the sockets of --ssh are out of the reach of other users, and end with the build" {
+    fake_agent
+    mkdir "$FILE_DIR/sync-$name"
+    printf 'FROM %s\nRUN --mount=type=ssh,mode=0777 touch /sync/ready; while [ ! -e /sync/go ]; do sleep 0.1; done\n' "$IMAGE" >"$CTX/Containerfile"
+    timeout 300 "$ENGINE" build --network none --no-cache -v "$FILE_DIR/sync-$name:/sync" --ssh "default=$AGENT" "$CTX" >/dev/null 2>&1 3>&- &
+    local build=$! found=0 socket dir
+    wait_for 200 test -e "$FILE_DIR/sync-$name/ready"
+    while read -r socket; do
+        found=$((found + 1))
+        dir=$(dirname "$socket")
+        [[ $(stat -c %a "$dir") == 700 ]] || { echo "$socket can be reached"; return 1; }
+    done < <(find "$FILE_DIR/run" "$GRAPHROOT" -type s)
+    touch "$FILE_DIR/sync-$name/go"
+    wait $build
+    [[ $found -ge 2 ]]
+    run find "$FILE_DIR/run" "$GRAPHROOT" -type s
+    assert_equal "$output" ""
+}
+
+@test "a Containerfile gets no SSH agent that the caller has not given" {
+    fake_agent
+    export SSH_AUTH_SOCK=$AGENT
+    printf 'FROM %s\nRUN --mount=type=ssh env; find / -xdev -type s\nRUN --mount=type=ssh,id=default,target=/a test ! -e /a\n' "$IMAGE" >"$CTX/Containerfile"
+    attack
+    assert_equal "$status" 0
+    [[ $output != *SSH_AUTH_SOCK=* && $output != *agent-* ]]
+    printf 'FROM %s\nRUN --mount=type=ssh,required=true true\n' "$IMAGE" >"$CTX/Containerfile"
+    attack
+    refused
+    unset SSH_AUTH_SOCK
+    [[ ! -e $FILE_DIR/asked-$name ]]
+}
+
 @test "an equal step of somebody else's image is not taken for one of the cache (CVE-2024-24557)" {
     # The health check, ONBUILD and the rest of the config are part of what a step is.
     for line in "HEALTHCHECK CMD one" "HEALTHCHECK CMD two" "ONBUILD RUN one" "ONBUILD RUN two" "HEALTHCHECK NONE" "USER 1" "USER 2" "STOPSIGNAL 9" "STOPSIGNAL 15"; do
