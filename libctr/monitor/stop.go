@@ -2,7 +2,9 @@ package monitor
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -129,6 +131,22 @@ func (m *Monitor) kill(p *process) {
 	if paused { // cgroup v1 delivers no signal to a frozen process
 		_ = m.runtimeCommand("resume", m.cfg.ID)
 	}
+	thaw(m.cfg.CgroupPath)
+}
+
+// thaw lets everything in a cgroup and below go on, with cgroups v1: a container that may write to its cgroup can freeze itself in one
+// that it has made there, of which the OCI runtime knows nothing.
+func thaw(cgroup string) {
+	const freezer = "/sys/fs/cgroup/freezer"
+	if !filepath.IsAbs(cgroup) { // none, or systemd's
+		return
+	}
+	_ = filepath.WalkDir(filepath.Join(freezer, cgroup), func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "freezer.state" {
+			_ = os.WriteFile(p, []byte("THAWED"), 0) // it may have gone
+		}
+		return nil
+	})
 }
 
 // endBySystem stops the container because the monitor was told to end (the
