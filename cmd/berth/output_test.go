@@ -36,6 +36,7 @@ var elsewhere = map[string]string{
 	"build/copier/get.go":          "a helper's pipe",
 	"build/copier/copier.go":       "a helper's pipe",
 	"build/userfile.go":            "a helper's pipe",
+	"build/confine/confine.go":     "a helper's pipe",
 	"libctr/monitor_start.go":      "for debugging",
 	"network/udprelay/udprelay.go": "a helper's pipe",
 	"cmd/berth-monitor/main.go":    "no user starts it",
