@@ -7,7 +7,7 @@ berth load -q -i /opt/berth/busybox.tar || exit 1
 work=$(mktemp -d)
 trap 'berth rm -fa -t 0 >/dev/null; rm -rf "$work"' EXIT
 root() { [ "$(id -u)" = 0 ]; }
-run() { timeout 120 berth run --rm --network none "$@" 2>&1; }
+run() { timeout -k 5 120 berth run --rm --network none "$@" 2>&1; }
 profile=/proc/self/attr/current
 default="containers-default-* (enforce)"
 
