@@ -12,6 +12,7 @@ cgroup_of() { # cgroup_of CONTAINER: the directory of its cgroup
     cg=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(berth inspect --format '{{.State.Pid}}' "$1")/cgroup")
     echo "${cg%%.scope*}.scope"
 }
+says() { berth logs "$1" 2>&1 | grep -qx "$2"; }
 survives() { # survives WHAT: the container `evil` can be stopped and removed, and is gone
     ok "$1: ps" berth ps -a
     ok "$1: stop" timeout 120 berth stop -t 1 evil
@@ -30,8 +31,8 @@ ok "the cgroup of RUN is gone" is "$(find /sys/fs/cgroup -name 'berth-build*')" 
 said=$(berth build --no-cache --network host --cap-add ALL "$work" 2>&1)
 ok "nor with the host's network" like "$said" '*ead-only*ead-only*ead-only*'
 
-berth run -d --name evil --network none --privileged "$IMAGE" sh -c 'cd /sys/fs/cgroup; mkdir -p in/deep; echo $$ >in/deep/cgroup.procs; echo "+pids" >cgroup.subtree_control; echo 1 >in/pids.max; rmdir in; touch /done; sleep 1000' >/dev/null
-retry 60 berth exec evil true
+berth run -d --name evil --network none --privileged "$IMAGE" sh -c 'cd /sys/fs/cgroup; mkdir -p in/deep; echo $$ >in/deep/cgroup.procs; echo "+pids" >cgroup.subtree_control; echo 100 >in/pids.max; rmdir in; echo done; sleep 1000' >/dev/null
+ok "it has changed its cgroup" retry 60 says evil done
 cg=$(cgroup_of evil)
 survives "cgroups below its own"
 berth run -d --name evil --network none --privileged "$IMAGE" sh -c 'echo 1 >/sys/fs/cgroup/cgroup.freeze; sleep 1000' >/dev/null
@@ -39,9 +40,9 @@ cg=$(cgroup_of evil)
 retry 60 grep -qx 'frozen 1' "$cg/cgroup.events"
 survives "a container that freezes itself"
 berth run -d --name evil --network none --privileged --cgroupns host -v /sys/fs/cgroup:/host "$IMAGE" sh -c \
-    'me=/host$(sed -n "s/^0:://p" /proc/self/cgroup); up=$(dirname $me); mkdir $up/escaped; echo $$ >$up/escaped/cgroup.procs; rmdir $me; sleep 1000' >/dev/null
+    'me=/host$(sed -n "s/^0:://p" /proc/self/cgroup); up=$(dirname $me); mkdir $up/escaped; echo $$ >$up/escaped/cgroup.procs; rmdir $me; echo done; sleep 1000' >/dev/null
 pid=$(berth inspect --format '{{.State.Pid}}' evil)
-sleep 5
+ok "it has left its cgroup" retry 60 says evil done
 cg=/none
 survives "a container that leaves its cgroup and deletes it"
 ok "its process is gone" test ! -e "/proc/$pid"
