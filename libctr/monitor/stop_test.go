@@ -183,9 +183,9 @@ func TestPause(t *testing.T) {
 		if after := c.log(); len(after) > len(before)+200 {
 			t.Errorf("a paused container has written %q", after[len(before):])
 		}
-		for _, op := range []string{"pause", "exec", "stop"} {
-			if re := callError(t, c.dial(), ctl.Request{Op: op, Process: process([]string{"true"}), Detach: true}); re.Kind != "paused" {
-				t.Errorf("%s = %+v", op, re)
+		for _, r := range []ctl.Request{{Op: "pause"}, {Op: "exec", Process: process([]string{"true"}), Detach: true}, {Op: "stop"}} {
+			if re := callError(t, c.dial(), r); re.Kind != "paused" {
+				t.Errorf("%s = %+v", r.Op, re)
 			}
 		}
 		call(t, c.dial(), ctl.Request{Op: "unpause"})
