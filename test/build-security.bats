@@ -602,7 +602,8 @@ ask_agent() {
 	for my $a (@asked) {
 	    my $s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die "connect: $!";
 	    syswrite $s, pack("N/a*", pack("C", $a->[0]) . $a->[1]);
-	    sysread($s, my $head, 65536) >= 5 or die "no answer to $a->[0]";
+	    read($s, my $head, 5) == 5 or die "no answer to $a->[0]";
+	    read($s, my $rest, unpack("N", $head) - 1);
 	    printf "ANSWER %d %d\n", $a->[0], unpack("xxxxC", $head);
 	}
 	X
