@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # What a command has started dies with it, and a signal ends a command wherever it is. Each command is brought to where somebody
-# works for it, who would go on for ever: a decompressor, git, a credential helper, RUN, a pipe that nobody else opens.
+# works for it who would go on for ever: one who unpacks a layer and is stopped, a decompressor, git, a credential helper, RUN, a
+# pipe that nobody else opens.
 load ../helpers
 
 setup_file() {
@@ -9,19 +10,26 @@ setup_file() {
     mkdir "$TOOLS"
     # stuck NAME TEXT: a program that does TEXT, says that it is there, and has a child that never ends, in a process of its own.
     stuck() { printf '#!/bin/bash\n%s\necho $$ >>%q\nsetsid sleep 1000 &\nwait\n' "$2" "$FILE_DIR/at-work" >"$TOOLS/$1"; chmod +x "$TOOLS/$1"; }
-    # Unpacking waits for the rest of a layer.
+    # Who packs what is imported waits for the rest of it.
     for tool in pigz unpigz gzip; do stuck $tool 'head -c 20 >/dev/null; head -c 100000 /dev/zero | tr "\0" "\1"'; done
     stuck git ''
     stuck docker-credential-stuck ''
     start_registry
     push_fixture busybox team/busybox:1
-    skopeo copy -q "docker-archive:$FIXTURES/busybox.tar" "oci-archive:$FILE_DIR/layers.tar:layers" 3>&-
+    # A layer that takes a while to unpack.
+    mkdir "$FILE_DIR/large"
+    head -c 400M /dev/zero >"$FILE_DIR/large/zeros"
+    tar -C "$FILE_DIR/large" -cf "$FILE_DIR/layer.tar" zeros
+    "$HELPERS_DIR/tools/docker-archive" "$FILE_DIR/layer.tar" localhost/large:1 '{"Cmd":["true"]}' "$FILE_DIR/image.tar"
+    skopeo copy -q "docker-archive:$FILE_DIR/image.tar" "oci-archive:$FILE_DIR/layers.tar:layers" 3>&-
+    skopeo copy -q --dest-tls-verify=false "oci-archive:$FILE_DIR/layers.tar:layers" "docker://$REGISTRY/team/large:1" 3>&-
+    rm -r "$FILE_DIR/large" "$FILE_DIR/layer.tar" "$FILE_DIR/image.tar"
     mkdir "$FILE_DIR/rootfs" "$FILE_DIR/run-ctx" "$FILE_DIR/add-ctx" "$FILE_DIR/from-ctx" "$FILE_DIR/auth"
     head -c 3000000 /dev/urandom >"$FILE_DIR/rootfs/random"
     tar -C "$FILE_DIR/rootfs" -czf "$FILE_DIR/rootfs.tar.gz" .
     printf 'FROM %s\nRUN export LEASH=%s; setsid sleep 1000 & sleep 1000; :\n' "$IMAGE" "$FILE_DIR" >"$FILE_DIR/run-ctx/Containerfile"
     printf 'FROM %s\nADD http://127.0.0.1:1/x.git /x\n' "$IMAGE" >"$FILE_DIR/add-ctx/Containerfile"
-    printf 'FROM %s/team/busybox:1\n' "$REGISTRY" >"$FILE_DIR/from-ctx/Containerfile"
+    printf 'FROM %s/team/large:1\n' "$REGISTRY" >"$FILE_DIR/from-ctx/Containerfile"
     printf '{"credHelpers": {"%s": "stuck"}}' "$REGISTRY" >"$FILE_DIR/auth/auth.json"
     mkfifo "$FILE_DIR/fifo"
     export REGISTRY REGISTRY_PID
@@ -32,8 +40,8 @@ command_of() {
     vars=(PATH="$TOOLS:$PATH")
     case $1 in
     load) cmd=(load -q -i "$FILE_DIR/layers.tar") ;;
-    pull) cmd=(pull -q "$REGISTRY/team/busybox:1") ;;
-    run) cmd=(run --rm --network none "$REGISTRY/team/busybox:1" true) ;;
+    pull) cmd=(pull -q "$REGISTRY/team/large:1") ;;
+    run) cmd=(run --rm --network none "$REGISTRY/team/large:1" true) ;;
     import) cmd=(import -q "$FILE_DIR/rootfs.tar.gz" localhost/imported) ;;
     build-from) cmd=(build -q --network none -t localhost/built "$FILE_DIR/from-ctx") ;;
     build-run) cmd=(build -q --no-cache --network none -t localhost/built "$FILE_DIR/run-ctx") ;;
@@ -53,11 +61,18 @@ at_work() {
     case $1 in
     *-fifo) wait_for 60 has_open "$2" "$FILE_DIR/fifo" ;;
     build-run) wait_for 60 in_run ;;
+    load | pull | run | build-from) wait_for 60 unpacker_stops ;;
     *) wait_for 60 test -s "$FILE_DIR/at-work" ;;
     esac
     kill -0 "$2"
 }
 has_open() { [[ " $(readlink "/proc/$1"/fd/* 2>/dev/null | paste -sd' ') " == *" $2 "* ]]; }
+# unpacker_stops: who unpacks a layer is found, and goes no further.
+unpacker_stops() {
+    local pid
+    pid=$(of_command | awk '$2 ~ /^storage-(untar|applyLayer)/ { print $1; exit }')
+    [[ -n $pid ]] && kill -STOP "$pid"
+}
 in_run() { grep -q ' sleep 1000' <(of_command); }
 
 # of_command: the processes of the command that are left, found by what nobody else has in the environment.
