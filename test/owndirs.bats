@@ -54,7 +54,7 @@ refused() {
 
 @test "directories that another user has made beforehand are refused" {
     [[ $(id -u) -eq 0 ]] || skip "needs root, to be two users"
-    local uid made cmd
+    local uid made cmd engine=/srv/${ENGINE##*/} # where it is seen without the machine's /tmp
     uid=$(id -u "$BERTH_TEST_USER")
     chmod 755 "$FILE_DIR"
     mkdir "$FILE_DIR"/{tmp-dir,xdg-1,xdg-2}
@@ -68,7 +68,7 @@ refused() {
         local want=$1 part=$2
         shift 2
         status=0
-        output=$(timeout 60 unshare --mount --propagation private sh -c 'umount -l /run/user && mount --bind "$0" /mnt && mount --bind /mnt/tmp-dir /tmp && exec "$@"' "$FILE_DIR" \
+        output=$(timeout 60 unshare --mount --propagation private sh -c 'umount -l /run/user && mount --bind "$0" /mnt && mount --bind "$1" /srv && mount --bind /mnt/tmp-dir /tmp && shift && exec "$@"' "$FILE_DIR" "${ENGINE%/*}" \
             setpriv --reuid="$BERTH_TEST_USER" --regid="$BERTH_TEST_USER" --init-groups --inh-caps=-all env -i "PATH=$PATH" HOME=/tmp/home "$@" 2>&1 3>&-) || status=$?
         echo "$ $*: $output ($status)"
         [[ $status -eq $want ]]
@@ -78,25 +78,25 @@ refused() {
     for made in "mkdir -m 777" "mkdir -m 700" "ln -s home"; do
         # shellcheck disable=SC2086
         as_bin $made "$FILE_DIR/tmp-dir/storage-run-$uid"
-        as_user 125 "storage-run-$uid" "$ENGINE" ps
-        as_user 125 "storage-run-$uid" "$ENGINE" run --rm hello
+        as_user 125 "storage-run-$uid" "$engine" ps
+        as_user 125 "storage-run-$uid" "$engine" run --rm hello
         rm -r "$FILE_DIR/tmp-dir/storage-run-$uid" "$FILE_DIR/tmp-dir/berth-run-$uid"
         # shellcheck disable=SC2086
         as_bin $made "$FILE_DIR/tmp-dir/berth-run-$uid"
-        as_user 125 "berth-run-$uid" "$ENGINE" run --rm hello
+        as_user 125 "berth-run-$uid" "$engine" run --rm hello
         rm -r "$FILE_DIR/tmp-dir/berth-run-$uid"
     done
     # XDG_RUNTIME_DIR is another's, or what would be used in it is.
     as_bin mkdir -m 755 "$FILE_DIR/xdg-1/anothers"
-    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1/anothers "$ENGINE" ps
-    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1/anothers "$ENGINE" run --rm hello
+    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1/anothers "$engine" ps
+    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1/anothers "$engine" run --rm hello
     as_bin mkdir -m 777 "$FILE_DIR/xdg-1/containers"
-    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1 "$ENGINE" ps
-    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1 "$ENGINE" run --rm hello
+    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1 "$engine" ps
+    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-1 "$engine" run --rm hello
     as_bin mkdir -m 777 "$FILE_DIR/xdg-2/berth"
-    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-2 "$ENGINE" run --rm hello
+    as_user 125 "belongs to another user" XDG_RUNTIME_DIR=/mnt/xdg-2 "$engine" run --rm hello
     # Nothing was made in what is another's, and without those it all works.
     assert_equal "$(find "$FILE_DIR"/xdg-1/{anothers,containers} "$FILE_DIR/xdg-2" -mindepth 1 -not -user bin)" ""
-    as_user 0 Hello "$ENGINE" run --rm hello
+    as_user 0 Hello "$engine" run --rm hello
     rm -rf "$FILE_DIR/tmp-dir"
 }
