@@ -23,7 +23,7 @@ setup_file() {
     BAD=$(cat "$FILE_DIR/bad")
     export BAD
     printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$BAD" >>"$CONTAINERS_REGISTRIES_CONF"
-    cd "$FILE_DIR"
+    cd "$FILE_DIR" || return 1
     hostile evil ".author = \$e | .comment = \$e | .config.Labels = {(\$e): \$e, x: \$e} | .config.Env += [\"EVIL=\" + \$e] | .config.Cmd = [\"sh\", \"-c\", \"sleep 1000; true\", \$e] | .history |= map(.created_by = \$e | .comment = \$e | .author = \$e)"
 }
 
