@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/build/rewrite"
+	"golang.org/x/sys/unix"
 )
 
 // prepared returns the Containerfiles to build in place of o.Files, changed so that buildah does what they say, and what
@@ -70,6 +71,17 @@ func (s *Session) planCopies(o *Options) error {
 		dir, err := filepath.Abs(c.Value)
 		if err != nil {
 			return err
+		}
+		// Looked at here: from buildah the reason does not always come, its helper may have ended before it is read.
+		st, err := os.Stat(dir)
+		if err == nil && !st.IsDir() {
+			err = unix.ENOTDIR
+		}
+		if err != nil {
+			if e := (*fs.PathError)(nil); errors.As(err, &e) {
+				err = e.Err
+			}
+			return fmt.Errorf("--build-context %s: %s: %w", name, dir, err)
 		}
 		ignore, err := findIgnoreFile(dir, nil)
 		if err != nil {

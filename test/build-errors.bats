@@ -66,7 +66,8 @@ no_insides() {
     fails 125 'Containerfile:2: COPY --from=localhost/busybox /none* /x: nothing matches "/none*": no such file or directory' <<<"FROM $IMAGE"$'\nCOPY --from=localhost/busybox /none* /x'
     fails 125 'Containerfile:2: COPY x /etc/passwd/x: write /etc/passwd/x: not a directory' <<<"FROM $IMAGE"$'\nCOPY x /etc/passwd/x'
     fails 125 'Containerfile:2: COPY --exclude=[ x /x: the pattern of --exclude: syntax error in pattern' <<<"FROM $IMAGE"$'\nCOPY --exclude=[ x /x'
-    fails 125 'Containerfile:2: COPY --from=foo x /x: the context "/none-such": no such file or directory' "" --build-context foo=/none-such <<<"FROM $IMAGE"$'\nCOPY --from=foo x /x'
+    fails 125 '--build-context foo: /none-such: no such file or directory' "" --build-context foo=/none-such <<<"FROM $IMAGE"$'\nCOPY --from=foo x /x'
+    fails 125 "--build-context foo: $CTX/x: not a directory" "" --build-context "foo=$CTX/x" <<<"FROM $IMAGE"
     fails 125 '--secret: /none-such: no such file or directory' "" --secret id=x,src=/none-such <<<"FROM $IMAGE"
     fails 125 'tag UPPER: invalid reference format: repository name must be lowercase' "" -t UPPER <<<"FROM $IMAGE"
     fails 125 'Containerfile:1: FROM localhost/none-such: localhost/none-such: image not known' 'fetch it with: berth pull localhost/none-such, or build without --pull=never' --pull=never <<<'FROM localhost/none-such'
