@@ -131,14 +131,14 @@ table() {
 }
 
 @test "SIGINT: the command ends, and all that it started" { table INT 1; }
-@test "SIGTERM: the command ends, and all that it started" { table TERM 143; }
+@test "SIGTERM: the command ends, and all that it started" { table TERM 143 "load import build-run build-git pull-auth"; }
 @test "a signal ends a command that waits for a pipe; the next command cleans up" {
     KEPT=137
     table INT 1 "load-fifo import-fifo save-fifo build-fifo"
     table TERM 143 "load-fifo import-fifo save-fifo build-fifo"
 }
 @test "SIGKILL: all that the command started dies at once" { table KILL 137; }
-@test "SIGKILL of the command and its session: the rest dies too" { table group 137; }
+@test "SIGKILL of the command and its session: the rest dies too" { table group 137 "load build-run build-add push-auth"; }
 
 @test "a container that a killed run has pulled for and started goes on" {
     berth run -d --name "$name" "$REGISTRY/team/busybox:1" sleep 1000
