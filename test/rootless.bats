@@ -56,9 +56,9 @@ userns_of() { readlink "/proc/$("$ENGINE" inspect --format '{{.State.Pid}}' "$1"
         # shellcheck disable=SC2086
         run strace -f -e trace=unshare,setns,execve -o "$FILE_DIR/trace" "$ENGINE" $args
         [[ $status -eq 0 ]]
-        # nothing is executed but Berth, which for some of these becomes the program with all commands
+        # nothing is executed but Berth, which for some of these becomes the program with all commands and its keeper
         run sed -nE 's/.*execve\("([^"]*)".*/\1/p' "$FILE_DIR/trace"
-        [[ $output =~ ^[^[:space:]]*/berth($'\n'[^[:space:]]*/berth-full)*$ ]]
+        [[ $output =~ ^[^[:space:]]*/berth($'\n'[^[:space:]]*/berth-(full|monitor))*$ ]]
         run grep -E 'unshare|setns' "$FILE_DIR/trace"
         assert_equal "$args: $output" "$args: "
     done
