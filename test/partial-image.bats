@@ -117,9 +117,9 @@ RUN mkdir -p /opt/deta && echo deta > /opt/deta/file
     source_file 'FROM localhost/debian:12' '#: use std/deta' 'CMD ["cat", "/opt/deta/file"]'
     berth build -q --timestamp 0 -t "localhost/$name:1" .
     traced execve partial rebase --onto localhost/debian:12.9 -t "localhost/$name:2" "localhost/$name:1"
-    # Itself, and the storage library's helpers, which are itself too.
+    # Itself, its keeper, and the storage library's helpers, which are itself too.
     grep -q 'execve(' trace
-    others=$(grep 'execve(' trace | grep -vF -e "execve(\"$ENGINE\"" -e "execve(\"$ENGINE-full\"" -e 'execve("/proc/self/exe"' || true)
+    others=$(grep 'execve(' trace | grep -vF -e "execve(\"$ENGINE\"" -e "execve(\"$ENGINE-full\"" -e "execve(\"$ENGINE-monitor\", [\"berth-keeper\"" -e 'execve("/proc/self/exe"' || true)
     assert_equal "$others" ""
     berth run --rm --network none "localhost/$name:2"
     assert_equal "$output" deta
