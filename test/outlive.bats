@@ -95,3 +95,15 @@ monitor_of() { "$ENGINE" inspect -f '{{.State.ConmonPid}}' "$1" 3>&-; }
     assert_equal "$status" 143
     berth stop -t 5 "$name"
 }
+
+@test "nor are the two that glibc's posix_spawn leaves ignored, and so make and CI agents" {
+    is_berth || skip "of Berth's monitor"
+    spawned() { make -s -f <(printf 'all:\n\t@%s\n' "$*") 3>&-; }
+    assert_contains "$(spawned grep SigIgn /proc/self/status)" 0000000180000000 # else this tests nothing
+    spawned "$ENGINE" run -d --name "$name" "$IMAGE" sleep 1000
+    assert_contains "$(spawned "$ENGINE" run --rm "$IMAGE" grep SigIgn /proc/self/status)" 0000000000000000
+    assert_contains "$(spawned "$ENGINE" exec "$name" grep SigIgn /proc/1/status /proc/self/status)" 0000000000000000
+    mkdir -p "$FILE_DIR/signals"
+    printf 'FROM %s\nRUN ["grep", "SigIgn", "/proc/self/status"]\n' "$IMAGE" >"$FILE_DIR/signals/Containerfile"
+    assert_contains "$(spawned "$ENGINE" build --no-cache "$FILE_DIR/signals" 2>&1)" 0000000000000000
+}

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/berth-containers/berth/internal/ignored"
 	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/network/udprelay"
@@ -28,6 +29,7 @@ func main() {
 		leash.Keep(os.Args[2], os.Stdin)
 		return
 	}
+	ignored.Reset(1, ignored.Last)
 	opts := monitor.Options{ConnFD: 3, LockFD: 4}
 	switch {
 	case len(os.Args) == 2:

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/berth-containers/berth/internal/ignored"
 )
 
 // Env is the variable that marks what belongs to a command.
@@ -35,6 +37,7 @@ func Start(program string) error {
 	if pipe != nil {
 		return nil
 	}
+	ignored.Reset(ignored.Cancel, ignored.SetXID) // for RUN: the others are as the user wants them (nohup), and crun resets them
 	theirs, ours, err := os.Pipe()
 	if err != nil {
 		return err
