@@ -101,6 +101,24 @@ refused() {
     BERTH_UNPACK_LIMIT=2m refused 'more than 2 MiB is not taken' load -q -i "$T"
 }
 
+@test "standard input without an end, or that is no archive: load and import stop, and keep nothing" {
+    local verb
+    export TMPDIR=$FILE_DIR/tmp-$name
+    mkdir "$TMPDIR"
+    head -c 100000 /dev/urandom >"$CTX/file"
+    tar -C "$CTX" -cf "$T" file
+    for verb in "load -q" "import -q - localhost/$name"; do
+        # shellcheck disable=SC2086 # words
+        refused 'follow the end of the archive' $verb </dev/zero
+        refused 'not a tar archive' $verb < <(yes)
+        refused 'not a tar archive' $verb </dev/urandom
+        refused 'follow the end of the archive' $verb < <(cat "$T" /dev/zero)
+        BERTH_UNPACK_LIMIT=100m refused 'more than 100 MiB is not taken' $verb < <({ bomb nothing $((99 << 30)) "$T.big"; head -c 512 "$T.big"; cat /dev/zero; } | gzip)
+        refused 'follow the end of the archive' $verb < <(gzip </dev/zero)
+    done
+    [ -z "$(ls -A "$TMPDIR")" ] || { ls -lR "$TMPDIR"; return 1; }
+}
+
 @test "BERTH_UNPACK_LIMIT bounds what an image unpacks to, however it is packed" {
     local pack
     head -c 3000000 /dev/zero >"$CTX/zeros"

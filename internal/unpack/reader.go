@@ -31,6 +31,7 @@ type Reader struct {
 	dirs    int64  // bytes of headers of directories
 	name    string // of the current one
 	checked int64  // read, when room was last looked at
+	after   int64  // bytes behind the end of the archive
 	warned  bool
 }
 
@@ -68,6 +69,10 @@ func (r *Reader) Read(p []byte) (int, error) {
 	r.read += int64(n)
 	if !r.end {
 		r.left -= int64(n)
+	} else if r.after += int64(n); r.after > maxAfter {
+		r.why = r.o.refuse("", "more than %s follow the end of the archive", size(maxAfter))
+		r.err = r.why
+		return 0, r.err
 	}
 	if err == io.EOF && r.left > 0 {
 		err = io.ErrUnexpectedEOF
@@ -182,7 +187,7 @@ func (r *Reader) take(h *headers) error {
 		return r.tooLarge(max(n, hdr.Size))
 	}
 	need := h.content
-	if h.sparse {
+	if h.sparse && !r.o.KeepHoles {
 		need = hdr.Size
 	}
 	if need >= 1<<20 || r.entries%1024 == 0 {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -36,6 +37,8 @@ const (
 	maxHeaders = 2 << 20
 	// maxDirs is what the headers of all directories may come to: the libraries keep them in memory to the end.
 	maxDirs = 512 << 20
+	// maxAfter is what may follow the end of an archive: tar fills up blocks of a tape, of some MiB at most.
+	maxAfter = 64 << 20
 )
 
 // ErrRefused is in the tree of every error of an archive that is refused for what it would unpack to.
@@ -79,6 +82,8 @@ type Options struct {
 	Packed func() int64 // how much has been read of the packed archive; nil if it is not packed
 	Dir    string       // it is unpacked there, on a disk whose free room is a limit; empty for elsewhere
 	Warn   func(text string)
+
+	KeepHoles bool // holes are not written, and need no room
 }
 
 // refuse returns the error of an archive that is refused, with the setting that would allow it.
@@ -103,6 +108,31 @@ func (o *Options) room(entry string, n int64) error {
 		return fmt.Errorf("%s: %s needs %s, and %s are free on the disk of %s: %w", o.What, entry, size(n), size(max(free, 0)), o.Dir, unix.ENOSPC)
 	}
 	return nil
+}
+
+// WithRoom returns a reader that ends with ENOSPC before what is read of r has filled the disk of dir, where it is written.
+func WithRoom(r io.Reader, what, dir string) io.Reader {
+	return &roomReader{in: r, o: Options{What: what, Dir: dir}}
+}
+
+type roomReader struct {
+	in    io.Reader
+	o     Options
+	read  int64 // bytes
+	since int64 // bytes, since room was last looked at
+}
+
+func (r *roomReader) Read(p []byte) (int, error) {
+	if r.since >= reserve/4 {
+		r.since = 0
+		if r.o.room("", reserve) != nil {
+			return 0, fmt.Errorf("%s: the disk of %s is almost full after %s: %w", r.o.What, r.o.Dir, size(r.read), unix.ENOSPC)
+		}
+	}
+	n, err := r.in.Read(p)
+	r.since += int64(n)
+	r.read += int64(n)
+	return n, err
 }
 
 // size is a size as people read it.

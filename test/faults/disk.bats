@@ -25,6 +25,21 @@ teardown() {
     stop_registry
 }
 
+@test "standard input that is larger than the disk for temporary files: load and import stop before it is full" {
+    mkdir "$FILE_DIR/small"
+    mount -t tmpfs -o size=20m small "$FILE_DIR/small"
+    head -c 100000 /dev/urandom >"$FILE_DIR/file"
+    tar -C "$FILE_DIR" -cf "$FILE_DIR/endless.tar" file
+    for verb in "load -q" "import -q - localhost/$name"; do
+        # shellcheck disable=SC2086 # words
+        TMPDIR=$FILE_DIR/small BERTH_TIMEOUT=60 berth 125 $verb < <(while head -c 100864 "$FILE_DIR/endless.tar"; do :; done)
+        assert_contains "$output" "is almost full after"
+        assert_contains "$output" "Hint: the disk is full: see df -h $FILE_DIR/small"
+        assert_equal "$(ls -A "$FILE_DIR/small")" ""
+    done
+    rm "$FILE_DIR/file" "$FILE_DIR/endless.tar"
+}
+
 @test "a container that fills the disk ends with its own error, and can be removed" {
     mkdir "$FILE_DIR/small"
     mount -t tmpfs -o size=20m small "$FILE_DIR/small"

@@ -152,6 +152,17 @@ func TestImport(t *testing.T) {
 	if _, err := s.rt.Import(t.Context(), srv.URL+"/none.tar", ImportOptions{}); err == nil {
 		t.Error("Import of a URL that is not there gave no error")
 	}
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for zeros := make([]byte, 1<<16); ; {
+			if _, err := w.Write(zeros); err != nil {
+				return
+			}
+		}
+	}))
+	defer endless.Close()
+	if _, err := s.rt.Import(t.Context(), endless.URL, ImportOptions{}); err == nil || !strings.Contains(err.Error(), "follow the end of the archive") {
+		t.Errorf("Import of a URL without an end = %v", err)
+	}
 	if _, err := s.rt.Import(t.Context(), tarFile(t, "x"), ImportOptions{Changes: []string{"BAD thing"}}); err == nil {
 		t.Error("Import with a bad change gave no error")
 	}

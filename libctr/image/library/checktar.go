@@ -11,6 +11,8 @@ import (
 	"go.podman.io/image/v5/pkg/compression"
 )
 
+const importHint = "import takes a tar archive of a file system, plain or compressed; an image archive is for: berth load"
+
 // checkTar tells whether the file begins like a tar archive, plain or compressed: the
 // storage library takes anything for an empty layer.
 func checkTar(path string) error {
@@ -31,5 +33,5 @@ func checkTar(path string) error {
 		}
 		err = errors.New("the file is empty")
 	}
-	return hint.Add(fmt.Errorf("not a tar archive: %w", err), "import takes a tar archive of a file system, plain or compressed; an image archive is for: berth load")
+	return hint.Add(fmt.Errorf("not a tar archive: %w", err), importHint)
 }

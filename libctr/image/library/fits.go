@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/berth-containers/berth/internal/unpack"
 	"go.podman.io/image/v5/pkg/compression"
@@ -86,8 +87,8 @@ type counted struct {
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	atomic.AddInt64(&c.n, int64(n)) // some are read by a goroutine of who unpacks
 	return n, err
 }
 
-func (c *counted) count() int64 { return c.n }
+func (c *counted) count() int64 { return atomic.LoadInt64(&c.n) }

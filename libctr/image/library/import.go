@@ -2,14 +2,16 @@ package library
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/common/libimage"
-	"go.podman.io/common/pkg/download"
 )
 
 // ImportOptions are those of Import.
@@ -26,8 +28,8 @@ type ImportOptions struct {
 func (r *Runtime) Import(ctx context.Context, source string, opts ImportOptions) (string, error) {
 	path := source
 	if u, err := url.ParseRequestURI(source); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
-		if path, err = download.FromURL(ctx, r.scratch, source, download.Options{}); err != nil {
-			return "", explain(ctx, fmt.Errorf("import %s: %w", source, err), r.scratch)
+		if path, err = r.fetch(ctx, source); err != nil {
+			return "", r.explainImport(ctx, fmt.Errorf("import %s: %w", source, err))
 		}
 	} else if _, err := os.Stat(source); err != nil {
 		return "", fmt.Errorf("import: %w", err)
@@ -37,11 +39,38 @@ func (r *Runtime) Import(ctx context.Context, source string, opts ImportOptions)
 
 // ImportFrom imports the tar archive that it reads.
 func (r *Runtime) ImportFrom(ctx context.Context, in io.Reader, opts ImportOptions) (string, error) {
-	path, err := r.spool(ctx, in)
+	path, err := r.spoolArchive(ctx, in, "standard input")
 	if err != nil {
-		return "", explain(ctx, fmt.Errorf("import: %w", err), r.scratch)
+		return "", r.explainImport(ctx, fmt.Errorf("import: %w", err))
 	}
 	return r.importFile(ctx, path, "standard input", opts)
+}
+
+// fetch is spoolArchive for what a URL has.
+func (r *Runtime) fetch(ctx context.Context, source string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return "", hint.Add(fmt.Errorf("the server says %s", answer.Status), "check the URL")
+	}
+	return r.spoolArchive(ctx, answer.Body, "what it has")
+}
+
+// explainImport adds to an error of reading an archive what the user can do about it.
+func (r *Runtime) explainImport(ctx context.Context, err error) error {
+	explained := explain(ctx, err, r.scratch)
+	var hinted *hint.Error
+	if ctx.Err() != nil || errors.As(explained, &hinted) {
+		return explained
+	}
+	return hint.Add(err, importHint)
 }
 
 func (r *Runtime) importFile(ctx context.Context, path, source string, opts ImportOptions) (string, error) {

@@ -21,26 +21,26 @@ func (r *Runtime) Load(ctx context.Context, path string, progress io.Writer) ([]
 	}
 	names, err := r.load(ctx, path, progress)
 	if err != nil {
-		return nil, r.explainLoad(ctx, fmt.Errorf("load images from %s: %w", path, r.refused(err)))
+		return nil, r.explainLoad(ctx, fmt.Errorf("load images from %s: %w", path, r.refused(err)), r.store.GraphRoot())
 	}
 	return names, nil
 }
 
 // LoadFrom loads as Load does, from what it reads; it keeps a copy of that until then.
 func (r *Runtime) LoadFrom(ctx context.Context, in io.Reader, progress io.Writer) ([]string, error) {
-	path, err := r.spool(ctx, in)
+	path, err := r.spoolArchive(ctx, in, "standard input")
 	if err != nil {
-		return nil, explain(ctx, fmt.Errorf("read images: %w", err), r.scratch)
+		return nil, r.explainLoad(ctx, fmt.Errorf("read images: %w", err), r.scratch)
 	}
 	names, err := r.load(ctx, path, progress)
 	if err != nil {
-		return nil, r.explainLoad(ctx, fmt.Errorf("load images from standard input: %w", r.refused(err)))
+		return nil, r.explainLoad(ctx, fmt.Errorf("load images from standard input: %w", r.refused(err)), r.store.GraphRoot())
 	}
 	return names, nil
 }
 
-func (r *Runtime) explainLoad(ctx context.Context, err error) error {
-	explained := explain(ctx, err, r.store.GraphRoot())
+func (r *Runtime) explainLoad(ctx context.Context, err error, disk string) error {
+	explained := explain(ctx, err, disk)
 	var hinted *hint.Error
 	if ctx.Err() != nil || errors.As(explained, &hinted) {
 		return explained

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/flock"
+	"github.com/berth-containers/berth/internal/unpack"
+	"go.podman.io/image/v5/pkg/compression"
 	"golang.org/x/sys/unix"
 )
 
@@ -124,19 +126,50 @@ func (s Scratch) Remove() error {
 	return os.RemoveAll(s.Path)
 }
 
-// spool writes r to a file in the scratch directory and returns its path. If ctx ends
-// first it returns at once; the read goes on until r gives something, for a read of a
+// spool writes what it reads to a file in the scratch directory and returns its path. If ctx ends
+// first it returns at once; the read goes on until in gives something, for a read of a
 // terminal or a pipe cannot be interrupted.
 func (r *Runtime) spool(ctx context.Context, in io.Reader) (string, error) {
+	return r.spoolWith(ctx, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
+	})
+}
+
+// spoolArchive is spool for a tar archive, plain or packed, that may be none, or have no end. It stops where that is seen, and
+// before the disk is full.
+func (r *Runtime) spoolArchive(ctx context.Context, in io.Reader, what string) (string, error) {
+	limits, err := unpack.LimitsFromEnv()
+	if err != nil {
+		return "", err
+	}
+	return r.spoolWith(ctx, func(w io.Writer) error {
+		kept := &counted{r: io.TeeReader(unpack.WithRoom(in, what, r.scratch), w)}
+		plain, packed, err := compression.AutoDecompress(kept)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		o := unpack.Options{What: what, KeepHoles: true, Dir: r.scratch}
+		if packed {
+			// What is kept is not unpacked; but one that unpacks to too much need not be read to its end.
+			o.Limits, o.Packed, o.Dir = limits, kept.count, ""
+		}
+		_, err = io.Copy(io.Discard, unpack.NewReader(plain, o))
+		if err = errors.Join(err, plain.Close()); err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, kept)
+		return err
+	})
+}
+
+func (r *Runtime) spoolWith(ctx context.Context, write func(io.Writer) error) (string, error) {
 	f, err := os.CreateTemp(r.scratch, "input-")
 	if err != nil {
 		return "", err
 	}
 	done := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(f, in)
-		done <- errors.Join(err, f.Close())
-	}()
+	go func() { done <- errors.Join(write(f), f.Close()) }()
 	select {
 	case err := <-done:
 		return f.Name(), err
