@@ -291,7 +291,7 @@ func (s *Session) limits(b *define.BuildOptions, o *spec.Options) (err error) {
 	r.Memory, r.MemorySwap, r.CpusetCpus, r.CpusetMems = c.Memory, c.MemorySwap, c.CPUSetCPUs, c.CPUSetMems
 	r.CPUPeriod, r.CPUQuota, r.CPUShares = c.CPUPeriod, c.CPUQuota, c.CPUShares
 	if c.ShmSize != "" {
-		if o.ShmSize, err = spec.ParseSize("--shm-size", c.ShmSize); err != nil {
+		if o.ShmSize, err = spec.ParseSize("shm-size", c.ShmSize); err != nil {
 			return err
 		}
 	}

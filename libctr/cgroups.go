@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/spec"
@@ -58,11 +59,11 @@ func (e *Engine) cgroups() (cgroups, error) {
 	case e.Rootless() && !c.v2:
 		c.manager, c.why = "disabled", "an unprivileged user cannot set limits with cgroups v1"
 	case want == "systemd" && !systemd:
-		return c, hint.Add(errors.New("--cgroup-manager systemd: systemd does not run here for this user"), "use --cgroup-manager cgroupfs, or log in with a user session (loginctl enable-linger)")
+		return c, hint.Add(field.Errorf("%s systemd: systemd does not run here for this user", field.Name("cgroup-manager")), "use --cgroup-manager cgroupfs, or log in with a user session (loginctl enable-linger)")
 	case want == "systemd" || want == "" && systemd:
 		c.manager = "systemd"
 	case want == "cgroupfs" && c.v2 && c.parent == "":
-		return c, hint.Add(errors.New("--cgroup-manager cgroupfs: no cgroup that this engine may write to is above it"), "leave the flag out to run without cgroups, or have a cgroup delegated to this user")
+		return c, hint.Add(field.Errorf("%s cgroupfs: no cgroup that this engine may write to is above it", field.Name("cgroup-manager")), "leave the flag out to run without cgroups, or have a cgroup delegated to this user")
 	case want == "cgroupfs":
 		c.manager = want
 	case c.v2 && c.parent == "" && e.Rootless():

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/undo"
 	"github.com/berth-containers/berth/libctr/image"
@@ -533,16 +534,16 @@ func (e *Engine) commit(m *making) (*Container, error) {
 	if m.opts.IDFile != "" {
 		path, err := filepath.Abs(m.opts.IDFile)
 		if err != nil {
-			return nil, fmt.Errorf("--cidfile: %w", err)
+			return nil, field.Errorf("%s: %w", field.Name("cidfile"), err)
 		}
 		cfg.IDFile = path
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
-			return nil, fmt.Errorf("--cidfile: %w", err)
+			return nil, field.Errorf("%s: %w", field.Name("cidfile"), err)
 		}
 		_, err = f.WriteString(cfg.ID)
 		if err := errors.Join(err, f.Close()); err != nil {
-			return nil, fmt.Errorf("--cidfile: %w", err)
+			return nil, field.Errorf("%s: %w", field.Name("cidfile"), err)
 		}
 		m.back.Push(func() error { return os.Remove(m.opts.IDFile) })
 	}

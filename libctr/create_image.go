@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/etcfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
@@ -78,7 +79,7 @@ func (e *Engine) initPath(given string) (string, error) {
 	if p, err := exec.LookPath("catatonit"); err == nil {
 		return p, nil
 	}
-	return "", hint.Add(fmt.Errorf("--init: no init program is installed"), "install one with: sudo apt-get install catatonit, or name one with --init-path")
+	return "", hint.Add(field.Errorf("%s: no init program is installed", field.Name("init")), "install one with: sudo apt-get install catatonit, or name one with --init-path")
 }
 
 // containerEnv is the content of /run/.containerenv: who runs the container, from which image, of which layers.

@@ -3,7 +3,19 @@ package libctr
 import (
 	"errors"
 	"fmt"
+
+	"github.com/berth-containers/berth/internal/field"
 )
+
+// FieldError says which field of a request is wrong; find it with errors.As. Its text and Field have the names of podman's flags
+// without the dashes, and its method Text has those that a front end gives it.
+type FieldError = field.Error
+
+// FieldName is the name of a field, as FieldError has it.
+type FieldName = field.Name
+
+// ErrorText is what err says, with the fields in it named by word.
+func ErrorText(err error, word func(FieldName) string) string { return field.Text(err, word) }
 
 // Errors that callers act upon; compare with errors.Is.
 var (

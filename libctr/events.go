@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/logfile"
 	"github.com/berth-containers/berth/libctr/record"
@@ -53,7 +54,7 @@ type EventReader struct {
 func (e *Engine) Events(opts EventOptions) (*EventReader, error) {
 	path := e.EventsLog()
 	if path == "" {
-		return nil, hint.Add(errors.New("there is no log of events with --events-backend none"), "use --events-backend file")
+		return nil, hint.Add(field.Errorf("there is no log of events with %s none", field.Name("events-backend")), "use --events-backend file")
 	}
 	lines, err := logfile.OpenLines(logfile.LinesOptions{
 		Path: path, Since: opts.Since, Until: opts.Until, Follow: opts.Follow,

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
@@ -64,7 +65,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	if o.Mode.Kind == network.Container {
 		other, err := e.Lookup(ctx, o.Mode.Container)
 		if err != nil {
-			return fmt.Errorf("--network container:%s: %w", o.Mode.Container, err)
+			return field.Errorf("%s container:%s: %w", field.Name("network"), o.Mode.Container, err)
 		}
 		o.Mode.Container = other.ID
 		s.Files.Hosts, s.Files.ResolvConf = existing(other.Dir, "hosts"), existing(other.Dir, "resolv.conf")
@@ -82,7 +83,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 		}
 		other, err := e.Lookup(ctx, ns.n.Container)
 		if err != nil {
-			return fmt.Errorf("--%s container:%s: %w", ns.kind, ns.n.Container, err)
+			return field.Errorf("%s container:%s: %w", field.Name(ns.kind), ns.n.Container, err)
 		}
 		ns.n.Path = placeholder(other.ID, ns.kind)
 	}

@@ -29,8 +29,8 @@ func (e *Engine) ConfSpec() (s spec.Options, err error) {
 		return s, fmt.Errorf("default_sysctls of containers.conf: %w", err)
 	}
 	if c.ShmSize != "" {
-		if s.ShmSize, err = spec.ParseSize("shm_size of containers.conf", c.ShmSize); err != nil {
-			return s, err
+		if s.ShmSize, err = spec.ParseSize("shm-size", c.ShmSize); err != nil {
+			return s, fmt.Errorf("shm_size of containers.conf: %w", err)
 		}
 	}
 	if c.OOMScoreAdj != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"golang.org/x/sys/unix"
@@ -137,7 +137,7 @@ func (e *Engine) runtimeRecord(r *RuntimeInfo, cg cgroups) (record.Runtime, erro
 	}
 	for _, f := range slices.Concat(conf.Engine.OCIRuntimesFlags[r.Name], e.opts.RuntimeFlags) {
 		if f == "" {
-			return record.Runtime{}, errors.New("--runtime-flag, and runtimes_flags of containers.conf, must not be empty")
+			return record.Runtime{}, field.Errorf("%s, and runtimes_flags of containers.conf, must not be empty", field.Name("runtime-flag"))
 		}
 		args = append(args, "--"+strings.TrimLeft(f, "-"))
 	}

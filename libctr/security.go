@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/spec"
 	"go.podman.io/common/pkg/apparmor"
@@ -63,7 +64,7 @@ func (e *Engine) appArmor(asked, byDefault string, privileged bool) (string, err
 	case asked == "unconfined":
 		return asked, nil
 	case asked != "" && !appArmorOn():
-		return "", hint.Add(fmt.Errorf("--security-opt apparmor=%s: AppArmor is not enabled on this machine", asked), "leave the option out, or use apparmor=unconfined")
+		return "", hint.Add(field.Errorf("%s apparmor=%s: AppArmor is not enabled on this machine", field.Name("security-opt"), asked), "leave the option out, or use apparmor=unconfined")
 	case e.Rootless(), asked == "" && (privileged || byDefault == "" || !apparmor.IsEnabled()):
 		return asked, nil
 	case asked == "":

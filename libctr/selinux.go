@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
@@ -64,7 +65,7 @@ func joinLabels(user []string, o *spec.Options, labelOf func(container string) (
 		case ns.n.Container != "":
 			other, err := labelOf(ns.n.Container)
 			if err != nil {
-				return nil, fmt.Errorf("--%s container:%s: %w", ns.kind, ns.n.Container, err)
+				return nil, field.Errorf("%s container:%s: %w", field.Name(ns.kind), ns.n.Container, err)
 			}
 			if other == "" {
 				return []string{"disable"}, nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 )
@@ -39,7 +40,7 @@ func TestJoinLabels(t *testing.T) {
 		}
 	}
 	_, err := joinLabels(nil, &spec.Options{PID: container}, func(string) (string, error) { return "", errors.New("gone") })
-	if err == nil || !strings.Contains(err.Error(), "--pid container:other: gone") {
+	if err == nil || !strings.Contains(field.Text(err, field.Flag), "--pid container:other: gone") {
 		t.Errorf("got %v", err)
 	}
 }

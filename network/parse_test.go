@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -50,7 +51,7 @@ func TestParseMode(t *testing.T) {
 func wantError(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	var h *hint.Error
-	if err == nil || !strings.Contains(err.Error(), want) {
+	if err == nil || !strings.Contains(field.Text(err, field.Flag), want) {
 		t.Errorf("%s: error %v, want one with %q", what, err, want)
 	} else if !errors.As(err, &h) || h.Hint == "" {
 		t.Errorf("%s: error %q has no hint", what, err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -83,10 +84,10 @@ func planWithoutHelper(o Options) (Result, error) {
 	if len(o.Ports) > 0 {
 		switch o.Mode.Kind {
 		case Container:
-			return r, hint.Add(fmt.Errorf("publish ports with --network %s: the other container's ports were decided when it was created", o.Mode),
+			return r, hint.Add(field.Errorf("publish ports with %s %s: the other container's ports were decided when it was created", field.Name("network"), o.Mode),
 				"publish them on the other container")
 		case NS:
-			return r, hint.Add(fmt.Errorf("publish ports with --network %s: Berth does not connect that namespace", o.Mode), "leave out --publish")
+			return r, hint.Add(field.Errorf("publish ports with %s %s: Berth does not connect that namespace", field.Name("network"), o.Mode), "leave out --publish")
 		case Host:
 			r.Warnings = append(r.Warnings, "published ports are ignored with --network host: the container listens on the host itself")
 		case None:

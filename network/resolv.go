@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/etcfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -95,28 +96,28 @@ func hostResolvConf(path, systemdPath string, own bool) (r resolvConf, forward b
 	return r, loopback && len(r.servers) == 0, nil
 }
 
-// CheckDNS checks the values of --dns, --dns-search and --dns-option.
+// CheckDNS checks the values of dns, dns-search and dns-option.
 func CheckDNS(servers, search, options []string) error {
 	for _, s := range servers {
 		if s == "none" {
 			if len(servers)+len(search)+len(options) > 1 {
-				return hint.Add(fmt.Errorf("--dns none stands alone: it leaves the image's /etc/resolv.conf as it is"), "leave out the other --dns options")
+				return hint.Add(field.Errorf("%s none stands alone: it leaves the image's /etc/resolv.conf as it is", field.Name("dns")), "leave out the other --dns options")
 			}
 			continue
 		}
 		if _, err := netip.ParseAddr(s); err != nil {
-			return fmt.Errorf("--dns %q is not an IP address", s)
+			return field.Errorf("%s %q is not an IP address", field.Name("dns"), s)
 		}
 	}
-	for flag, values := range map[string][]string{"--dns-search": search, "--dns-option": options} {
+	for name, values := range map[field.Name][]string{"dns-search": search, "dns-option": options} {
 		for _, v := range values {
 			if err := etcfile.Word("value", v); err != nil {
-				return fmt.Errorf("%s: %w", flag, err)
+				return field.Errorf("%s: %w", name, err)
 			}
 		}
 	}
 	if len(search) > 1 && slices.Contains(search, ".") {
-		return fmt.Errorf("--dns-search . (no search domains) stands alone")
+		return field.Errorf("%s . (no search domains) stands alone", field.Name("dns-search"))
 	}
 	return nil
 }

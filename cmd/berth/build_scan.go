@@ -38,7 +38,7 @@ func (b *buildFlags) scanner(e *libctr.Engine) func(context.Context, build.ScanR
 		_, session, err := e.Run(ctx, create, libctr.StartOptions{Attach: &libctr.Streams{Stdout: r.Output, Stderr: r.Output}})
 		var failed *libctr.StartError
 		if errors.As(err, &failed) {
-			return errors.New(err.Error()) // 126 and 127 are not the build's exit codes
+			return errors.New(errorText(err)) // 126 and 127 are not the build's exit codes
 		}
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/etcfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
@@ -169,9 +170,9 @@ func (f *createFlags) options(cmd *cobra.Command, e *libctr.Engine, args []strin
 	if !given("pull") && conf.Engine.PullPolicy != "" {
 		f.pull = conf.Engine.PullPolicy
 	}
-	for flag, line := range map[string]string{"--passwd-entry": f.passwdEntry, "--group-entry": f.groupEntry} {
-		if err := etcfile.Line(flag, line); err != nil {
-			return o, err
+	for name, line := range map[field.Name]string{"passwd-entry": f.passwdEntry, "group-entry": f.groupEntry} {
+		if err := etcfile.OneLine(line); err != nil {
+			return o, field.Errorf("%s %q: %w", name, line, err)
 		}
 	}
 	o.Entries = libctr.UserEntries{None: !f.passwd, Passwd: f.passwdEntry, Group: f.groupEntry}
@@ -247,14 +248,14 @@ func (f *createFlags) environment(_ *cobra.Command, conf *config.Config, o *libc
 			o.Labels[k] = v
 		}
 	}
-	labels, err := spec.ParseLabels("--label", f.label)
+	labels, err := spec.ParseLabels("label", f.label)
 	if err != nil {
 		return err
 	}
 	for k, v := range labels {
 		o.Labels[k] = v
 	}
-	o.Spec.Annotations, err = spec.ParseLabels("--annotation", append(conf.Containers.Annotations.Get(), f.annotation...))
+	o.Spec.Annotations, err = spec.ParseLabels("annotation", append(conf.Containers.Annotations.Get(), f.annotation...))
 	return err
 }
 
@@ -264,7 +265,7 @@ func (f *createFlags) storage(_ *cobra.Command, conf *config.Config, o *libctr.C
 		ReadOnlyTmpfs: o.Spec.ReadOnly && f.readOnlyTmpfs,
 	}
 	if size := f.shmSize; size != "" {
-		if o.Spec.ShmSize, err = spec.ParseSize("--shm-size", size); err != nil {
+		if o.Spec.ShmSize, err = spec.ParseSize("shm-size", size); err != nil {
 			return err
 		}
 	}
@@ -339,10 +340,10 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 	if f.umask != "" {
 		s.Umask = f.umask
 	}
-	if s.CapAdd, err = spec.ParseCaps("--cap-add", f.capAdd); err != nil {
+	if s.CapAdd, err = spec.ParseCaps("cap-add", f.capAdd); err != nil {
 		return err
 	}
-	if s.CapDrop, err = spec.ParseCaps("--cap-drop", f.capDrop); err != nil {
+	if s.CapDrop, err = spec.ParseCaps("cap-drop", f.capDrop); err != nil {
 		return err
 	}
 	if s.Ulimits, err = spec.ParseUlimits(f.ulimit, s.Host); err != nil {
@@ -364,14 +365,15 @@ func (f *createFlags) security(cmd *cobra.Command, conf *config.Config, o *libct
 		return hint.Add(errors.New("--userns nomap is not supported: the container's users could not reach its root file system"), "use --userns keep-id, or host")
 	}
 	for _, ns := range []struct {
-		flag, value, conf string
-		to                *spec.Namespace
+		name        field.Name
+		value, conf string
+		to          *spec.Namespace
 	}{
-		{"--pid", f.pid, conf.Containers.PidNS, &s.PID}, {"--ipc", f.ipc, conf.Containers.IPCNS, &s.IPC},
-		{"--uts", f.uts, conf.Containers.UTSNS, &s.UTS}, {"--cgroupns", f.cgroupns, conf.Containers.CgroupNS, &s.CgroupNS},
+		{"pid", f.pid, conf.Containers.PidNS, &s.PID}, {"ipc", f.ipc, conf.Containers.IPCNS, &s.IPC},
+		{"uts", f.uts, conf.Containers.UTSNS, &s.UTS}, {"cgroupns", f.cgroupns, conf.Containers.CgroupNS, &s.CgroupNS},
 	} {
-		if *ns.to, err = spec.ParseNamespace(ns.flag, orConf(ns.value, ns.conf)); err != nil {
-			return fromConf(ns.value, strings.TrimPrefix(ns.flag, "--")+"ns", err)
+		if *ns.to, err = spec.ParseNamespace(ns.name, orConf(ns.value, ns.conf)); err != nil {
+			return fromConf(ns.value, strings.TrimSuffix(string(ns.name), "ns")+"ns", err)
 		}
 	}
 	if cmd.Flags().Changed("oom-score-adj") {
@@ -402,13 +404,14 @@ func fromConf(flag, key string, err error) error {
 func (f *createFlags) resources(cmd *cobra.Command, conf *config.Config, o *libctr.CreateOptions) (err error) {
 	r := &o.Spec.Resources
 	for _, v := range []struct {
-		flag, value string
-		to          *int64
-	}{{"--memory", f.memory, &r.Memory}, {"--memory-reservation", f.memoryReservation, &r.MemoryReservation}} {
+		name  field.Name
+		value string
+		to    *int64
+	}{{"memory", f.memory, &r.Memory}, {"memory-reservation", f.memoryReservation, &r.MemoryReservation}} {
 		if v.value == "" {
 			continue
 		}
-		if *v.to, err = spec.ParseSize(v.flag, v.value); err != nil {
+		if *v.to, err = spec.ParseSize(v.name, v.value); err != nil {
 			return err
 		}
 	}
@@ -423,13 +426,14 @@ func (f *createFlags) resources(cmd *cobra.Command, conf *config.Config, o *libc
 		}
 	}
 	for _, v := range []struct {
-		flag, value string
-		to          *string
-	}{{"--cpuset-cpus", f.cpusetCpus, &r.CpusetCpus}, {"--cpuset-mems", f.cpusetMems, &r.CpusetMems}} {
+		name  field.Name
+		value string
+		to    *string
+	}{{"cpuset-cpus", f.cpusetCpus, &r.CpusetCpus}, {"cpuset-mems", f.cpusetMems, &r.CpusetMems}} {
 		if v.value == "" {
 			continue
 		}
-		if *v.to, err = spec.ParseCPUSet(v.flag, v.value); err != nil {
+		if *v.to, err = spec.ParseCPUSet(v.name, v.value); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 )
@@ -45,7 +46,7 @@ func interruptedError(ctx context.Context, err error) error {
 		code = 128 + int(by.signal)
 	}
 	var said []string
-	for line := range strings.SplitSeq(err.Error(), "\n") {
+	for line := range strings.SplitSeq(errorText(err), "\n") {
 		if !strings.Contains(line, context.Canceled.Error()) {
 			said = append(said, line)
 		}
@@ -78,11 +79,14 @@ func reportError(err error) {
 	if errors.As(err, &exit) && exit.Err == nil {
 		return
 	}
-	fmt.Fprintf(stderr, "Error: %s\n", strings.TrimSpace(err.Error()))
+	fmt.Fprintf(stderr, "Error: %s\n", strings.TrimSpace(errorText(err)))
 	for _, h := range hints(err) {
 		fmt.Fprintf(stderr, "Hint: %s\n", h)
 	}
 }
+
+// errorText is what an error says; the fields that the libraries name are flags here.
+func errorText(err error) string { return field.Text(err, field.Flag) }
 
 func hints(err error) []string {
 	var all []string

@@ -4,11 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/spec"
+	"github.com/berth-containers/berth/network"
 )
+
+// The libraries name fields, and the command line flags.
+func TestErrorsOfTheLibrariesAreWordedAsFlags(t *testing.T) {
+	_, caps := spec.ParseCaps("cap-add", []string{"no-such"})
+	_, limits := spec.ParseUlimits([]string{"no-such=1"}, spec.Host{})
+	_, mounts := spec.Mounts(spec.MountOptions{Volumes: []string{"/a:b"}})
+	_, swap := spec.Generate(spec.Options{Args: []string{"true"}, Resources: spec.Resources{MemorySwap: 1}})
+	_, hostname := spec.Generate(spec.Options{Args: []string{"true"}, Sysctls: map[string]string{"kernel.hostname": "x"}})
+	for name, tc := range map[string]struct {
+		err   error
+		field libctr.FieldName
+		flags string
+	}{
+		"capability": {caps, "cap-add", `--cap-add "no-such": there is no such capability`},
+		"ulimit":     {fmt.Errorf("create container %q: %w", "web", limits), "ulimit", `create container "web": --ulimit "no-such=1": "no-such" is not a limit's name`},
+		"volume":     {mounts, "volume", `--volume "/a:b": destination "b" is not an absolute path`},
+		"two":        {swap, "memory-swap", "--memory-swap needs --memory: it limits the sum of both"},
+		"nested":     {hostname, "sysctl", "--sysctl kernel.hostname: use --hostname"},
+		"dns":        {network.CheckDNS(nil, []string{"a b"}, nil), "dns-search", `--dns-search: value "a b": want one word, without blanks, # and ;`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var e *libctr.FieldError
+			if !errors.As(tc.err, &e) || e.Field != tc.field || strings.Contains(tc.err.Error(), "--") {
+				t.Errorf("the library says %q of the field %v; want field %s, and no flags", tc.err, e, tc.field)
+			}
+			if got := errorText(tc.err); got != tc.flags {
+				t.Errorf("got %q, want %q", got, tc.flags)
+			}
+		})
+	}
+}
 
 func TestInterruptedError(t *testing.T) {
 	canceled := fmt.Errorf("wait for container %q: %w", "web", context.Canceled)

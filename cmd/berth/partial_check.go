@@ -131,7 +131,7 @@ func (t *partTest) on(ctx context.Context, base string) error {
 	r := partTestResult{Part: t.part.Meta.Name, Version: t.part.Meta.Version, Base: base}
 	err := t.tryOn(ctx, base, &r)
 	if err != nil {
-		r.Error = err.Error()
+		r.Error = errorText(err)
 	}
 	t.results = append(t.results, r)
 	return err

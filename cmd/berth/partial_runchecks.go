@@ -85,7 +85,7 @@ func (c *imageChecks) one(ctx context.Context, image string, b partial.BlockOf, 
 		return f, ctx.Err()
 	}
 	if err != nil {
-		f.Bad, f.Text = true, err.Error()
+		f.Bad, f.Text = true, errorText(err)
 		_, _ = c.talk.Write(out.Bytes())
 		return f, nil
 	}

@@ -29,7 +29,7 @@ func newVolumeCreateCmd(e *engineFlags) *cobra.Command {
 			if len(args) == 1 {
 				name = args[0]
 			}
-			set, err := spec.ParseLabels("--label", labels)
+			set, err := spec.ParseLabels("label", labels)
 			if err != nil {
 				return err
 			}

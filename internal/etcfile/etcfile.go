@@ -4,6 +4,7 @@
 package etcfile
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -101,9 +102,17 @@ func Field(what, value string) error {
 // Line checks a value that has a line, or the rest of one, for itself: no control characters, no other Unicode line
 // breaks, valid UTF-8.
 func Line(what, value string) error {
+	if err := OneLine(value); err != nil {
+		return fmt.Errorf("%s %q: %w", what, value, err)
+	}
+	return nil
+}
+
+// OneLine is Line for a caller that says himself what the value is.
+func OneLine(value string) error {
 	breaks := func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
 	if !utf8.ValidString(value) || strings.ContainsFunc(value, breaks) {
-		return fmt.Errorf("%s %q: line breaks and control characters cannot stand in it", what, value)
+		return errors.New("line breaks and control characters cannot stand in it")
 	}
 	return nil
 }

@@ -1,13 +1,13 @@
 package spec
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // capabilities(7), by number.
@@ -27,18 +27,18 @@ var DefaultCapabilities = []string{
 
 const allCaps = "ALL"
 
-// ParseCaps reads the values of --cap-add or --cap-drop (flag): names with or without
+// ParseCaps reads the values of cap-add or cap-drop (name): names with or without
 // CAP_, in any case, or ALL; several may stand in one value with commas between.
-func ParseCaps(flag string, values []string) ([]string, error) {
+func ParseCaps(name field.Name, values []string) ([]string, error) {
 	var list []string
 	for _, v := range values {
-		for _, name := range strings.Split(v, ",") {
-			c := strings.ToUpper(strings.TrimSpace(name))
+		for _, word := range strings.Split(v, ",") {
+			c := strings.ToUpper(strings.TrimSpace(word))
 			if c != allCaps && !strings.HasPrefix(c, "CAP_") {
 				c = "CAP_" + c
 			}
 			if c != allCaps && !slices.Contains(capabilities, c) {
-				return nil, fmt.Errorf("%s %q: there is no such capability", flag, name)
+				return nil, field.Errorf("%s %q: there is no such capability", name, word)
 			}
 			if !slices.Contains(list, c) {
 				list = append(list, c)
@@ -64,7 +64,7 @@ func boundingSet() []string {
 func mergeCaps(base, add, drop, bounding []string) ([]string, error) {
 	switch addAll, dropAll := slices.Contains(add, allCaps), slices.Contains(drop, allCaps); {
 	case addAll && dropAll:
-		return nil, errors.New("--cap-add ALL and --cap-drop ALL exclude each other")
+		return nil, field.Errorf("%s ALL and %s ALL exclude each other", field.Name("cap-add"), field.Name("cap-drop"))
 	case addAll:
 		base = bounding
 	case dropAll:
@@ -74,7 +74,7 @@ func mergeCaps(base, add, drop, bounding []string) ([]string, error) {
 	for _, c := range append(append([]string{}, base...), add...) {
 		switch {
 		case slices.Contains(drop, c) && slices.Contains(add, c):
-			return nil, fmt.Errorf("--cap-add %s and --cap-drop %s exclude each other", c, c)
+			return nil, field.Errorf("%s %s and %s %s exclude each other", field.Name("cap-add"), c, field.Name("cap-drop"), c)
 		case c == allCaps || slices.Contains(drop, c) || slices.Contains(caps, c):
 		default:
 			caps = append(caps, c)
@@ -101,7 +101,7 @@ func processCaps(o *Options) (*specs.LinuxCapabilities, error) {
 	}
 	for _, c := range o.CapAdd {
 		if c != allCaps && !slices.Contains(o.Host.Bounding, c) {
-			return nil, fmt.Errorf("--cap-add %s: this process does not have it to give", c)
+			return nil, field.Errorf("%s %s: this process does not have it to give", field.Name("cap-add"), c)
 		}
 	}
 	caps = slices.DeleteFunc(caps, func(c string) bool { return !slices.Contains(o.Host.Bounding, c) })

@@ -10,6 +10,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // Device is a device of the host in the container.
@@ -29,7 +31,7 @@ func ParseDevice(value string) (Device, error) {
 	parts := strings.Split(value, ":")
 	d := Device{Host: parts[0], Path: parts[0], Access: "rwm"}
 	bad := func(format string, args ...any) (Device, error) {
-		return d, fmt.Errorf("--device %q: %s", value, fmt.Sprintf(format, args...))
+		return d, field.Errorf("%s %q: %s", field.Name("device"), value, fmt.Sprintf(format, args...))
 	}
 	if strings.Contains(value, "=") {
 		return bad("CDI devices are not supported")
@@ -61,7 +63,7 @@ func ParseDevice(value string) (Device, error) {
 func StatDevice(d Device) ([]Device, error) {
 	found, err := statDevice(&d)
 	if err != nil {
-		return nil, fmt.Errorf("--device: %w", err)
+		return nil, field.Errorf("%s: %w", field.Name("device"), err)
 	}
 	if found {
 		return []Device{d}, nil
@@ -83,7 +85,7 @@ func StatDevice(d Device) ([]Device, error) {
 		err = errors.New("neither a device nor a directory with devices")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--device %s: %w", d.Host, err)
+		return nil, field.Errorf("%s %s: %w", field.Name("device"), d.Host, err)
 	}
 	return list, nil
 }

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // DefaultPath is the PATH of a container whose image sets none; podman's and docker's.
@@ -78,7 +80,7 @@ func ParseEnv(values, host []string) ([]string, error) {
 	for _, v := range values {
 		found, err := envEntry(v, host)
 		if err != nil {
-			return nil, fmt.Errorf("--env %q: %w", v, err)
+			return nil, field.Errorf("%s %q: %w", field.Name("env"), v, err)
 		}
 		env = append(env, found...)
 	}
@@ -112,7 +114,7 @@ func envEntry(v string, host []string) ([]string, error) {
 func ReadEnvFile(path string, host []string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read --env-file: %w", err)
+		return nil, field.Errorf("read %s: %w", field.Name("env-file"), err)
 	}
 	defer f.Close()
 	var env []string
@@ -129,7 +131,7 @@ func ReadEnvFile(path string, host []string) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read --env-file %s: %w", path, err)
+		return nil, field.Errorf("read %s %s: %w", field.Name("env-file"), path, err)
 	}
 	return env, nil
 }

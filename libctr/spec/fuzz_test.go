@@ -4,12 +4,14 @@ import (
 	"path"
 	"strings"
 	"testing"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // What every parser of mounts promises, whatever it is given.
 func checkMount(t *testing.T, in string, m Mount, err error, flag string) {
 	if err != nil {
-		if !strings.Contains(err.Error(), flag) {
+		if !strings.Contains(field.Text(err, field.Flag), flag) {
 			t.Errorf("%q: the error does not name %s: %v", in, flag, err)
 		}
 		return
@@ -68,7 +70,7 @@ func FuzzFlags(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		say := func(what string, err error) {
-			if err != nil && !strings.Contains(err.Error(), what) {
+			if err != nil && !strings.Contains(field.Text(err, field.Flag), what) {
 				t.Errorf("%q: the error does not name %s: %v", s, what, err)
 			}
 		}
@@ -77,7 +79,7 @@ func FuzzFlags(f *testing.F) {
 		} else if len(l) == 1 && uint64(l[0].Soft) > uint64(l[0].Hard) {
 			t.Errorf("%q: %+v", s, l)
 		}
-		if n, err := ParseSize("--memory", s); err != nil || n < 0 {
+		if n, err := ParseSize("memory", s); err != nil || n < 0 {
 			say("--memory", err)
 			if err == nil {
 				t.Errorf("%q is %d bytes", s, n)
@@ -89,7 +91,7 @@ func FuzzFlags(f *testing.F) {
 		if n, err := ParseSignal(s); err == nil && (n < 1 || n > 64) {
 			t.Errorf("%q is signal %d", s, n)
 		}
-		_, err := ParseCPUSet("--cpuset-cpus", s)
+		_, err := ParseCPUSet("cpuset-cpus", s)
 		say("--cpuset-cpus", err)
 		_, err = ParseRestart(s)
 		say("--restart", err)
@@ -101,13 +103,13 @@ func FuzzFlags(f *testing.F) {
 		say("--device", err)
 		_, err = ParseSysctls([]string{s})
 		say("--sysctl", err)
-		_, err = ParseCaps("--cap-add", []string{s})
+		_, err = ParseCaps("cap-add", []string{s})
 		say("--cap-add", err)
-		_, err = ParseNamespace("--pid", s)
+		_, err = ParseNamespace("pid", s)
 		say("--pid", err)
 		_, err = ParseLog("k8s-file", []string{s})
 		say("--log-opt", err)
-		_, err = ParseLabels("--label", []string{s})
+		_, err = ParseLabels("label", []string{s})
 		say("--label", err)
 		_, err = Health(HealthFlags{Cmd: &s, Interval: s}, nil)
 		say("--health-", err)

@@ -1,12 +1,13 @@
 package spec
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // Generate returns the runtime specification of the container. It is pure: it reads
@@ -62,7 +63,7 @@ func Generate(o Options) (*specs.Spec, error) {
 func process(o *Options) (*specs.Process, error) {
 	umask, err := strconv.ParseUint(or(o.Umask, "0022"), 8, 9)
 	if err != nil {
-		return nil, fmt.Errorf("--umask %q: not an octal number up to 777", o.Umask)
+		return nil, field.Errorf("%s %q: not an octal number up to 777", field.Name("umask"), o.Umask)
 	}
 	mask := uint32(umask)
 	p := &specs.Process{
@@ -93,7 +94,7 @@ func process(o *Options) (*specs.Process, error) {
 	if o.OOMScoreAdj != nil {
 		score := *o.OOMScoreAdj
 		if score < -1000 || score > 1000 {
-			return nil, fmt.Errorf("--oom-score-adj %d: want -1000 to 1000", score)
+			return nil, field.Errorf("%s %d: want -1000 to 1000", field.Name("oom-score-adj"), score)
 		}
 		if !o.Host.RaiseLimits { // proc(5): lowering it needs CAP_SYS_RESOURCE
 			score = max(score, o.Host.OOMScoreAdj)

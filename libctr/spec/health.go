@@ -2,11 +2,10 @@ package spec
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -34,7 +33,7 @@ const (
 func Health(f HealthFlags, img *record.Healthcheck) (*record.Healthcheck, error) {
 	if f.None {
 		if f.Cmd != nil && *f.Cmd != "none" {
-			return nil, errors.New("--no-healthcheck and --health-cmd exclude each other")
+			return nil, field.Errorf("%s and %s exclude each other", field.Name("no-healthcheck"), field.Name("health-cmd"))
 		}
 		return nil, nil
 	}
@@ -52,7 +51,7 @@ func Health(f HealthFlags, img *record.Healthcheck) (*record.Healthcheck, error)
 	if len(h.Test) == 0 || len(h.Test) == 1 && strings.EqualFold(h.Test[0], "NONE") {
 		if f.Interval != "" || f.Timeout != "" || f.StartPeriod != "" || f.Retries != nil || f.OnFailure != "" {
 			if f.Cmd == nil && len(h.Test) == 0 {
-				return nil, errors.New("--health-* given, but neither --health-cmd nor the image says what to run")
+				return nil, field.Errorf("%s given, but neither %s nor the image says what to run", field.Name("health-*"), field.Name("health-cmd"))
 			}
 		}
 		return nil, nil
@@ -65,7 +64,7 @@ func Health(f HealthFlags, img *record.Healthcheck) (*record.Healthcheck, error)
 	case "kill", "restart", "stop":
 		h.OnFailure = f.OnFailure
 	default:
-		return nil, fmt.Errorf("--health-on-failure %q: want none, kill, restart or stop", f.OnFailure)
+		return nil, field.Errorf("%s %q: want none, kill, restart or stop", field.Name("health-on-failure"), f.OnFailure)
 	}
 	return &h, nil
 }
@@ -77,31 +76,32 @@ func healthCommand(v string) ([]string, error) {
 	if strings.HasPrefix(v, "[") {
 		var list []string
 		if err := json.Unmarshal([]byte(v), &list); err != nil {
-			return nil, fmt.Errorf("--health-cmd %q: %w", v, err)
+			return nil, field.Errorf("%s %q: %w", field.Name("health-cmd"), v, err)
 		}
 		if len(list) > 0 && list[0] != "CMD" && list[0] != "CMD-SHELL" && list[0] != "NONE" {
 			list = append([]string{"CMD"}, list...)
 		}
 		if len(list) == 0 || len(list) == 1 && list[0] != "NONE" {
-			return nil, fmt.Errorf("--health-cmd %q: a command is missing", v)
+			return nil, field.Errorf("%s %q: a command is missing", field.Name("health-cmd"), v)
 		}
 		return list, nil
 	}
 	if strings.TrimSpace(v) == "" {
-		return nil, errors.New("--health-cmd: a command is missing")
+		return nil, field.Errorf("%s: a command is missing", field.Name("health-cmd"))
 	}
 	return []string{"CMD-SHELL", v}, nil
 }
 
 func healthTimes(h *record.Healthcheck, f HealthFlags) error {
 	for _, t := range []struct {
-		flag, value string
-		to          *time.Duration
-		def, least  time.Duration
+		name       field.Name
+		value      string
+		to         *time.Duration
+		def, least time.Duration
 	}{
-		{"--health-interval", f.Interval, &h.Interval, healthInterval, time.Millisecond},
-		{"--health-timeout", f.Timeout, &h.Timeout, healthTimeout, time.Millisecond},
-		{"--health-start-period", f.StartPeriod, &h.StartPeriod, 0, 0},
+		{"health-interval", f.Interval, &h.Interval, healthInterval, time.Millisecond},
+		{"health-timeout", f.Timeout, &h.Timeout, healthTimeout, time.Millisecond},
+		{"health-start-period", f.StartPeriod, &h.StartPeriod, 0, 0},
 	} {
 		switch {
 		case t.value == "disable" && t.to == &h.Interval:
@@ -109,7 +109,7 @@ func healthTimes(h *record.Healthcheck, f HealthFlags) error {
 		case t.value != "":
 			d, err := time.ParseDuration(t.value)
 			if err != nil || d < t.least {
-				return fmt.Errorf("%s %q: not a duration such as 30s", t.flag, t.value)
+				return field.Errorf("%s %q: not a duration such as 30s", t.name, t.value)
 			}
 			*t.to = d
 		case *t.to == 0:
@@ -118,7 +118,7 @@ func healthTimes(h *record.Healthcheck, f HealthFlags) error {
 	}
 	if f.Retries != nil {
 		if *f.Retries < 1 {
-			return fmt.Errorf("--health-retries %d: must be at least 1", *f.Retries)
+			return field.Errorf("%s %d: must be at least 1", field.Name("health-retries"), *f.Retries)
 		}
 		h.Retries = *f.Retries
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -14,15 +15,15 @@ import (
 func CheckInit(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return hint.Add(fmt.Errorf("--init: %w", err), "install catatonit, or name another init with --init-path")
+		return hint.Add(field.Errorf("%s: %w", field.Name("init"), err), "install catatonit, or name another init with --init-path")
 	}
 	defer f.Close()
 	dynamic, err := hasInterpreter(f)
 	switch {
 	case err != nil:
-		return fmt.Errorf("--init: %s is not a program: %w", path, err)
+		return field.Errorf("%s: %s is not a program: %w", field.Name("init"), path, err)
 	case dynamic:
-		return hint.Add(fmt.Errorf("--init: %s is linked dynamically and cannot run in a container", path), "use catatonit or tini-static")
+		return hint.Add(field.Errorf("%s: %s is linked dynamically and cannot run in a container", field.Name("init"), path), "use catatonit or tini-static")
 	}
 	return nil
 }

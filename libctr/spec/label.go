@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
-// ParseLabels reads the values of flag (--label, --annotation), each NAME=value or NAME.
-func ParseLabels(flag string, values []string) (map[string]string, error) {
+// ParseLabels reads the values of label or annotation (in), each NAME=value or NAME.
+func ParseLabels(in field.Name, values []string) (map[string]string, error) {
 	labels := make(map[string]string, len(values))
 	for _, v := range values {
 		name, value, _ := strings.Cut(v, "=")
 		if name == "" {
-			return nil, fmt.Errorf("%s %q: %w", flag, v, errNoName)
+			return nil, field.Errorf("%s %q: %w", in, v, errNoName)
 		}
 		labels[name] = value
 	}
@@ -26,7 +28,7 @@ var errNoName = errors.New("a name is missing in front of the value")
 func ReadLabelFile(path string) (map[string]string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read --label-file: %w", err)
+		return nil, field.Errorf("read %s: %w", field.Name("label-file"), err)
 	}
 	defer f.Close()
 	labels := map[string]string{}
@@ -39,7 +41,7 @@ func ReadLabelFile(path string) (map[string]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read --label-file %s: %w", path, err)
+		return nil, field.Errorf("read %s %s: %w", field.Name("label-file"), path, err)
 	}
 	return labels, nil
 }

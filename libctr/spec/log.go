@@ -9,6 +9,7 @@ import (
 
 	units "github.com/docker/go-units"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -30,13 +31,13 @@ func ParseLog(driver string, opts []string) (record.Log, error) {
 		l.Driver = "k8s-file"
 	case "k8s-file", "json-file", "none", "passthrough":
 	case "journald":
-		return l, hint.Add(errors.New("--log-driver journald is not supported"), "use --log-driver k8s-file, which is the default")
+		return l, hint.Add(field.Errorf("%s journald is not supported", field.Name("log-driver")), "use --log-driver k8s-file, which is the default")
 	default:
-		return l, fmt.Errorf("--log-driver %q: want k8s-file, json-file, none or passthrough", driver)
+		return l, field.Errorf("%s %q: want k8s-file, json-file, none or passthrough", field.Name("log-driver"), driver)
 	}
 	for _, o := range opts {
 		if err := logOpt(&l, o); err != nil {
-			return l, fmt.Errorf("--log-opt %q: %w", o, err)
+			return l, field.Errorf("%s %q: %w", field.Name("log-opt"), o, err)
 		}
 	}
 	return l, nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	units "github.com/docker/go-units"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // ParseMount reads a value of --mount: comma-separated KEY=VALUE, one of them type=bind,
@@ -17,7 +19,7 @@ import (
 func ParseMount(value string) (Mount, error) {
 	m, err := parseMount(value)
 	if err != nil {
-		return m, fmt.Errorf("--mount %q: %w", value, err)
+		return m, field.Errorf("%s %q: %w", field.Name("mount"), value, err)
 	}
 	return m, nil
 }
@@ -175,7 +177,7 @@ func ParseTmpfs(value string) (Mount, error) {
 	dst, opts, given := strings.Cut(value, ":")
 	m.Destination = dst
 	if err := cleanDestination(&m.Destination); err != nil {
-		return m, fmt.Errorf("--tmpfs %q: %w", value, err)
+		return m, field.Errorf("%s %q: %w", field.Name("tmpfs"), value, err)
 	}
 	if !given {
 		return m, nil
@@ -183,7 +185,7 @@ func ParseTmpfs(value string) (Mount, error) {
 	seen := map[string]string{}
 	for _, o := range strings.Split(opts, ",") {
 		if err := tmpfsOption(&m, o, seen); err != nil {
-			return m, fmt.Errorf("--tmpfs %q: %w", value, err)
+			return m, field.Errorf("%s %q: %w", field.Name("tmpfs"), value, err)
 		}
 	}
 	return m, nil

@@ -3,6 +3,8 @@ package spec
 import (
 	"fmt"
 	"sort"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // MountOptions are all the places that a container's mounts come from.
@@ -72,7 +74,7 @@ func imageMounts(at map[string]Mount, o MountOptions) error {
 	case "ignore":
 		return nil
 	default:
-		return fmt.Errorf("--image-volume %q: want anonymous, bind, tmpfs or ignore", o.ImagePolicy)
+		return field.Errorf("%s %q: want anonymous, bind, tmpfs or ignore", field.Name("image-volume"), o.ImagePolicy)
 	}
 	for _, dst := range o.ImageVolumes {
 		if err := cleanDestination(&dst); err != nil {

@@ -1,11 +1,12 @@
 package spec
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // Namespace says where one of the container's namespaces comes from. The zero value is a new one.
@@ -15,12 +16,12 @@ type Namespace struct {
 	Container string // that of another container: the caller turns it into Path
 }
 
-// ParseNamespace reads the value of flag (--pid, --ipc, --uts, --cgroupns): private, host,
+// ParseNamespace reads the value of pid, ipc, uts or cgroupns (name): private, host,
 // container:NAME or ns:PATH.
-func ParseNamespace(flag, value string) (Namespace, error) {
+func ParseNamespace(name field.Name, value string) (Namespace, error) {
 	kind, arg, _ := strings.Cut(value, ":")
 	switch {
-	case value == "" || value == "private", flag == "--ipc" && value == "shareable": // any can be shared
+	case value == "" || value == "private", name == "ipc" && value == "shareable": // any can be shared
 		return Namespace{}, nil
 	case value == "host":
 		return Namespace{Host: true}, nil
@@ -29,7 +30,7 @@ func ParseNamespace(flag, value string) (Namespace, error) {
 	case kind == "ns" && filepath.IsAbs(arg):
 		return Namespace{Path: arg}, nil
 	}
-	return Namespace{}, fmt.Errorf("%s %q: want private, host, container:NAME or ns:PATH", flag, value)
+	return Namespace{}, field.Errorf("%s %q: want private, host, container:NAME or ns:PATH", name, value)
 }
 
 func (n Namespace) oci(list []specs.LinuxNamespace, typ specs.LinuxNamespaceType) []specs.LinuxNamespace {

@@ -10,6 +10,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -114,7 +115,7 @@ func (o *Options) check() error {
 	case o.NetHost && o.NetNSPath != "":
 		return errors.New("the network namespace is both the host's and another's")
 	case o.Init != "" && (o.PID.Host || o.PID.Path != ""):
-		return errors.New("--init needs a PID namespace of its own: leave --pid out")
+		return field.Errorf("%s needs a PID namespace of its own: leave %s out", field.Name("init"), field.Name("pid"))
 	}
 	if o.Hostname != "" && !o.UTS.Host {
 		if err := CheckHostname(o.Hostname); err != nil {
@@ -123,7 +124,7 @@ func (o *Options) check() error {
 	}
 	for name := range o.Sysctls {
 		if err := checkSysctl(name, o); err != nil {
-			return fmt.Errorf("--sysctl %s: %w", name, err)
+			return field.Errorf("%s %s: %w", field.Name("sysctl"), name, err)
 		}
 	}
 	return errors.Join(checkWorkingDir(o.WorkingDir), o.Resources.Check(), checkStrings(o.Args, o.Env))
@@ -136,17 +137,17 @@ func checkWorkingDir(dir string) error {
 		return nil
 	}
 	if !path.IsAbs(dir) {
-		return fmt.Errorf("--workdir %q: not an absolute path", dir)
+		return field.Errorf("%s %q: not an absolute path", field.Name("workdir"), dir)
 	}
 	parts := strings.Split(path.Clean(dir), "/")
 	if len(parts) > 2 && parts[1] == "proc" {
 		_, err := strconv.Atoi(parts[2])
 		if err == nil || parts[2] == "self" || parts[2] == "thread-self" {
-			return fmt.Errorf("--workdir %q: a process's directory in /proc cannot be the working directory", dir)
+			return field.Errorf("%s %q: a process's directory in /proc cannot be the working directory", field.Name("workdir"), dir)
 		}
 	}
 	if len(parts) > 2 && parts[1] == "dev" && parts[2] == "fd" {
-		return fmt.Errorf("--workdir %q: an open file cannot be the working directory", dir)
+		return field.Errorf("%s %q: an open file cannot be the working directory", field.Name("workdir"), dir)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -18,7 +19,7 @@ func check(t *testing.T, in string, got, want any, err error, wantErr string) {
 	t.Helper()
 	switch {
 	case wantErr != "":
-		if err == nil || !strings.Contains(err.Error(), wantErr) {
+		if err == nil || !strings.Contains(field.Text(err, field.Flag), wantErr) {
 			t.Errorf("%q: error %v, want one with %q", in, err, wantErr)
 		}
 	case err != nil:
@@ -71,7 +72,7 @@ func TestParseVolume(t *testing.T) {
 	} {
 		got, err := ParseVolume(in)
 		check(t, in, got, tc.want, err, tc.err)
-		if err != nil && !strings.Contains(err.Error(), "--volume") {
+		if err != nil && !strings.Contains(field.Text(err, field.Flag), "--volume") {
 			t.Errorf("%q: the error does not name the flag: %v", in, err)
 		}
 	}
@@ -158,7 +159,7 @@ func TestMounts(t *testing.T) {
 		"volume \"/\" of the image":   {ImageVolumes: []string{"/"}},
 		"--image-volume":              {ImagePolicy: "x"},
 	} {
-		if _, err := Mounts(o); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Mounts(o); err == nil || !strings.Contains(field.Text(err, field.Flag), name) {
 			t.Errorf("error %v, want one with %q", err, name)
 		}
 	}
@@ -206,7 +207,7 @@ func TestReadEnvFile(t *testing.T) {
 		got, err := ReadEnvFile(path, []string{"HOME=/me"})
 		check(t, in[:min(len(in), 20)], got, tc.want, err, tc.err)
 	}
-	if _, err := ReadEnvFile("/nowhere/env", nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "--env-file") {
+	if _, err := ReadEnvFile("/nowhere/env", nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(field.Text(err, field.Flag), "--env-file") {
 		t.Errorf("a missing file: %v", err)
 	}
 	if _, err := ReadEnvFile(t.TempDir(), nil); err == nil {
@@ -227,9 +228,9 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestLabels(t *testing.T) {
-	got, err := ParseLabels("--label", []string{"a=b=c", "d", "e="})
+	got, err := ParseLabels("label", []string{"a=b=c", "d", "e="})
 	check(t, "labels", got, map[string]string{"a": "b=c", "d": "", "e": ""}, err, "")
-	_, err = ParseLabels("--label", []string{"=x"})
+	_, err = ParseLabels("label", []string{"=x"})
 	check(t, "=x", nil, nil, err, "name is missing")
 	path := filepath.Join(t.TempDir(), "labels")
 	if err := os.WriteFile(path, []byte("# c\na=b\n c\n"), 0o600); err != nil {
@@ -294,11 +295,11 @@ func TestParseUlimits(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	for in, want := range map[string]int64{"0": 0, "512": 512, "1k": 1024, "64M": 64 << 20, "1.5g": 3 << 29, "2gb": 2 << 30, "10b": 10} {
-		got, err := ParseSize("--memory", in)
+		got, err := ParseSize("memory", in)
 		check(t, in, got, want, err, "")
 	}
 	for _, in := range []string{"", "x", "-1", "1q", "1 m m"} {
-		_, err := ParseSize("--memory", in)
+		_, err := ParseSize("memory", in)
 		check(t, in, nil, nil, err, "--memory")
 	}
 	for in, want := range map[string]int64{"0.5": 5e8, "2": 2e9, "0": 0, "1.999": 1999e6} {
@@ -310,7 +311,7 @@ func TestSizes(t *testing.T) {
 		check(t, in, nil, nil, err, "--cpus")
 	}
 	for in, ok := range map[string]bool{"0": true, "0-3,7": true, "": false, "3-1": false, "a": false, "0,": false, "0-": false} {
-		if _, err := ParseCPUSet("--cpuset-cpus", in); (err == nil) != ok {
+		if _, err := ParseCPUSet("cpuset-cpus", in); (err == nil) != ok {
 			t.Errorf("ParseCPUSet(%q): %v", in, err)
 		}
 	}
@@ -333,9 +334,9 @@ func TestSizes(t *testing.T) {
 }
 
 func TestParseCaps(t *testing.T) {
-	got, err := ParseCaps("--cap-add", []string{"net_admin", "CAP_SYS_ADMIN,chown", "All", "NET_ADMIN"})
+	got, err := ParseCaps("cap-add", []string{"net_admin", "CAP_SYS_ADMIN,chown", "All", "NET_ADMIN"})
 	check(t, "caps", got, []string{"CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_CHOWN", "ALL"}, err, "")
-	_, err = ParseCaps("--cap-add", []string{"CAP_BOGUS"})
+	_, err = ParseCaps("cap-add", []string{"CAP_BOGUS"})
 	check(t, "bogus", nil, nil, err, `--cap-add "CAP_BOGUS"`)
 	all := []string{"CAP_A", "CAP_B", "CAP_C"}
 	for name, tc := range map[string]struct {
@@ -451,10 +452,10 @@ func TestSmallParsers(t *testing.T) {
 		_, err := ParseDevice(in)
 		check(t, in, nil, nil, err, "--device")
 	}
-	n, err := ParseNamespace("--pid", "container:web")
+	n, err := ParseNamespace("pid", "container:web")
 	check(t, "ns", n, Namespace{Container: "web"}, err, "")
 	for _, in := range []string{"x", "container:", "ns:rel", "ns:"} {
-		_, err := ParseNamespace("--pid", in)
+		_, err := ParseNamespace("pid", in)
 		check(t, in, nil, nil, err, "--pid")
 	}
 	s, err := ParseSysctls([]string{"net/core/somaxconn = 5", "kernel.shmmax=1"})

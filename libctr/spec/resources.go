@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -10,6 +8,8 @@ import (
 
 	units "github.com/docker/go-units"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // Resources are the limits of the container's cgroup. Zero is no limit, or unset.
@@ -65,11 +65,11 @@ func (r Resources) Without(controllers []string) Resources {
 	return r
 }
 
-// ParseSize reads a size in bytes (512, 64k, 512m, 1.5g) given to flag.
-func ParseSize(flag, value string) (int64, error) {
+// ParseSize reads a size in bytes (512, 64k, 512m, 1.5g), the value of the field called name.
+func ParseSize(name field.Name, value string) (int64, error) {
 	n, err := units.RAMInBytes(value)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%s %q: not a size such as 512m", flag, value)
+		return 0, field.Errorf("%s %q: not a size such as 512m", name, value)
 	}
 	return n, nil
 }
@@ -79,20 +79,20 @@ func ParseMemorySwap(value string) (int64, error) {
 	if value == "-1" {
 		return -1, nil
 	}
-	return ParseSize("--memory-swap", value)
+	return ParseSize("memory-swap", value)
 }
 
 // ParseCPUs reads the value of --cpus, in 1e-9 of a CPU.
 func ParseCPUs(value string) (int64, error) {
 	f, err := strconv.ParseFloat(value, 64)
 	if err != nil || !(f >= 0) || f > 1<<16 || f != 0 && f < 0.01 {
-		return 0, fmt.Errorf("--cpus %q: not a number of CPUs such as 1.5, at least 0.01", value)
+		return 0, field.Errorf("%s %q: not a number of CPUs such as 1.5, at least 0.01", field.Name("cpus"), value)
 	}
 	return int64(math.Round(f * 1e9)), nil
 }
 
-// ParseCPUSet checks the value of --cpuset-cpus or --cpuset-mems (flag): a list such as 0-3,5.
-func ParseCPUSet(flag, value string) (string, error) {
+// ParseCPUSet checks the value of cpuset-cpus or cpuset-mems (name): a list such as 0-3,5.
+func ParseCPUSet(name field.Name, value string) (string, error) {
 	for _, part := range strings.Split(value, ",") {
 		first, last, isRange := strings.Cut(part, "-")
 		a, err := strconv.ParseUint(first, 10, 16)
@@ -101,7 +101,7 @@ func ParseCPUSet(flag, value string) (string, error) {
 			b, err2 = strconv.ParseUint(last, 10, 16)
 		}
 		if err != nil || err2 != nil || b < a {
-			return "", fmt.Errorf("%s %q: not a list of numbers such as 0-3,5", flag, value)
+			return "", field.Errorf("%s %q: not a list of numbers such as 0-3,5", name, value)
 		}
 	}
 	return value, nil
@@ -112,23 +112,23 @@ func (r Resources) Check() error {
 	const least = 6 << 20 // the runtimes' own needs; docker's limit too
 	switch {
 	case r.Memory > 0 && r.Memory < least:
-		return fmt.Errorf("--memory %s: a container needs at least 6m", units.BytesSize(float64(r.Memory)))
+		return field.Errorf("%s %s: a container needs at least 6m", field.Name("memory"), units.BytesSize(float64(r.Memory)))
 	case r.MemorySwap != 0 && r.Memory == 0:
-		return errors.New("--memory-swap needs --memory: it limits the sum of both")
+		return field.Errorf("%s needs %s: it limits the sum of both", field.Name("memory-swap"), field.Name("memory"))
 	case r.MemorySwap > 0 && r.MemorySwap < r.Memory:
-		return errors.New("--memory-swap is below --memory: it limits the sum of both")
+		return field.Errorf("%s is below %s: it limits the sum of both", field.Name("memory-swap"), field.Name("memory"))
 	case r.Memory > 0 && r.MemoryReservation > r.Memory:
-		return errors.New("--memory-reservation is above --memory")
+		return field.Errorf("%s is above %s", field.Name("memory-reservation"), field.Name("memory"))
 	case r.NanoCPUs > 0 && (r.CPUPeriod > 0 || r.CPUQuota > 0):
-		return errors.New("--cpus excludes --cpu-period and --cpu-quota")
+		return field.Errorf("%s excludes %s and %s", field.Name("cpus"), field.Name("cpu-period"), field.Name("cpu-quota"))
 	case r.CPUPeriod != 0 && (r.CPUPeriod < 1000 || r.CPUPeriod > 1000000):
-		return fmt.Errorf("--cpu-period %d: want 1000 to 1000000 microseconds", r.CPUPeriod)
+		return field.Errorf("%s %d: want 1000 to 1000000 microseconds", field.Name("cpu-period"), r.CPUPeriod)
 	case r.CPUQuota != 0 && r.CPUQuota < 1000 && r.CPUQuota != -1:
-		return fmt.Errorf("--cpu-quota %d: want at least 1000 microseconds", r.CPUQuota)
+		return field.Errorf("%s %d: want at least 1000 microseconds", field.Name("cpu-quota"), r.CPUQuota)
 	case r.CPUShares == 1 || r.CPUShares > 262144:
-		return fmt.Errorf("--cpu-shares %d: want 2 to 262144", r.CPUShares)
+		return field.Errorf("%s %d: want 2 to 262144", field.Name("cpu-shares"), r.CPUShares)
 	case r.PidsLimit < -1:
-		return fmt.Errorf("--pids-limit %d: want a number, or -1 for no limit", r.PidsLimit)
+		return field.Errorf("%s %d: want a number, or -1 for no limit", field.Name("pids-limit"), r.PidsLimit)
 	}
 	return nil
 }

@@ -1,10 +1,10 @@
 package spec
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -16,17 +16,17 @@ func ParseRestart(value string) (record.Restart, error) {
 		policy = "no"
 	case "always", "on-failure", "unless-stopped":
 	default:
-		return record.Restart{}, fmt.Errorf("--restart %q: want no, always, on-failure[:N] or unless-stopped", value)
+		return record.Restart{}, field.Errorf("%s %q: want no, always, on-failure[:N] or unless-stopped", field.Name("restart"), value)
 	}
 	if !counted {
 		return record.Restart{Policy: policy}, nil
 	}
 	if policy != "on-failure" {
-		return record.Restart{}, fmt.Errorf("--restart %q: only on-failure takes a number of retries", value)
+		return record.Restart{}, field.Errorf("%s %q: only on-failure takes a number of retries", field.Name("restart"), value)
 	}
 	n, err := strconv.ParseUint(retries, 10, 31)
 	if err != nil {
-		return record.Restart{}, fmt.Errorf("--restart %q: %q is not a number of retries", value, retries)
+		return record.Restart{}, field.Errorf("%s %q: %q is not a number of retries", field.Name("restart"), value, retries)
 	}
 	return record.Restart{Policy: policy, MaxRetries: uint(n)}, nil
 }

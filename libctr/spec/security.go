@@ -10,6 +10,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/common/pkg/seccomp"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // Security is what the values of --security-opt say. The zero value is the default:
@@ -31,7 +33,7 @@ func ParseSecurity(values []string) (Security, error) {
 	var s Security
 	for _, v := range values {
 		if err := s.option(v); err != nil {
-			return s, fmt.Errorf("--security-opt %q: %w", v, err)
+			return s, field.Errorf("%s %q: %w", field.Name("security-opt"), v, err)
 		}
 	}
 	return s, nil
@@ -108,7 +110,7 @@ func (s *Security) ReadSeccomp() error {
 	}
 	data, err := os.ReadFile(s.Seccomp)
 	if err != nil {
-		return fmt.Errorf("read the profile of --security-opt seccomp: %w", err)
+		return field.Errorf("read the profile of %s seccomp: %w", field.Name("security-opt"), err)
 	}
 	s.Profile = data
 	return nil

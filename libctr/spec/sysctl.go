@@ -2,9 +2,10 @@ package spec
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // ParseSysctls reads the values of --sysctl, each NAME=VALUE.
@@ -15,9 +16,9 @@ func ParseSysctls(values []string) (map[string]string, error) {
 		name, value = strings.ReplaceAll(strings.TrimSpace(name), "/", "."), strings.TrimSpace(value)
 		switch {
 		case !ok || name == "" || value == "":
-			return nil, fmt.Errorf("--sysctl %q: want NAME=VALUE", v)
+			return nil, field.Errorf("%s %q: want NAME=VALUE", field.Name("sysctl"), v)
 		case strings.ContainsAny(v, "\n\x00") || strings.Contains(name, ".."):
-			return nil, fmt.Errorf("--sysctl %q: line breaks, NUL bytes and empty parts cannot stand here", v)
+			return nil, field.Errorf("%s %q: line breaks, NUL bytes and empty parts cannot stand here", field.Name("sysctl"), v)
 		}
 		set[name] = value
 	}
@@ -42,7 +43,7 @@ func checkSysctl(name string, o *Options) error {
 			return errors.New("the UTS namespace is the host's")
 		}
 	case name == "kernel.hostname":
-		return errors.New("use --hostname")
+		return field.Errorf("use %s", field.Name("hostname"))
 	default:
 		return errors.New("it belongs to no namespace: it is the host's")
 	}

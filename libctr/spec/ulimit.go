@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -46,7 +47,7 @@ func ParseUlimits(values []string, h Host) ([]record.Ulimit, error) {
 		}
 		u, err := parseUlimit(v)
 		if err != nil {
-			return nil, fmt.Errorf("--ulimit %q: %w", v, err)
+			return nil, field.Errorf("%s %q: %w", field.Name("ulimit"), v, err)
 		}
 		set(u)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moby/sys/user"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -42,7 +43,7 @@ func LookupUser(root *Rootfs, spec string, add []string) (User, error) {
 	u := User{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home, Groups: groupIDs(found.Sgids)}
 	if i := slices.Index(add, "keep-groups"); i >= 0 {
 		if len(add) > 1 {
-			return u, errors.New("--group-add keep-groups excludes any other --group-add")
+			return u, field.Errorf("%s keep-groups excludes any other %s", field.Name("group-add"), field.Name("group-add"))
 		}
 		u.KeepGroups = true
 		return u, nil
@@ -50,7 +51,7 @@ func LookupUser(root *Rootfs, spec string, add []string) (User, error) {
 	if len(add) > 0 {
 		ids, err := user.GetAdditionalGroups(add, reader(group))
 		if err != nil {
-			return u, fmt.Errorf("--group-add %q: %w", add, err)
+			return u, field.Errorf("%s %q: %w", field.Name("group-add"), add, err)
 		}
 		u.Added = groupIDs(ids)
 	}

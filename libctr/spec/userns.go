@@ -1,14 +1,13 @@
 package spec
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -30,21 +29,21 @@ func ParseUserNS(value string) (UserNS, error) {
 		u.Mode = "host"
 	case "host", "nomap", "keep-id":
 	case "auto", "container", "ns", "private", "pod":
-		return u, hint.Add(fmt.Errorf("--userns %s is not supported", value), "host and keep-id are")
+		return u, hint.Add(field.Errorf("%s %s is not supported", field.Name("userns"), value), "host and keep-id are")
 	default:
-		return u, fmt.Errorf("--userns %q: want host, keep-id[:uid=N,gid=N] or nomap", value)
+		return u, field.Errorf("%s %q: want host, keep-id[:uid=N,gid=N] or nomap", field.Name("userns"), value)
 	}
 	if !given {
 		return u, nil
 	}
 	if mode != "keep-id" {
-		return u, fmt.Errorf("--userns %q: %s takes no options", value, mode)
+		return u, field.Errorf("%s %q: %s takes no options", field.Name("userns"), value, mode)
 	}
 	for _, o := range strings.Split(opts, ",") {
 		key, number, _ := strings.Cut(o, "=")
 		n, err := strconv.ParseUint(number, 10, 31)
 		if err != nil {
-			return u, fmt.Errorf("--userns %q: %q: want uid=N or gid=N", value, o)
+			return u, field.Errorf("%s %q: %q: want uid=N or gid=N", field.Name("userns"), value, o)
 		}
 		id := uint32(n)
 		switch key {
@@ -53,7 +52,7 @@ func ParseUserNS(value string) (UserNS, error) {
 		case "gid":
 			u.GID = &id
 		default:
-			return u, fmt.Errorf("--userns %q: %q: want uid=N or gid=N", value, o)
+			return u, field.Errorf("%s %q: %q: want uid=N or gid=N", field.Name("userns"), value, o)
 		}
 	}
 	return u, nil
@@ -74,11 +73,11 @@ func (u UserNS) Mappings(h Host) (uids, gids []specs.LinuxIDMapping, err error) 
 	}
 	if u.Mode == "nomap" {
 		if !h.Rootless {
-			return nil, nil, errors.New("--userns nomap is for rootless containers: root has no IDs of its own to keep apart")
+			return nil, nil, field.Errorf("%s nomap is for rootless containers: root has no IDs of its own to keep apart", field.Name("userns"))
 		}
 		uids, gids = nomap(contiguous(h.UIDMap)), nomap(contiguous(h.GIDMap))
 		if len(uids) == 0 || len(gids) == 0 {
-			return nil, nil, hint.Add(errors.New("--userns nomap: there are no subordinate IDs"), "add ranges for this user to /etc/subuid and /etc/subgid")
+			return nil, nil, hint.Add(field.Errorf("%s nomap: there are no subordinate IDs", field.Name("userns")), "add ranges for this user to /etc/subuid and /etc/subgid")
 		}
 		return uids, gids, nil
 	}
@@ -122,7 +121,7 @@ func (u UserNS) HostIDs(h Host, uid, gid uint32) (hostUID, hostGID uint32, err e
 	hostUID, ok1 := mapID(uids, uid)
 	hostGID, ok2 := mapID(gids, gid)
 	if !ok1 || !ok2 {
-		return 0, 0, fmt.Errorf("--userns %s: the container has no user and group %d:%d", u.Mode, uid, gid)
+		return 0, 0, field.Errorf("%s %s: the container has no user and group %d:%d", field.Name("userns"), u.Mode, uid, gid)
 	}
 	return hostUID, hostGID, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -32,7 +33,7 @@ type Mount struct {
 func ParseVolume(value string) (Mount, error) {
 	m, err := parseVolume(value)
 	if err != nil {
-		return m, fmt.Errorf("--volume %q: %w", value, err)
+		return m, field.Errorf("%s %q: %w", field.Name("volume"), value, err)
 	}
 	return m, nil
 }
