@@ -15,6 +15,8 @@ LDFLAGS  = -s -w -X $(MODULE)/internal/version.Version=$(VERSION) -X $(MODULE)/i
 GOBUILD  = $(GO) build -trimpath -buildvcs=false -tags "$(TAGS)" -ldflags "$(LDFLAGS)"
 
 export GOFLAGS =
+comma := ,
+space := $(subst ,, )
 .DELETE_ON_ERROR:
 
 .PHONY: all
@@ -51,6 +53,10 @@ test-tools: bin/badregistry bin/ociregistry bin/plainbuild
 hello: ## build the image that bin/berth carries again, after a change of contrib/hello (needs gcc-aarch64-linux-gnu)
 	$(GO) run -buildvcs=false ./contrib/hello -arch amd64 -cc gcc -o libctr/image/hello_amd64.tar
 	$(GO) run -buildvcs=false ./contrib/hello -arch arm64 -cc aarch64-linux-gnu-gcc -o libctr/image/hello_arm64.tar
+
+.PHONY: env
+env: ## print what `go build`, `go test` and an editor need: eval "$(make env)"
+	@echo 'export GOFLAGS="-tags=$(subst $(space),$(comma),$(TAGS))"'
 
 .PHONY: help
 help: ## show this list
@@ -104,12 +110,13 @@ SCRIPTS = $(shell git -c safe.directory='*' grep -lE '^\#!/(usr/bin/env |bin/)(b
 BATS    = $(shell git -c safe.directory='*' ls-files '*.bats' '*.bash')
 
 .PHONY: lint
-lint: deps-build deps-test ## gofmt, go vet, staticcheck and shellcheck
+lint: deps-build deps-test ## gofmt, go mod tidy, go vet, staticcheck and shellcheck
 	@unformatted=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); \
 	  [ -z "$$unformatted" ] || { echo "gofmt would change:" $$unformatted; exit 1; }
-	$(GO) vet -tags "$(TAGS)" ./...
-	$(GO) vet -tags "$(TAGS) lean" ./cmd/berth
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags "$(TAGS)" ./...
+	$(GO) mod tidy -diff
+	$(GO) vet -trimpath -tags "$(TAGS)" ./...
+	$(GO) vet -trimpath -tags "$(TAGS) lean" ./cmd/berth
+	$(GO) tool staticcheck -tags "$(TAGS)" ./...
 	shellcheck -S warning -x -P SCRIPTDIR $(SCRIPTS)
 	shellcheck -S warning -x -P SCRIPTDIR -s bats $(BATS)
 
