@@ -40,7 +40,7 @@ func (s *Session) plainFiles(ctx context.Context, o *Options) error {
 			text, err = preprocessed(ctx, text, o)
 		}
 		if err != nil {
-			return fmt.Errorf("Containerfile %s: %w", o.name(f), err)
+			return fmt.Errorf("Containerfile %s: %w", o.name(f), err) //lint:ignore ST1005 the name of the file format
 		}
 		files[i] = filepath.Join(s.tmp, fmt.Sprintf("Containerfile.plain%d", i))
 		names[files[i]] = o.name(f)

@@ -110,7 +110,7 @@ func Help(args []string) bool {
 		return false // no build of ours
 	}
 	h := &helper{tmp: tmp}
-	if err := json.Unmarshal(data, &h.plan); err == nil {
+	if err = json.Unmarshal(data, &h.plan); err == nil {
 		err = h.run()
 	}
 	if err != nil {
