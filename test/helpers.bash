@@ -18,16 +18,16 @@ export ENGINE IMAGE HELPERS_DIR PATH
 
 # --- the engine ----------------------------------------------------------------------
 
-# berth [CODE] ARG...: runs the engine; logs the command and its output, bounds its time
-# (BERTH_TIMEOUT seconds), checks its exit code (CODE, or 0). Sets $status, $output (stdout and
-# stderr) and ${lines[@]} (those that are not empty), as `run` of bats does, which takes
-# exit code 127 for a slip in the test.
+# berth [CODE] ARG...: runs the engine; logs the command and its output, checks its exit code (CODE,
+# or 0) and bounds its time: after BERTH_TIMEOUT seconds SIGQUIT has it print where each goroutine
+# waits. Sets $status, $output (stdout and stderr) and ${lines[@]} (those that are not empty), as
+# `run` of bats does, which takes exit code 127 for a slip in the test.
 berth() {
     local want=0
     if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
     status=0
     # bats keeps a test waiting for as long as somebody holds its file 3.
-    output=$(timeout --foreground -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 2>&1 3>&-) || status=$?
+    output=$(timeout --foreground -s QUIT -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 2>&1 3>&-) || status=$?
     mapfile -t lines < <(grep . <<<"$output")
     echo "$ ${ENGINE##*/} $*"; echo "$output"; echo "exit code $status, want $want"
     [[ $status -eq $want ]]
@@ -39,7 +39,7 @@ berth_split() {
     if [[ $1 =~ ^[0-9]+$ ]]; then want=$1; shift; fi
     status=0
     file=$(mktemp)
-    output=$(timeout --foreground -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 2>"$file" 3>&-) || status=$?
+    output=$(timeout --foreground -s QUIT -k 5 "${BERTH_TIMEOUT:-120}" "$ENGINE" "$@" 2>"$file" 3>&-) || status=$?
     stderr=$(cat "$file")
     rm -f "$file"
     mapfile -t lines < <(grep . <<<"$output")
