@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"go.podman.io/buildah/define"
@@ -32,6 +33,13 @@ func (s *Session) limitAgents(b *define.BuildOptions) error {
 	s.agents = &agents{open: map[io.Closer]bool{}}
 	b.CommonBuildOpts.SSHSources = nil
 	for id, source := range sources {
+		if source.Socket != "" { // the one that is there now
+			fd, err := s.open(source.Socket)
+			if err != nil {
+				return fmt.Errorf("--ssh %s: %w", id, err)
+			}
+			source.Socket = "/proc/self/fd/" + strconv.Itoa(fd)
+		}
 		connect, err := connector(source)
 		if err != nil {
 			return fmt.Errorf("--ssh %s: %w", id, err)

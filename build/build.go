@@ -94,7 +94,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		return "", errors.Join(err, net.close())
 	}
 	t := newTracker(func(e Event) {
-		e.Text = shown.Replace(e.Text)
+		e.Text = shown(e.Text)
 		if memos != nil {
 			memos.note(e)
 		}
@@ -151,7 +151,11 @@ func (s *Session) prepareRun(ctx context.Context, o *Options) (*runNetwork, erro
 			return nil, err
 		}
 	}
-	if err := s.confine(ctx, b, o.Security); err != nil {
+	give, err := s.holdSources(b)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.confine(ctx, b, o.Security, give); err != nil {
 		return nil, err
 	}
 	s.survive(b)
@@ -235,8 +239,9 @@ func completeSystemContext(flags, engine *types.SystemContext) *types.SystemCont
 	return &sys
 }
 
-// confine has RUN use the OCI runtime as the engine does, and be confined as its containers are: see package confine.
-func (s *Session) confine(ctx context.Context, b *define.BuildOptions, sec spec.Security) error {
+// confine has RUN use the OCI runtime as the engine does, and be confined as its containers are: see package confine. The files at give are given to
+// the user of each RUN.
+func (s *Session) confine(ctx context.Context, b *define.BuildOptions, sec spec.Security, give []string) error {
 	o, err := s.engine.ConfSpec()
 	if err != nil {
 		return err
@@ -250,7 +255,7 @@ func (s *Session) confine(ctx context.Context, b *define.BuildOptions, sec spec.
 	if err != nil {
 		return err
 	}
-	if err := (confine.Plan{Spec: o, RunArgs: r.RunArgs, SeccompCache: r.SeccompCache}).Write(s.tmp); err != nil {
+	if err := (confine.Plan{Spec: o, RunArgs: r.RunArgs, SeccompCache: r.SeccompCache, Give: give}).Write(s.tmp); err != nil {
 		return fmt.Errorf("write down how RUN is confined: %w", err)
 	}
 	// buildah hears of the limits as they are in the end: by itself it would raise them for root, who may lack the right to.

@@ -116,7 +116,7 @@ func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
 			add(id, func(context.Context) error { return removeTree(tmp) }, "files of a build that was killed: %s", tmp)
 		}
 		if _, err := os.Lstat(run); err == nil {
-			add(id, func(context.Context) error { return removeAllBut(run, lockPath(run)) }, "files of a build that was killed: %s", run)
+			add(id, func(context.Context) error { r.removePlaces(id); return removeAllBut(run, lockPath(run)) }, "files of a build that was killed: %s", run)
 		}
 	}
 	return found, nil

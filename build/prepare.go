@@ -8,16 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/build/rewrite"
-	"golang.org/x/sys/unix"
 )
 
 // prepared returns the Containerfiles to build in place of o.Files, changed so that buildah does what they say, and what
 // turns the changed words into the user's again. It tells the helpers that copy files what the ignore files leave out.
-func (s *Session) prepared(o *Options, rec *recipe) ([]string, *strings.Replacer, error) {
+func (s *Session) prepared(o *Options, rec *recipe) ([]string, func(string) string, error) {
 	if err := s.planCopies(o); err != nil {
 		return nil, nil, err
 	}
@@ -48,7 +46,7 @@ func (s *Session) prepared(o *Options, rec *recipe) ([]string, *strings.Replacer
 			return nil, nil, err
 		}
 	}
-	return files, r.Shown, nil
+	return files, func(text string) string { return s.withPaths(r.Shown.Replace(text)) }, nil
 }
 
 // containerfile reads one as buildah finds it: by its name from here, else in the context.
@@ -68,21 +66,7 @@ func (s *Session) planCopies(o *Options) error {
 		if c.IsImage || c.IsURL {
 			continue
 		}
-		dir, err := filepath.Abs(c.Value)
-		if err != nil {
-			return err
-		}
-		// Looked at here: from buildah the reason does not always come, its helper may have ended before it is read.
-		st, err := os.Stat(dir)
-		if err == nil && !st.IsDir() {
-			err = unix.ENOTDIR
-		}
-		if err != nil {
-			if e := (*fs.PathError)(nil); errors.As(err, &e) {
-				err = e.Err
-			}
-			return fmt.Errorf("--build-context %s: %s: %w", name, dir, err)
-		}
+		dir := c.Value
 		ignore, err := findIgnoreFile(dir, nil)
 		if err != nil {
 			return fmt.Errorf("context %s: %w", name, err)
@@ -113,11 +97,11 @@ func (e userWords) Error() string { return e.text }
 
 func (e userWords) Unwrap() error { return e.error }
 
-func inUsersWords(shown *strings.Replacer, err error) error {
+func inUsersWords(shown func(string) string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if text := shown.Replace(err.Error()); text != err.Error() {
+	if text := shown(err.Error()); text != err.Error() {
 		return userWords{err, text}
 	}
 	return err

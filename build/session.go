@@ -44,13 +44,15 @@ type Session struct {
 	images *library.Runtime
 	layers *layer.Keeper // see store
 	agents *agents       // of --ssh
+	places []place       // see sources.go
+	opened []int
 }
 
 // roots are where sessions are.
-type roots struct{ run, tmp string }
+type roots struct{ run, tmp, binds string }
 
 func newRoots(e *libctr.Engine) roots {
-	return roots{run: filepath.Join(e.RuntimeDir(), "builds"), tmp: filepath.Join(e.DataDir(), "builds")}
+	return roots{run: filepath.Join(e.RuntimeDir(), "builds"), tmp: filepath.Join(e.DataDir(), "builds"), binds: filepath.Join(e.RuntimeDir(), "binds")}
 }
 
 // CacheDir holds what RUN --mount=type=cache keeps from one build to the next.
@@ -148,6 +150,7 @@ func (s *Session) End() error {
 	if s.layers != nil {
 		err = errors.Join(err, s.layers.End(context.Background()))
 	}
+	s.release()
 	err = errors.Join(err, removeTree(s.tmp), removeSessionDir(s.run))
 	return errors.Join(err, s.lock.Close())
 }

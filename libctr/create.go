@@ -515,6 +515,16 @@ func (e *Engine) addMounts(ctx context.Context, m *making) error {
 		}
 		m.cfg.Mounts = append(m.cfg.Mounts, rm)
 	}
+	if s.Host.Rootless { // there devices are bound
+		for i, d := range s.Devices {
+			if !d.Given {
+				continue
+			}
+			b := record.Bind{Source: d.Host, At: fmt.Sprintf("%s-d%d", e.bindsPath(m.cfg.ID), i), Links: hasLinks(d.Host)}
+			m.cfg.Binds = append(m.cfg.Binds, b)
+			s.Devices[i].Host = b.At
+		}
+	}
 	return nil
 }
 

@@ -14,15 +14,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// GiveTo gives an open file, or a directory with all in it, to a user, whose IDs are those of the namespace that this process is in.
+// Containers may be at work in it: nothing outside is changed. What belongs to the system is refused.
+func GiveTo(fd int, uid, gid uint32) error { return giveTo(fd, owner{uid: uid, gid: gid}) }
+
+// CheckGiveTo returns the error with which GiveTo refuses what belongs to the system.
+func CheckGiveTo(fd int) error {
+	path := "/proc/self/fd/" + strconv.Itoa(fd)
+	dangerous, err := chown.DangerousHostPath(path)
+	if err == nil && dangerous {
+		name, _ := os.Readlink(path)
+		err = hint.Add(fmt.Errorf("%s belongs to the system", name), "leave the option U out, and change owners yourself where it is wanted")
+	}
+	return err
+}
+
 // giveTo gives an open file, or directory with all in it, to a user. Containers may be at work in it, and put links in the place of
 // directories: nothing outside is changed.
 func giveTo(fd int, user owner) error {
-	path := "/proc/self/fd/" + strconv.Itoa(fd)
-	if dangerous, err := chown.DangerousHostPath(path); err != nil {
+	if err := CheckGiveTo(fd); err != nil {
 		return err
-	} else if dangerous {
-		name, _ := os.Readlink(path)
-		return hint.Add(fmt.Errorf("%s belongs to the system", name), "leave the option U out, and change owners yourself where it is wanted")
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -31,7 +42,7 @@ func giveTo(fd int, user owner) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return unix.Fchownat(fd, "", int(user.uid), int(user.gid), unix.AT_EMPTY_PATH)
 	}
-	root, err := os.OpenRoot(path)
+	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil {
 		return err
 	}

@@ -144,3 +144,17 @@ logged() { [[ $("$ENGINE" logs "$1" 2>&1 3>&-) == *mine*mine* ]]; }
     berth 125 run --rm --network none -v /usr:/x:U $IMAGE true
     [[ $output == *"/usr belongs to the system"* ]]
 }
+
+@test "a device whose path leads elsewhere after it was looked up: what was found is mounted" {
+    ln -s /dev/null "$SHARED/data/dev"
+    ln -s /dev/zero "$VICTIM/dev"
+    for real in "${REAL[@]}"; do
+        swapping "$real"
+        berth --runtime "$SWAPPING" run --name "$name-$real" --network none --device "$SHARED/data/dev:/dev/given:rw" $IMAGE sh -c 'test -c /dev/given && head -c 5 /dev/given | wc -c'
+        assert_equal "$output" 0
+        back
+        berth start -a "$name-$real"
+        assert_equal "$output" 0
+        back
+    done
+}

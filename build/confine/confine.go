@@ -12,9 +12,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/spec"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/bind"
+	"go.podman.io/buildah/util"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,6 +32,7 @@ type Plan struct {
 	Spec         spec.Options // its CgroupPath is the beginning of each one's
 	RunArgs      []string     // arguments of the OCI runtime's create
 	SeccompCache string       // for spec.PrecompileSeccomp; empty where the runtime takes no compiled filter
+	Give         []string     // sources of mounts whose files are given to the user of RUN
 }
 
 // Write keeps the plan in the build's temporary directory, for the helpers to find.
@@ -72,6 +75,9 @@ func confineHelper(name string) error {
 	if err != nil {
 		return fmt.Errorf("read how RUN is confined: %w", err)
 	}
+	if err := p.give(&asked); err != nil {
+		return err
+	}
 	s, err := p.confined(&asked, strings.TrimPrefix(filepath.Base(bundle), "buildah"))
 	if err != nil {
 		return err
@@ -85,6 +91,51 @@ func confineHelper(name string) error {
 		}
 	}
 	return writeOptions(options)
+}
+
+// give does what the option U of -v asks for.
+func (p *Plan) give(asked *specs.Spec) error {
+	if asked.Process == nil || asked.Linux == nil {
+		return nil // confined says so
+	}
+	uid, gid, err := util.GetHostIDs(asked.Linux.UIDMappings, asked.Linux.GIDMappings, asked.Process.User.UID, asked.Process.User.GID)
+	if err != nil {
+		return err
+	}
+	for _, m := range asked.Mounts {
+		source, upper := m.Source, ""
+		if m.Type == "overlay" { // option O
+			for _, o := range m.Options {
+				switch key, path, _ := strings.Cut(o, "="); key {
+				case "lowerdir":
+					source = strings.ReplaceAll(path, `\:`, ":")
+				case "upperdir":
+					upper = path
+				}
+			}
+		}
+		if !slices.Contains(p.Give, source) {
+			continue
+		}
+		for _, path := range []string{source, upper} {
+			if path == "" {
+				continue
+			}
+			if err := giveTree(path, uid, gid); err != nil {
+				return fmt.Errorf("give the files of %s to the user of RUN: %w", m.Destination, err)
+			}
+		}
+	}
+	return nil
+}
+
+func giveTree(path string, uid, gid uint32) error {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return libctr.GiveTo(fd, uid, gid)
 }
 
 // readOptions reads one JSON object: the pipe's other end stays open.

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-containers/berth/internal/held"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
@@ -46,28 +46,13 @@ func (m *Monitor) holdBind(b record.Bind) error {
 		return err
 	}
 	defer unix.Close(source)
-	var st unix.Stat_t
-	if err := unix.Fstat(source, &st); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		err = os.Mkdir(b.At, 0o700)
-	} else {
-		err = os.WriteFile(b.At, nil, 0o600)
-	}
-	if err != nil {
-		return err
-	}
-	return unix.Mount("/proc/self/fd/"+strconv.Itoa(source), b.At, "", unix.MS_BIND|unix.MS_REC, "")
+	return held.Mount(source, b.At)
 }
 
 // releaseBinds undoes holdBinds; what the container has mounted stays.
 func (m *Monitor) releaseBinds() {
 	for _, b := range m.cfg.Binds {
-		_ = unix.Unmount(b.At, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-		if err := unix.Unlink(b.At); err == unix.EISDIR || err == unix.EPERM {
-			_ = unix.Rmdir(b.At) // if it is mounted still, nothing of it is removed
-		}
+		held.Unmount(b.At)
 	}
 }
 

@@ -19,6 +19,7 @@ type Device struct {
 	Host   string // path on the host
 	Path   string // path in the container
 	Access string // of r, w, m; for the device cgroup
+	Given  bool   // by --device; else it is one of all those in /dev
 
 	Type         string // c or b; what follows is filled in by StatDevice
 	Major, Minor int64
@@ -29,7 +30,7 @@ type Device struct {
 // ParseDevice reads a value of --device: HOST[:PATH][:ACCESS]. It does not look at the device.
 func ParseDevice(value string) (Device, error) {
 	parts := strings.Split(value, ":")
-	d := Device{Host: parts[0], Path: parts[0], Access: "rwm"}
+	d := Device{Host: parts[0], Path: parts[0], Access: "rwm", Given: true}
 	bad := func(format string, args ...any) (Device, error) {
 		return d, field.Errorf("%s %q: %s", field.Name("device"), value, fmt.Sprintf(format, args...))
 	}

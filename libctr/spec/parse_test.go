@@ -447,7 +447,7 @@ func TestSmallParsers(t *testing.T) {
 		}
 	}
 	d, err := ParseDevice("/dev/fuse:/dev/f:rw")
-	check(t, "device", d, Device{Host: "/dev/fuse", Path: "/dev/f", Access: "rw"}, err, "")
+	check(t, "device", d, Device{Host: "/dev/fuse", Path: "/dev/f", Access: "rw", Given: true}, err, "")
 	for _, in := range []string{"", "fuse", "/a:/b:rw:x", "/a:/b:x", "/a:q", "vendor.com/x=all", "/a:/proc/x"} {
 		_, err := ParseDevice(in)
 		check(t, in, nil, nil, err, "--device")
