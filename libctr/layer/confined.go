@@ -35,16 +35,11 @@ func (s *confined) Diff(from, to string, options *storage.DiffOptions) (io.ReadC
 	if err != nil || from != "" && from != l.Parent {
 		return s.Store.Diff(from, to, options) // of two layers that are mounted
 	}
-	unlock, err := s.lock()
+	rec, unlock, err := s.openRecord(l)
 	if err != nil {
-		return nil, err
+		return nil, s.explain(l.ID, err)
 	}
-	rec, err := openRecord(s.Store, l)
-	if err != nil || rec == nil {
-		unlock()
-		if err != nil {
-			return nil, s.explain(l.ID, err)
-		}
+	if rec == nil {
 		return s.Store.Diff(from, to, options) // a container's
 	}
 	if rec.foreign {
@@ -104,14 +99,27 @@ func compress(in io.ReadCloser, compression archive.Compression) (io.ReadCloser,
 	}), nil
 }
 
-// lock keeps the store's layers from being removed.
-func (s *confined) lock() (unlock func(), err error) {
-	l, err := lockfile.GetLockFile(newWalker(s.Store).layersLock())
+// openRecord takes the lock of the store's layers and opens a layer's record. Without a record, or with an error, it is nil and
+// nothing is locked.
+func (s *confined) openRecord(l *storage.Layer) (rec *layerRecord, unlock func(), err error) {
+	// It takes the driver's lock for a moment, which the library takes before that of the layers: the other way round, two
+	// goroutines or processes would wait for each other.
+	driver, err := s.GraphDriver()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	l.RLock()
-	return l.Unlock, nil
+	lock, err := lockfile.GetLockFile(newWalker(s.Store).layersLock())
+	if err != nil {
+		return nil, nil, err
+	}
+	lock.RLock()
+	roots := append([]string{s.GraphRoot()}, driver.AdditionalImageStores()...)
+	rec, err = openRecord(driver, roots, s.GraphDriverName()+"-layers", l)
+	if err != nil || rec == nil {
+		lock.Unlock()
+		return nil, nil, err
+	}
+	return rec, lock.Unlock, nil
 }
 
 // explain makes a RecordError of err, and adds which images have the layer and how they are removed.
@@ -217,15 +225,11 @@ func (s *confined) admit(id string) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	rec, err := openRecord(s.Store, l)
+	rec, unlock, err := s.openRecord(l)
 	if err != nil || rec == nil {
 		return err
 	}
+	defer unlock()
 	defer rec.close()
 	if rec.foreign {
 		err = rec.checkNames()

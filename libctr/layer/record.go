@@ -39,13 +39,10 @@ type layerRecord struct {
 	release func()
 }
 
-// openRecord returns a layer's record, or nil if it has none. Whoever calls it holds the store's lock, and closes it.
-func openRecord(store storage.Store, l *storage.Layer) (_ *layerRecord, err error) {
-	driver, err := store.GraphDriver()
-	if err != nil {
-		return nil, err
-	}
-	f, err := openFirst(append([]string{store.GraphRoot()}, driver.AdditionalImageStores()...), store.GraphDriverName()+"-layers", l.ID+".tar-split.gz")
+// openRecord returns a layer's record, which is below one of roots in sub, or nil if it has none. Whoever calls it holds the lock of the
+// store's layers, and closes it.
+func openRecord(driver graphdriver.Driver, roots []string, sub string, l *storage.Layer) (_ *layerRecord, err error) {
+	f, err := openFirst(roots, sub, l.ID+".tar-split.gz")
 	if f == nil || err != nil {
 		return nil, err
 	}

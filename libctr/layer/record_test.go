@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +203,55 @@ func TestLayersThatComeBackAsTheyWere(t *testing.T) {
 				t.Errorf("compressed: %d bytes of %d, %v", len(got), len(data), err)
 			}
 		})
+	}
+}
+
+// Stages of a build commit at the same time: one makes a layer while another reads one.
+func TestLayersMadeAndReadAtTheSameTime(t *testing.T) {
+	s := newStore(t)
+	data := archiveOf(t, crafted{kind: tar.TypeReg, name: "f", text: "text"})
+	made, _, err := s.PutLayer("", "", nil, "", false, nil, bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	container := id("c")
+	if _, err := s.CreateLayer(container, made.ID, nil, "", true, nil); err != nil {
+		t.Fatal(err)
+	}
+	work := []func() error{
+		func() error {
+			l, _, err := s.PutLayer("", "", nil, "", false, nil, bytes.NewReader(data))
+			if err != nil {
+				return err
+			}
+			return s.DeleteLayer(l.ID)
+		},
+		func() error { _, err := diffOf(s, made.ID); return err },
+		func() error { _, err := diffOf(s, container); return err },
+		func() error { _, err := s.Mounted(container); return err },
+	}
+	ended := make(chan error)
+	for _, w := range work {
+		for range 2 {
+			go func() {
+				var err error
+				for n := 0; n < 100 && err == nil; n++ {
+					err = w()
+				}
+				ended <- err
+			}()
+		}
+	}
+	for range 2 * len(work) {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(2 * time.Minute):
+			buf := make([]byte, 1<<20)
+			t.Fatalf("they wait for each other:\n%s", buf[:runtime.Stack(buf, true)])
+		}
 	}
 }
 
