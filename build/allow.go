@@ -3,6 +3,8 @@ package build
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -54,8 +56,45 @@ func (r *recipe) checkNetworks(nodes []*parser.Node, o *Options) error {
 	return nil
 }
 
+// leadsOut reports whether an instruction of a base image's trigger mounts what is not below its context by the path that it names: for the cache's key,
+// buildah (1.44, generatePathChecksum) reads what that leads to on the host. Those of the Containerfile are rewritten.
+func leadsOut(n *parser.Node, o *Options) bool {
+	return strings.EqualFold(n.Value, command.Run) && slices.ContainsFunc(n.Flags, func(flag string) bool {
+		value, ok := strings.CutPrefix(flag, "--mount=")
+		if !ok {
+			return false
+		}
+		dir, source := o.ContextDirectory, "."
+		for f := range strings.SplitSeq(value, ",") {
+			switch key, v, _ := strings.Cut(f, "="); key {
+			case "src", "source":
+				source = v
+			case "from":
+				if dir = ""; o.AdditionalBuildContexts[v] != nil {
+					dir = contextDir(o.AdditionalBuildContexts[v])
+				}
+			}
+		}
+		if dir == "" {
+			return false
+		}
+		if strings.ContainsAny(source, `$"'\`) {
+			return true
+		}
+		top, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return true
+		}
+		path, err := filepath.EvalSymlinks(filepath.Join(dir, source))
+		if errors.Is(err, fs.ErrNotExist) {
+			return !filepath.IsLocal(strings.TrimPrefix(source, "/")) // who mounts it says that it is not there
+		}
+		return err != nil || path != top && !within(top, path)
+	})
+}
+
 // checkTriggers refuses a base image whose triggers take more than they are given.
-func (s *Session) checkTriggers(id string) error {
+func (s *Session) checkTriggers(id string, o *Options) error {
 	img, err := s.engine.ImageView().Lookup(id, image.LookupOptions{})
 	if err != nil {
 		return err
@@ -69,7 +108,10 @@ func (s *Session) checkTriggers(id string) error {
 		if err != nil {
 			return fmt.Errorf("parse ONBUILD %s: %w", trigger, err)
 		}
-		if slices.ContainsFunc(tree.Children, wantsHostNetwork) {
+		if slices.ContainsFunc(tree.Children, func(n *parser.Node) bool { return leadsOut(n, o) }) {
+			return fmt.Errorf("ONBUILD %s of the base image %.12s: the source of its mount is not plainly in the context", trigger, id)
+		}
+		if !o.hostNetworkAllowed() && slices.ContainsFunc(tree.Children, wantsHostNetwork) {
 			return hint.Add(fmt.Errorf("ONBUILD of the base image %.12s: %w", id, errHostNetwork), "%s", hostNetworkHint)
 		}
 	}

@@ -115,9 +115,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		b.ReportWriter = t
 	}
 	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp)}
-	if !o.hostNetworkAllowed() {
-		g.check = s.checkTriggers
-	}
+	g.check = func(id string) error { return s.checkTriggers(id, &o) }
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, &mountParents{g}, o.BuildOptions, files...)
 	err = telling(err)
 	g.shut.Store(err != nil)

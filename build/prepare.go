@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/build/rewrite"
+	"go.podman.io/buildah/define"
 )
 
 // prepared returns the Containerfiles to build in place of o.Files, changed so that buildah does what they say, and what
@@ -19,9 +19,11 @@ func (s *Session) prepared(o *Options, rec *recipe) ([]string, func(string) stri
 	if err := s.planCopies(o); err != nil {
 		return nil, nil, err
 	}
-	r, err := rewrite.Containerfiles(rec.texts, rewrite.Options{
-		Target: o.Target, Args: o.Args, Context: o.ContextDirectory, Contexts: slices.Collect(maps.Keys(o.AdditionalBuildContexts)),
-	})
+	contexts := map[string]string{}
+	for name, c := range o.AdditionalBuildContexts {
+		contexts[name] = contextDir(c)
+	}
+	r, err := rewrite.Containerfiles(rec.texts, rewrite.Options{Target: o.Target, Args: o.Args, Context: o.ContextDirectory, Contexts: contexts})
 	var at *rewrite.Error
 	if errors.As(err, &at) {
 		return nil, nil, &StepError{File: o.name(o.Files[at.File]), Line: at.Node.StartLine, Instruction: at.Node.Original, Err: at.Err}
@@ -47,6 +49,17 @@ func (s *Session) prepared(o *Options, rec *recipe) ([]string, func(string) stri
 		}
 	}
 	return files, func(text string) string { return s.withPaths(r.Shown.Replace(text)) }, nil
+}
+
+// contextDir is the directory of a further context; empty if it is an image or fetched.
+func contextDir(c *define.AdditionalBuildContext) string {
+	switch {
+	case c.IsURL:
+		return c.DownloadedCache
+	case c.IsImage:
+		return ""
+	}
+	return c.Value
 }
 
 // containerfile reads one as buildah finds it: by its name from here, else in the context.

@@ -316,6 +316,35 @@ RUN ln -s $VICTIM /abs; ln -s $UP$VICTIM /rel; ln -s $VICTIM/secret /file; ln -s
     done
 }
 
+@test "RUN --mount=type=bind: for the cache's key nothing is read that is not mounted" {
+    local far=$UP/$UP/$UP line sums i
+    # In the context, the same paths lead to files of its own.
+    mkdir -p "$CTX$VICTIM/dir" "$FILE_DIR/further-$name$VICTIM/dir"
+    touch "$CTX$VICTIM/dir/secret" "$FILE_DIR/further-$name$VICTIM/dir/secret"
+    ln -s / "$CTX/top"; ln -s / "$FILE_DIR/further-$name/top"
+    for line in "--mount=type=bind,target=/m,source=$far$VICTIM/dir" "--mount=type=bind,target=/m,source=top$VICTIM/dir" "--mount=type=bind,target=/m,source=\$T$VICTIM/dir" \
+        "--mount=type=bind,target=/m,source=\${E}top$VICTIM/dir" "--mount=type=bind,target=/m,from=further,source=top$VICTIM/dir"; do
+        sums=()
+        for i in 1 2; do
+            echo "$i" >"$VICTIM/dir/secret"
+            printf 'FROM %s\nARG T=top\nRUN %s true\n' "$IMAGE" "$line" >"$CTX/Containerfile"
+            berth build -q --network none --no-cache --build-context "further=$FILE_DIR/further-$name" -t "localhost/$name" "$CTX"
+            sums+=("$("$ENGINE" history --no-trunc --format '{{.CreatedBy}}' "localhost/$name" 3>&-)")
+        done
+        assert_equal "${sums[1]}" "${sums[0]}"
+    done
+    # Triggers of a base image go off as they are, or not at all.
+    for line in "source=$far$VICTIM/dir" "source=top$VICTIM/dir" "source=\$T$VICTIM/dir"; do
+        printf 'FROM %s\nONBUILD ARG T=top\nONBUILD RUN --mount=type=bind,target=/m,%s true\n' "$IMAGE" "$line" | berth build -q --format docker -t "localhost/$name-base" -
+        printf 'FROM localhost/%s-base\n' "$name" >"$CTX/Containerfile"
+        berth 125 build -q --network none --no-cache -t "localhost/$name" "$CTX"
+        [[ $output == *"the source of its mount is not plainly in the context"* ]]
+    done
+    printf 'FROM %s\nONBUILD RUN --mount=type=bind,target=/m,source=%s ls /m\n' "$IMAGE" "$VICTIM/dir" | berth build -q --format docker -t "localhost/$name-base" -
+    berth build --network none --no-cache -t "localhost/$name" "$CTX"
+    [[ $output == *secret* ]]
+}
+
 @test "RUN --mount=type=bind: only options that there are (CVE-2024-9407)" {
     for option in "bind-propagation=private:$VICTIM" "bind-propagation=upperdir=$VICTIM" "upperdir=$VICTIM" "O" "relabel=shared:$VICTIM" "dest=/x,src=$VICTIM"; do
         printf 'FROM %s\nRUN --mount=type=bind,source=.,target=/m,%s cat /m/secret /x/secret || true; touch /m/new || true\n' "$IMAGE" "$option" >"$CTX/Containerfile"

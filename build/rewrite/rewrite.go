@@ -23,7 +23,7 @@ type Options struct {
 	Target   string            // of the build: a stage's name or number
 	Args     map[string]string // of --build-arg
 	Context  string            // directory
-	Contexts []string          // names of --build-context
+	Contexts map[string]string // those of --build-context by name: the directory, empty for an image or a URL
 }
 
 // Result is what Containerfiles have become.
@@ -142,9 +142,14 @@ func stageName(from *parser.Node) string {
 	return ""
 }
 
+func (r *rewriter) isContext(name string) bool {
+	_, ok := r.Contexts[name]
+	return ok
+}
+
 // find returns what the last stage of a name before the present one is called; names have no case.
 func (r *rewriter) find(name string) (ref string, ok bool) {
-	if name == "" || slices.Contains(r.Contexts, name) {
+	if name == "" || r.isContext(name) {
 		return "", false
 	}
 	for i := min(r.at, len(r.stages)) - 1; i >= 0; i-- {
@@ -245,7 +250,9 @@ func (r *rewriter) onbuild(n *parser.Node, word, rest string) (string, error) {
 	line, err := inner.Original, error(nil)
 	switch strings.ToLower(inner.Value) {
 	case command.Run:
-		if line, err = r.run(iword, flags, irest, inner.Original); err != nil {
+		without := *r // the context that it goes off in is another
+		without.Context, without.Contexts = "", nil
+		if line, err = without.run(iword, flags, irest, inner.Original); err != nil {
 			return n.Original, nil // a variable may be set where it goes off
 		}
 	case command.Expose:

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,9 @@ func TestInstructions(t *testing.T) {
 	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink("/", filepath.Join(dir, "out")); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ in, want string }{
 		// RUN --mount
 		{"RUN true", ""},
@@ -36,7 +40,10 @@ func TestInstructions(t *testing.T) {
 		{"RUN --mount=Type=Bind,target=/x true", "RUN --mount=type=bind,target=/x true"},
 		{"RUN --mount=type=bind,target=/x,ro=true,rw=true,readonly=0,readwrite=false true", "RUN --mount=type=bind,target=/x,ro,rw,rw,ro true"},
 		{"RUN --mount=$M true", ""},
-		{"RUN --mount=target=/x,source=$S true", "RUN --mount=type=bind,target=/x,source=$S true"},
+		{"ARG S=link/sub\nRUN --mount=target=/x,source=$S true", "ARG S=link/sub\nRUN --mount=type=bind,target=/x,source=real/sub true"},
+		{"RUN --mount=type=bind,source=../../real/../link,target=/x true", "RUN --mount=type=bind,source=real,target=/x true"},
+		{"RUN --mount=type=bind,source=out/etc,target=/x true", "RUN --mount=type=bind,source=etc,target=/x true"},
+		{"ONBUILD RUN --mount=type=bind,source=link,target=/x true", ""},
 		{"RUN --mount=source=link/sub,target=/x true", "RUN --mount=type=bind,source=real/sub,target=/x true"},
 		{"RUN --mount=type=bind,source=link,target=/x true", "RUN --mount=type=bind,source=real,target=/x true"},
 		{"RUN --mount=type=bind,source=/real/,target=/x true", ""},
@@ -168,7 +175,7 @@ FROM x AS later
 		}
 	}
 	// A context of the name comes first.
-	if got := string(rewritten(t, "FROM a AS b\nFROM B\nCOPY --from=B x /\n", Options{Contexts: []string{"B"}}).Texts[0]); got != "FROM a AS b\nFROM B\nCOPY --from=B x /\n" {
+	if got := string(rewritten(t, "FROM a AS b\nFROM B\nCOPY --from=B x /\n", Options{Contexts: map[string]string{"B": ""}}).Texts[0]); got != "FROM a AS b\nFROM B\nCOPY --from=B x /\n" {
 		t.Errorf("got\n%s", got)
 	}
 	// Names may be variables.
@@ -201,5 +208,53 @@ func TestUnmark(t *testing.T) {
 	}
 	if got := Unmark(docBlank + "\n"); got != "\n" {
 		t.Errorf("a document of an empty line has %q", got)
+	}
+}
+
+// Where buildah would read a source by a path that is not known here, it is kept from that.
+func TestSourcesThatAreNotKnown(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	for _, d := range []string{dir, other} {
+		if err := errors.Join(os.Mkdir(filepath.Join(d, "bin"), 0o755), os.WriteFile(filepath.Join(d, "bin", "f"), []byte("1"), 0o644), os.Symlink("/", filepath.Join(d, "out"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := Options{Context: dir, Contexts: map[string]string{"other": other, "image": ""}}
+	mount := func(m string) string {
+		text := string(rewritten(t, "FROM a\nRUN --mount="+m+" true\n", o).Texts[0])
+		_, m, _ = strings.Cut(text, "--mount=")
+		m, _, _ = strings.Cut(m, " ")
+		return m
+	}
+	first := mount("type=bind,source=bin/$A,target=/x")
+	if strings.Contains(first, "type=") || !strings.Contains(first, "source=bin/$A,target=/x,consistency=") {
+		t.Errorf("got %s", first)
+	}
+	for _, m := range []string{"source=$A/../../etc,target=/x", "type=bind,source=out/$A,target=/x", `type=bind,from=other,source=$A,target=/x`} {
+		if got := mount(m); strings.Contains(got, "type=") || !strings.Contains(got, ",consistency=") {
+			t.Errorf("%s: got %s", m, got)
+		}
+	}
+	if got := mount("type=bind,from=other,source=out/bin,target=/x"); got != "type=bind,from=other,source=bin,target=/x" {
+		t.Errorf("a further context: got %s", got)
+	}
+	if got := mount("type=bind,from=image,source=$A,target=/x"); got != "type=bind,from=image,source=$A,target=/x" {
+		t.Errorf("an image: got %s", got)
+	}
+	// The cache's key changes with what may be mounted, and with nothing else.
+	if err := os.WriteFile(filepath.Join(dir, "other"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := mount("type=bind,source=bin/$A,target=/x"); got != first {
+		t.Errorf("got %s, before %s", got, first)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bin", "f"), []byte("2"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := mount("type=bind,source=bin/$A,target=/x"); got == first {
+		t.Errorf("got %s again", got)
+	}
+	if _, err := Containerfiles([][]byte{[]byte("FROM a\nRUN --mount=type=bind,$A=x true\n")}, o); err == nil {
+		t.Error("an option's name with a variable was taken")
 	}
 }
