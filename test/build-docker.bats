@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # build as docker users type it: the flags of `docker buildx build` that podman does not have, and values in Docker's words.
 
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # HEALTHCHECK, SHELL and ONBUILD: only Docker's image format has places for them (docs/decisions/0021).
 
 load helpers

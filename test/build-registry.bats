@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # When a build asks a registry for images.
 
 load helpers

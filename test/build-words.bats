@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # build: words of a Containerfile that mean what Docker's reference says: RUN --mount in the cache, names of stages, ports.
 
 load helpers

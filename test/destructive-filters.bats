@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Commands that stop or remove what passes a filter: one that they cannot read, or do not know, ends them at once.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # logs -f and events: followers see everything, also where what they follow is rotated meanwhile.
 load helpers
 

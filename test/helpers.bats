@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # The harness itself: a check that cannot fail checks nothing.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Images and Debian's docker-registry on loopback, with and without TLS and a password.
 
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # logs: what a container wrote, whole and in its order.
 load helpers
 

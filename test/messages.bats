@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Error messages say what was being done, and to what, once.
 load helpers
 

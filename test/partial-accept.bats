@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Rows of the acceptance list of partial container files that need a build, a second builder, a real
 # base or a look at system calls. The rest is in build/partial's Go tests and in partial.bats.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Partial container files and images: what an image tells of the file it was made of, records next to it in a
 # registry, verification and rebase. The numbers are those of the acceptance list.
 

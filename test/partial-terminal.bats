@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Texts of others, of parts, indexes, images and servers, do not drive the terminal of those who look at them.
 
 load helpers

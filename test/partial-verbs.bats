@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Partial container files: records of builds, the verbs around images and registries, machine-readable output.
 
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Partial container files: what messages call things. Names that are nearly right, lines and files that the user has, what is
 # a registry's and what is not.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # prune: what it asks, what it removes, and how much room it says that it gives back.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # ps: which containers it lists, and how.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # push, to Debian's docker-registry on loopback and to archives and directories; commit.
 
 load helpers

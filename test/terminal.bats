@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# once: user
 # Whatever an image, a container, a part, a registry or an argument says: a terminal shows it, and obeys none of it. Each command
 # that Berth has is tried here (cmd/berth/output_test.go looks for its line): `shows` where it prints the texts of others, `tells` where it
 # only names them in errors. What a container prints is its own, and stays as it is; so does --format in a pipe.
