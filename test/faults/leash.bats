@@ -18,7 +18,7 @@ setup_file() {
     push_fixture busybox team/busybox:1
     # A layer that takes a while to unpack.
     mkdir "$FILE_DIR/large"
-    head -c 400M /dev/zero >"$FILE_DIR/large/zeros"
+    head -c 100M /dev/zero >"$FILE_DIR/large/zeros"
     tar -C "$FILE_DIR/large" -cf "$FILE_DIR/layer.tar" zeros
     "$HELPERS_DIR/tools/docker-archive" "$FILE_DIR/layer.tar" localhost/large:1 '{"Cmd":["true"]}' "$FILE_DIR/image.tar"
     skopeo copy -q "docker-archive:$FILE_DIR/image.tar" "oci-archive:$FILE_DIR/layers.tar:layers" 3>&-
@@ -61,11 +61,13 @@ at_work() {
     case $1 in
     *-fifo) wait_for 60 has_open "$2" "$FILE_DIR/fifo" ;;
     build-run) wait_for 60 in_run ;;
-    load | pull | run | build-from) wait_for 60 unpacker_stops ;;
+    load | pull | run | build-from) wait_for 60 unpacking ;;
     *) wait_for 60 test -s "$FILE_DIR/at-work" ;;
     esac
     kill -0 "$2"
 }
+# unpacking: a decompressor is stuck, or who unpacks is stopped.
+unpacking() { [[ -s $FILE_DIR/at-work ]] || unpacker_stops; }
 has_open() { [[ " $(readlink "/proc/$1"/fd/* 2>/dev/null | paste -sd' ') " == *" $2 "* ]]; }
 # unpacker_stops: who unpacks a layer is found, and goes no further.
 unpacker_stops() {
