@@ -68,8 +68,15 @@ refused() {
         bomb "$kind" $((8 << 40)) "$T"
         refused '"big"' import -q "$T" "localhost/$name"
         refused '8 TiB' import -q - "localhost/$name" <"$T"
-        BERTH_UNPACK_LIMIT=none refused '8 TiB' import -q "$T" "localhost/$name"
-        [[ $output == *"are free on the disk"* ]] || { echo "a full disk is not what it says"; return 1; }
+        if [[ $kind = nothing ]]; then
+            BERTH_UNPACK_LIMIT=none refused '8 TiB' import -q "$T" "localhost/$name"
+            [[ $output == *"are free on the disk"* ]] || { echo "a full disk is not what it says"; return 1; }
+        else
+            # holes take no room: it is taken by who allows it
+            BERTH_UNPACK_LIMIT=none berth import -q "$T" "localhost/$name"
+            sparse big $((8 << 40))
+            berth rmi "localhost/$name"
+        fi
         "$HELPERS_DIR/tools/docker-archive" "$T" "localhost/$name:latest" '{"Cmd":["true"]}' "$T.image"
         refused '8 TiB' load -q -i "$T.image"
         refused '8 TiB' load -q <"$T.image"
@@ -99,6 +106,57 @@ refused() {
     head -c 3000000 /dev/zero >"$CTX/zeros"
     tar -C "$CTX" -czf "$T" manifest.json c.json zeros
     BERTH_UNPACK_LIMIT=2m refused 'more than 2 MiB is not taken' load -q -i "$T"
+}
+
+# sparse NAME SIZE: there is one such file in the layers of the store; it has that size, and takes at most 64 KiB.
+sparse() {
+    local root files
+    root=$("$ENGINE" info --format '{{.Store.GraphRoot}}' 3>&-)
+    mapfile -t files < <(find "$root/overlay" -path "*/diff/$1")
+    [[ ${#files[@]} -eq 1 ]] || { printf 'not one file %s: %s\n' "$1" "${files[*]}"; return 1; }
+    stat -c '%n: %s bytes, %b blocks' "${files[0]}"
+    [[ $(stat -c %s "${files[0]}") -eq $2 && $(stat -c %b "${files[0]}") -le 128 ]]
+}
+
+@test "holes stay holes: load, pull, import, FROM and ADD; save, check and push make the same layer" {
+    local format id
+    mkdir "$CTX/t"
+    truncate -s 64M "$CTX/t/big"
+    printf end >>"$CTX/t/big"
+    for format in gnu posix; do
+        tar --format="$format" -C "$CTX/t" -cSf "$T" big
+        "$HELPERS_DIR/tools/docker-archive" "$T" "localhost/$name:latest" '{"Cmd":["true"]}' "$T.image"
+        berth load -q -i "$T.image"
+        sparse big $(((64 << 20) + 3))
+        berth system check
+        # what it is made of comes back
+        berth save -q -o "$T.saved" "localhost/$name"
+        tar -xOf "$T.saved" --wildcards '*.tar' | cmp - "$T"
+        id=$("$ENGINE" image inspect --format '{{.Id}}' "localhost/$name" 3>&-)
+        berth push -q "localhost/$name" "dir:$T.dir"
+        berth rmi "localhost/$name"
+        berth pull -q "dir:$T.dir"
+        sparse big $(((64 << 20) + 3))
+        berth rmi -f "$id" || berth rmi -f "$output"
+        rm -rf "$T.saved" "$T.dir"
+
+        ln -f "$T.image" "$CTX/base.image"
+        printf 'FROM docker-archive:base.image\nENV a=b\n' >"$CTX/Containerfile"
+        berth build -q -t "localhost/$name" "$CTX"
+        sparse big $(((64 << 20) + 3))
+        berth rmi -f "localhost/$name"
+        berth image prune -f
+
+        ln -f "$T" "$CTX/t.tar"
+        printf 'FROM scratch\nADD t.tar /\n' >"$CTX/Containerfile"
+        berth build -q -t "localhost/$name" "$CTX"
+        sparse big $(((64 << 20) + 3))
+        berth rmi -f "localhost/$name"
+        gzip -c "$T" >"$T.gz"
+        berth import -q - "localhost/$name" <"$T.gz"
+        sparse big $(((64 << 20) + 3))
+        berth rmi -f "localhost/$name"
+    done
 }
 
 @test "standard input without an end, or that is no archive: load and import stop, and keep nothing" {

@@ -21,9 +21,12 @@ type Reader struct {
 	out  []byte // headers that were looked at, and have not been read yet
 	buf  []byte // where out is, for the next entry
 	left int64  // bytes of the current entry's content and padding
-	end  bool   // of the archive: what follows is padding
-	err  error
-	why  error // err, if it is the Reader's own
+
+	current *headers
+	zeros   zeroRun
+	end     bool // of the archive: what follows is padding
+	err     error
+	why     error // err, if it is the Reader's own
 
 	read    int64 // bytes of the archive
 	holes   int64 // bytes that the archive does not have, and unpacking would write
@@ -68,6 +71,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	n, err := r.in.Read(p)
 	r.read += int64(n)
 	if !r.end {
+		r.lookForZeros(p[:n])
 		r.left -= int64(n)
 	} else if r.after += int64(n); r.after > maxAfter {
 		r.why = r.o.refuse("", "more than %s follow the end of the archive", size(maxAfter))
@@ -86,6 +90,17 @@ func (r *Reader) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return 0, err
+}
+
+// lookForZeros looks at a part of what is left of the current entry.
+func (r *Reader) lookForZeros(p []byte) {
+	if r.o.Zeros == nil || r.zeros.file.Size < minHole || r.zeros.at == r.zeros.file.Size {
+		return
+	}
+	r.zeros.see(p[:min(int64(len(p)), r.zeros.file.Size-r.zeros.at)], r.o.Zeros)
+	if r.zeros.at == r.zeros.file.Size {
+		r.zeros.end(r.o.Zeros)
+	}
 }
 
 // progress looks at limits that can be reached in the middle of an entry.
@@ -169,7 +184,10 @@ func (r *Reader) block() ([]byte, error) {
 // take decides whether an entry is taken.
 func (r *Reader) take(h *headers) error {
 	hdr := h.header
-	r.name = hdr.Name
+	r.name, r.current, r.zeros = hdr.Name, h, zeroRun{}
+	if hdr.Typeflag == tar.TypeReg && !h.sparse {
+		r.zeros.file = Zeros{Name: hdr.Name, Size: hdr.Size}
+	}
 	if len(hdr.Name) > 4096 || len(hdr.Linkname) > 4096 {
 		return r.o.refuse("", "%s has a name of more than 4096 bytes, which no file can have", r.entry())
 	}
@@ -191,7 +209,12 @@ func (r *Reader) take(h *headers) error {
 		need = hdr.Size
 	}
 	if need >= 1<<20 || r.entries%1024 == 0 {
-		return r.o.room(r.entry(), need)
+		if err := r.o.room(r.entry(), need); err != nil {
+			return err
+		}
+	}
+	if r.o.StopAtSparse && h.hasMap {
+		return ErrSparse
 	}
 	return nil
 }
@@ -214,6 +237,10 @@ type headers struct {
 	content int64 // bytes of content in the archive, without padding
 	mapped  int64 // how many of these, blocks of a map of holes, are among the headers
 	sparse  bool
+
+	last   int // where the last header is in what was read
+	hasMap bool
+	pieces []Piece
 }
 
 // read reads blocks up to the content of an entry, and returns its kind; 0 is the end of the archive.
@@ -240,7 +267,7 @@ func (h *headers) read() (kind byte, err error) {
 			}
 			return 0, nil
 		}
-		kind = b[156]
+		kind, h.last = b[156], len(h.r.buf)-blockSize
 		n, err := number(b[124:136])
 		if err != nil {
 			return 0, h.r.damaged(err)
@@ -312,6 +339,9 @@ func (h *headers) parse(n int64) error {
 	}
 	if h.content < h.mapped || h.header.Size < 0 {
 		return h.r.damaged(tar.ErrHeader)
+	}
+	if err := h.readMap(); err != nil {
+		return h.r.damaged(err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -206,6 +207,7 @@ func FuzzReader(f *testing.F) {
 		if !bytes.Equal(out.Bytes(), archive) {
 			t.Fatal("other bytes")
 		}
+		sameEntries(t, archive)
 		total := int64(0)
 		for tr := tar.NewReader(&out); ; {
 			h, err := tr.Next()
@@ -218,4 +220,70 @@ func FuzzReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// sameEntries tells whether Each gives all of the archive, and of each file what archive/tar gives.
+func sameEntries(t *testing.T, archive []byte) {
+	t.Helper()
+	const limit = 1 << 20
+	var all bytes.Buffer
+	tr := tar.NewReader(bytes.NewReader(archive))
+	stopped := false
+	err := NewReader(bytes.NewReader(archive), Options{Limits: Limits{Size: limit}}).Each(func(e *Entry) error {
+		all.Write(e.Raw)
+		content, err := io.ReadAll(e.Content)
+		all.Write(content)
+		if err != nil || stopped {
+			return err
+		}
+		if int64(len(content)) != e.Size {
+			t.Fatalf("%q has %d bytes, not %d", e.Header.Name, len(content), e.Size)
+		}
+		if e.Sparse {
+			text := make([]byte, e.Header.Size)
+			for _, p := range e.Pieces {
+				copy(text[p.Offset:], content[:p.Length])
+				content = content[p.Length:]
+			}
+			content = text
+		}
+		h, err := tr.Next()
+		if err != nil {
+			stopped = true // it reads further than what was asked for
+			return nil
+		}
+		want, err := io.ReadAll(io.LimitReader(tr, limit+1))
+		if err != nil {
+			stopped = true
+			return nil
+		}
+		if h.Name != e.Header.Name || !bytes.Equal(content, want) {
+			t.Fatalf("%q has %q, and %q has %q", e.Header.Name, content, h.Name, want)
+		}
+		return nil
+	}, func(b []byte) error {
+		all.Write(b)
+		return nil
+	})
+	if err == nil && !bytes.Equal(all.Bytes(), archive) {
+		t.Fatal("Each gives another archive")
+	}
+}
+
+func TestZeros(t *testing.T) {
+	file := make([]byte, 1<<20)
+	for _, at := range []int{0, 300000, 300001, 700000} {
+		file[at] = 1
+	}
+	archive := bytes.Join([][]byte{block("f", int64(len(file))-100, '0'), pad(file[:len(file)-100]), block("g", 100000, '0'), pad(make([]byte, 100000)), make([]byte, 1024)}, nil)
+	var got []Zeros
+	r := NewReader(bytes.NewReader(archive), Options{Zeros: func(z Zeros) { got = append(got, z) }})
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r}, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	end := int64(len(file)) - 100
+	want := []Zeros{{"f", end, 4096, 299008 - 4096}, {"f", end, 303104, 696320 - 303104 + 0}, {"f", end, 700416, end - 700416}, {"g", 100000, 0, 100000}}
+	if !slices.Equal(got, want) {
+		t.Errorf("zeros %v, not %v", got, want)
+	}
 }

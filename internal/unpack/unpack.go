@@ -83,7 +83,10 @@ type Options struct {
 	Dir    string       // it is unpacked there, on a disk whose free room is a limit; empty for elsewhere
 	Warn   func(text string)
 
-	KeepHoles bool // holes are not written, and need no room
+	KeepHoles    bool // holes are not written, and need no room
+	StopAtSparse bool // with ErrSparse
+
+	Zeros func(Zeros) // is told of long runs of zeros in files without holes, behind each of them
 }
 
 // refuse returns the error of an archive that is refused, with the setting that would allow it.

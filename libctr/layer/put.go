@@ -3,14 +3,17 @@ package layer
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
 	"github.com/berth-containers/berth/internal/unpack"
 	"go.podman.io/storage"
+	graphdriver "go.podman.io/storage/drivers"
 	"go.podman.io/storage/pkg/archive"
 )
 
@@ -41,42 +44,131 @@ func (k *Keeper) PutLayer(id, parent string, names []string, mountLabel string, 
 	if diff == nil {
 		return k.Store.PutLayer(id, parent, names, mountLabel, writeable, options, nil)
 	}
-	limits, err := unpack.LimitsFromEnv()
-	if err != nil {
-		return nil, 0, err
-	}
 	if options == nil {
 		options = &storage.LayerOptions{}
 	}
-	name := cmp.Or(options.UncompressedDigest, options.OriginalDigest).String()
-	packed := &counter{r: diff}
+	in := &incoming{diff: diff, name: cmp.Or(options.UncompressedDigest, options.OriginalDigest).String()}
+	holes := k.keepsHoles(options, mountLabel, diff)
+	again := func() error { return nil }
+	if holes {
+		rewind := diff.(io.Seeker)
+		start, err := rewind.Seek(0, io.SeekCurrent)
+		if holes = err == nil; holes { // else it is a pipe
+			again = func() error { _, err := rewind.Seek(start, io.SeekStart); return err }
+		}
+	}
+	// Few layers have files with holes, and are read twice.
+	l, n, err := k.putPlain(in, holes, id, parent, names, mountLabel, writeable, options)
+	if errors.Is(err, unpack.ErrSparse) {
+		if err := again(); err != nil {
+			return nil, 0, err
+		}
+		l, n, err = k.putSparse(in, id, parent, names, writeable, options)
+	}
+	if errors.Is(err, errWithZeros) {
+		if err := again(); err != nil {
+			return nil, 0, err
+		}
+		l, n, err = k.putPlain(in, false, id, parent, names, mountLabel, writeable, options)
+	}
+	if err == nil && len(in.zeros) > 0 {
+		if err := punchLayer(k.Store, l, in.zeros); err != nil {
+			slog.Debug("make holes of zeros", "layer", l.ID, "error", err) // it is all there, and takes more room
+		}
+	}
+	return l, n, err
+}
+
+// keepsHoles tells whether files with holes get them in the store.
+func (k *Keeper) keepsHoles(options *storage.LayerOptions, mountLabel string, diff io.Reader) bool {
+	_, seeks := diff.(io.Seeker)
+	driver, err := k.GraphDriver()
+	if err != nil || !seeks || mountLabel != "" || options.TemplateLayer != "" || !reflect.ValueOf(options.IDMappingOptions).IsZero() {
+		return false
+	}
+	_, stages := driver.(graphdriver.DriverWithDiffer)
+	return stages
+}
+
+// incoming is the archive of a layer.
+type incoming struct {
+	diff  io.Reader
+	name  string
+	zeros []unpack.Zeros
+}
+
+// maxRuns bounds what is kept of a layer's zeros.
+const maxRuns = 1 << 16
+
+// open returns the archive unpacked, and within limits; end ends it. Its zeros are kept in in.
+func (k *Keeper) open(in *incoming, parent string, o unpack.Options) (guard *unpack.Reader, packed *counter, end func() error, err error) {
+	if o.Limits, err = unpack.LimitsFromEnv(); err != nil {
+		return nil, nil, nil, err
+	}
+	packed = &counter{r: in.diff}
 	plain, err := archive.DecompressStream(packed)
 	if err != nil {
-		return nil, 0, fmt.Errorf("unpack layer %s: %w", name, err)
+		return nil, nil, nil, fmt.Errorf("unpack layer %s: %w", in.name, err)
 	}
-	defer plain.Close()
-	guard := unpack.NewReader(plain, unpack.Options{
-		Limits: limits, What: unpack.Describe("layer", name), Before: k.below(parent), Packed: packed.count,
-		Dir: k.GraphRoot(), Warn: func(text string) { slog.Warn(text) },
-	})
+	o.What, o.Before, o.Packed = unpack.Describe("layer", in.name), k.below(parent), packed.count
+	o.Dir, o.Warn = k.GraphRoot(), func(text string) { slog.Warn(text) }
+	in.zeros = nil
+	o.Zeros = func(z unpack.Zeros) {
+		if len(in.zeros) < maxRuns {
+			in.zeros = append(in.zeros, z)
+		}
+	}
+	return unpack.NewReader(plain, o), packed, plain.Close, nil
+}
+
+// putPlain has the library make the layer. If holes is set it ends with unpack.ErrSparse where there are any; else they become zeros.
+func (k *Keeper) putPlain(in *incoming, holes bool, id, parent string, names []string, mountLabel string, writeable bool, options *storage.LayerOptions) (*storage.Layer, int64, error) {
+	guard, packed, end, err := k.open(in, parent, unpack.Options{KeepHoles: holes, StopAtSparse: holes})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer end()
 	// The library gets what is not packed, so that it unpacks nothing that was not looked at, and is told what it was. It must
 	// not take that for packed once more.
 	tar := bufio.NewReaderSize(guard, 512)
 	if head, _ := tar.Peek(10); archive.DetectCompression(head) != archive.Uncompressed {
-		return nil, 0, fmt.Errorf("unpack layer %s: it is packed twice", name)
+		return nil, 0, fmt.Errorf("unpack layer %s: it is packed twice", in.name)
 	}
 	given := *options
 	if given.OriginalDigest != "" && given.OriginalSize == nil {
 		given.OriginalSize = &packed.n // it is read after the last byte
 	}
 	l, n, err := k.Store.PutLayer(id, parent, names, mountLabel, writeable, &given, tar)
-	if why := guard.Err(); err != nil && why != nil {
-		err = why
-		k.refused.mu.Lock()
-		k.refused.err = why
-		k.refused.mu.Unlock()
+	return l, n, k.why(guard, err)
+}
+
+func (k *Keeper) putSparse(in *incoming, id, parent string, names []string, writeable bool, options *storage.LayerOptions) (*storage.Layer, int64, error) {
+	guard, _, end, err := k.open(in, parent, unpack.Options{KeepHoles: true})
+	if err != nil {
+		return nil, 0, err
 	}
-	return l, n, err
+	defer end()
+	s := &sparseLayer{store: k.Store, parent: parent, archive: guard}
+	l, n, err := s.put(id, names, writeable, options, options.UncompressedDigest)
+	if err != nil {
+		err = fmt.Errorf("unpack layer %s: %w", in.name, err)
+	}
+	return l, n, k.why(guard, err)
+}
+
+// why returns the reason for which the archive was refused in place of err, and keeps it for TakeRefused.
+func (k *Keeper) why(guard *unpack.Reader, err error) error {
+	why := guard.Err()
+	if err == nil || why == nil {
+		return err
+	}
+	if errors.Is(why, unpack.ErrSparse) {
+		return why
+	}
+	k.refused.mu.Lock()
+	k.refused.err = why
+	k.refused.mu.Unlock()
+	return why
 }
 
 // below is what a layer and those that it is on unpack to.
