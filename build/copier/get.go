@@ -271,6 +271,9 @@ type getter struct {
 }
 
 func (g *getter) filter(w io.Writer, r io.Reader) error {
+	if g.archive {
+		r = newWholeFiles(r)
+	}
 	tr, tw := tar.NewReader(r), tar.NewWriter(w)
 	for {
 		hdr, err := tr.Next()
