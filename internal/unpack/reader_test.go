@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"golang.org/x/sys/unix"
 )
@@ -285,5 +288,54 @@ func TestZeros(t *testing.T) {
 	want := []Zeros{{"f", end, 4096, 299008 - 4096}, {"f", end, 303104, 696320 - 303104 + 0}, {"f", end, 700416, end - 700416}, {"g", 100000, 0, 100000}}
 	if !slices.Equal(got, want) {
 		t.Errorf("zeros %v, not %v", got, want)
+	}
+}
+
+func TestWriteWhole(t *testing.T) {
+	for name, archive := range sparse(1 << 20) {
+		var out bytes.Buffer
+		before := append(block("before", 3, '0'), pad([]byte("abc"))...)
+		if err := NewReader(bytes.NewReader(append(before, archive...)), Options{}).WriteWhole(&out); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		tr, was := tar.NewReader(&out), tar.NewReader(bytes.NewReader(append(before, archive...)))
+		for {
+			h, err := tr.Next()
+			w, werr := was.Next()
+			if err != werr {
+				t.Fatalf("%s: %v, not %v", name, err, werr)
+			}
+			if err != nil {
+				break
+			}
+			got, err := io.ReadAll(tr)
+			want, werr := io.ReadAll(was)
+			if h.Name != w.Name || h.Typeflag != tar.TypeReg || err != nil || werr != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s: %q of kind %c has %d bytes, %v", name, h.Name, h.Typeflag, len(got), err)
+			}
+		}
+	}
+}
+
+func TestCopySparse(t *testing.T) {
+	for _, text := range []string{"", "x", strings.Repeat("\x00", 5<<20), strings.Repeat("\x00", 3<<20) + "x" + strings.Repeat("\x00", 100)} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		n, err := CopySparse(f, iotest.OneByteReader(strings.NewReader(text)))
+		got, rerr := os.ReadFile(f.Name())
+		if err != nil || rerr != nil || n != int64(len(text)) || string(got) != text {
+			t.Errorf("%d bytes of %d, %v, %v", n, len(text), err, rerr)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(f.Name(), &st); err != nil || st.Blocks > 3000 {
+			t.Errorf("%d blocks, %v", st.Blocks, err)
+		}
+		broken := io.MultiReader(strings.NewReader("x"), iotest.ErrReader(io.ErrUnexpectedEOF))
+		if _, err := CopySparse(f, broken); err != io.ErrUnexpectedEOF {
+			t.Errorf("of what is cut short: %v", err)
+		}
 	}
 }

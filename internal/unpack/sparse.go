@@ -80,6 +80,44 @@ func (r *Reader) Each(do func(*Entry) error, pad func([]byte) error) error {
 	}
 }
 
+// WriteWhole writes an archive of the same entries in which files with holes are ordinary ones: for who unpacks no others.
+func (r *Reader) WriteWhole(w io.Writer) error {
+	nothing := func([]byte) error { return nil }
+	return r.Each(func(e *Entry) error {
+		size := e.Size
+		if e.Sparse {
+			hdr := *e.Header
+			hdr.Typeflag, hdr.Format, size = tar.TypeReg, tar.FormatPAX, hdr.Size
+			if err := tar.NewWriter(w).WriteHeader(&hdr); err != nil {
+				return err
+			}
+		} else if _, err := w.Write(e.Raw); err != nil {
+			return err
+		}
+		pieces := e.Pieces
+		if !e.Sparse {
+			pieces = []Piece{{0, e.Size}}
+		}
+		at := int64(0)
+		for _, p := range append(pieces, Piece{Offset: size}) {
+			for at < p.Offset {
+				n, err := w.Write(zeroBlock[:min(p.Offset-at, holeBlock)])
+				if err != nil {
+					return err
+				}
+				at += int64(n)
+			}
+			n, err := io.CopyN(w, e.Content, p.Length)
+			if err != nil {
+				return err
+			}
+			at += n
+		}
+		_, err := w.Write(zeroBlock[:padding(size)])
+		return err
+	}, nothing)
+}
+
 // readMap reads the map of a sparse file, which archive/tar has found to be in order and within the file. It does not give it away.
 func (h *headers) readMap() error {
 	var numbers []int64

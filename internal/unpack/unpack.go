@@ -113,6 +113,40 @@ func (o *Options) room(entry string, n int64) error {
 	return nil
 }
 
+// Room tells whether n bytes more fit on the disk of dir; what says who needs them.
+func Room(dir, what string, n int64) error {
+	o := Options{Dir: dir, What: what}
+	if o.room("", n) == nil {
+		return nil
+	}
+	return fmt.Errorf("%s takes %s on the disk of %s, which has less: %w", what, size(n), dir, unix.ENOSPC)
+}
+
+// CopySparse copies to a new file, and makes holes of zeros. It returns the size.
+func CopySparse(f *os.File, r io.Reader) (n int64, err error) {
+	buf := make([]byte, 1<<20)
+	for {
+		part := 0
+		for part < len(buf) && err == nil {
+			var m int
+			m, err = r.Read(buf[part:])
+			part += m
+		}
+		if !isZero(buf[:part]) {
+			if _, err := f.WriteAt(buf[:part], n); err != nil {
+				return n, err
+			}
+		}
+		n += int64(part)
+		if err == io.EOF {
+			return n, f.Truncate(n)
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
 // WithRoom returns a reader that ends with ENOSPC before what is read of r has filled the disk of dir, where it is written.
 func WithRoom(r io.Reader, what, dir string) io.Reader {
 	return &roomReader{in: r, o: Options{What: what, Dir: dir}}

@@ -52,19 +52,20 @@ type sparseFile struct {
 var errWithZeros = errors.New("this store has no holes")
 
 // put makes the layer of an archive that has d as its digest, if that is not empty.
-func (s *sparseLayer) put(id string, names []string, writeable bool, options *storage.LayerOptions, d digest.Digest) (*storage.Layer, int64, error) {
+func (s *sparseLayer) put(id string, names []string, writeable bool, options *storage.LayerOptions, d digest.Digest) (l *storage.Layer, n int64, err error) {
 	out, err := s.store.PrepareStagedLayer(nil, s)
+	if out != nil && out.Target != "" {
+		// Of a layer that has been made there is an empty directory left.
+		defer func() { err = errors.Join(err, s.store.CleanupStagedLayer(out)) }()
+	}
 	if err == nil && d != "" && out.UncompressedDigest != d {
 		err = fmt.Errorf("its digest is %s", out.UncompressedDigest)
 	}
 	if err != nil {
-		if out != nil && out.Target != "" {
-			err = errors.Join(err, s.store.CleanupStagedLayer(out))
-		}
 		return nil, -1, err
 	}
 	size := out.Size
-	l, err := s.store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
+	l, err = s.store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
 		ID: id, ParentLayer: s.parent, Names: names, Writeable: writeable,
 		LayerOptions: &storage.LayerOptions{BigData: options.BigData, Flags: options.Flags, Volatile: options.Volatile},
 		DiffOutput:   out, DiffOptions: &graphdriver.ApplyDiffWithDifferOpts{Flags: options.Flags},

@@ -135,3 +135,56 @@ func TestHolesStayHoles(t *testing.T) {
 		})
 	}
 }
+
+// Files with holes whose names lead outside of the layer: they are put inside, or refused, and nothing outside is touched.
+func TestHolesOutside(t *testing.T) {
+	s := Keep(newStore(t))
+	defer s.End(t.Context())
+	host, dir := t.TempDir(), t.TempDir()
+	packed := bytes.Repeat([]byte("x"), 4096)
+	victim := filepath.Join(host, "secret")
+	if err := os.WriteFile(victim, packed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	big := filepath.Join(dir, "big")
+	if err := os.WriteFile(big, packed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(big, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(host, filepath.Join(dir, "l")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, filepath.Join(dir, "f")); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"l/secret", strings.Repeat("../", 20) + strings.TrimPrefix(victim, "/"), victim, "f", "l"} {
+		archive := filepath.Join(t.TempDir(), "t")
+		for _, args := range [][]string{{"-cf", archive, "-C", dir, "l", "f"}, {"-rf", archive, "-P", "-S", "-C", dir, "--transform=s|^big$|" + name + "|", "big"}} {
+			if out, err := exec.Command("tar", args...).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		data, err := os.ReadFile(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var l *storage.Layer
+		within(t, func() { l, _, err = s.PutLayer("", "", nil, "", false, nil, bytes.NewReader(data)) })
+		t.Logf("%d %q: %v", i, name, err)
+		if err == nil {
+			if _, err := diffOf(s, l.ID); err != nil {
+				t.Logf("  its archive: %v", err)
+			}
+		}
+		if got, err := os.ReadFile(victim); err != nil || !bytes.Equal(got, packed) {
+			t.Fatalf("%q has changed a file outside: %d bytes, %v", name, len(got), err)
+		}
+	}
+	// What was refused leaves nothing.
+	left, err := filepath.Glob(filepath.Join(s.GraphRoot(), "overlay", "staging", "*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %q, %v", left, err)
+	}
+}
