@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
@@ -159,9 +160,13 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 	if err != nil {
 		return fmt.Errorf("read its layer: %w", err)
 	}
-	_, err = io.Copy(spool, diff)
+	n, err := unpack.CopySparse(spool, diff)
 	if err = errors.Join(err, diff.Close()); err != nil {
 		return fmt.Errorf("read its layer: %w", err)
+	}
+	// What comes next writes all of it: the working container, the image's archive, the image's layer.
+	if err := unpack.Room(s.engine.DataDir(), "to commit it", 3*n); err != nil {
+		return hint.Add(err, "make room, see df -h %s; holes of files count in full while an image is made", s.engine.DataDir())
 	}
 	if _, err := spool.Seek(0, io.SeekStart); err != nil {
 		return err

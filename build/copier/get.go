@@ -10,9 +10,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/berth-containers/berth/build/rewrite"
+	"github.com/berth-containers/berth/internal/unpack"
 	"go.podman.io/image/v5/pkg/compression"
 )
 
@@ -188,9 +190,31 @@ func (h *helper) get(q *request) error {
 		return err
 	}
 	if g.drop == "" && g.ignore == nil && g.exclude == nil && g.chmod == nil && !g.heredoc && !g.archive {
-		return nil // the stream is what it should be
+		if whole, err := h.isWhole(q, repository); err != nil || !whole {
+			return err // the stream is what it should be
+		}
+		return h.output(4, h.bounded)
 	}
 	return h.output(4, g.filter)
+}
+
+// isWhole tells whether all of a working container is read, as for the one layer of build --squash.
+func (h *helper) isWhole(q *request, all bool) (bool, error) {
+	if !all {
+		return false, nil
+	}
+	mounts, err := readMounts(h.tmp)
+	return slices.ContainsFunc(mounts, func(m mounted) bool { return m.Dir == q.root }), err
+}
+
+// bounded passes a stream on as far as it is within the limits: what RUN has made may be larger than the disk.
+func (h *helper) bounded(w io.Writer, r io.Reader) error {
+	limits, err := unpack.LimitsFromEnv()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, unpack.NewReader(r, unpack.Options{Limits: limits, What: "the container's files", Dir: h.tmp}))
+	return err
 }
 
 // find finds out what is going to be read.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/unpack"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/ioutils"
@@ -40,7 +41,7 @@ func (s *confined) Diff(from, to string, options *storage.DiffOptions) (io.ReadC
 		return nil, s.explain(l.ID, err)
 	}
 	if rec == nil {
-		return s.Store.Diff(from, to, options) // a container's
+		return s.diffOfFiles(from, to, l, options) // a container's
 	}
 	if rec.foreign {
 		// The driver looks the names up by itself, safely but for these.
@@ -74,6 +75,26 @@ func (s *confined) Diff(from, to string, options *storage.DiffOptions) (io.ReadC
 		compression = *options.Compression
 	}
 	return compress(plain, compression)
+}
+
+// diffOfFiles returns the archive of what a container has changed, and ends with an error where that goes beyond the limits of package
+// unpack: a container can make a file that is larger than the disk, and holes are read as zeros.
+func (s *confined) diffOfFiles(from, to string, l *storage.Layer, options *storage.DiffOptions) (io.ReadCloser, error) {
+	limits, err := unpack.LimitsFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	compression := l.CompressionType
+	if options != nil && options.Compression != nil {
+		compression = *options.Compression
+	}
+	plain := archive.Uncompressed
+	r, err := s.Store.Diff(from, to, &storage.DiffOptions{Compression: &plain})
+	if err != nil {
+		return nil, err
+	}
+	bounded := unpack.NewReader(r, unpack.Options{Limits: limits, What: "the container's files", Dir: s.GraphRoot()})
+	return compress(ioutils.NewReadCloserWrapper(bounded, r.Close), compression)
 }
 
 // compress returns what in gives in compressed form, and closes it.
