@@ -87,7 +87,10 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		return "", err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()  // for stages that are still at work when another has failed
+	defer cancel() // for stages that are still at work when another has failed
+	if err := s.fetchContexts(ctx, o.AdditionalBuildContexts); err != nil {
+		return "", err
+	}
 	b.Quiet = false // the memo wants the steps; who is not to see them does not
 	files, shown, err := s.prepared(&o, r)
 	if err != nil {

@@ -84,7 +84,17 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	if err := checkContext(args); err != nil {
 		return "", err
 	}
-	opts, files, _, err := buildahcli.GenBuildOptions(cmd, args, flags.cliOptions())
+	contexts := args
+	if len(args) == 1 {
+		dir, err := s.FetchContext(ctx, args[0], os.Stdin)
+		if err != nil {
+			return "", err
+		}
+		if dir != "" {
+			contexts = []string{dir}
+		}
+	}
+	opts, files, _, err := buildahcli.GenBuildOptions(cmd, contexts, flags.cliOptions())
 	if err != nil {
 		return "", s.Reword(err, strings.Join(args, " "))
 	}

@@ -1,0 +1,154 @@
+package build
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/berth-containers/berth/build/copier"
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/unpack"
+	securejoin "github.com/cyphar/filepath-securejoin"
+	"go.podman.io/buildah/define"
+	"go.podman.io/storage/pkg/archive"
+	"go.podman.io/storage/pkg/chrootarchive"
+)
+
+// maxContainerfile bounds what comes in the place of a context and is no archive.
+const maxContainerfile = 16 << 20
+
+// FetchContext unpacks a context that is an archive or a Containerfile, at a URL or from standard input ("-"), into a directory, which
+// it returns. buildah would do so without bounds. It returns "" for what it leaves to buildah: directories and repositories.
+func (s *Session) FetchContext(ctx context.Context, from string, in io.Reader) (dir string, err error) {
+	source, below := from, ""
+	if strings.HasPrefix(from, "github.com/") {
+		source, below = "https://"+from+"/archive/master.tar.gz", path.Base(from)+"-master"
+	}
+	u, err := url.Parse(source)
+	if from != "-" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || strings.HasSuffix(strings.TrimSuffix(u.Path, "/archive/master.tar.gz"), ".git")) {
+		return "", nil
+	}
+	dir, err = s.fetch(ctx, source, in)
+	if err != nil {
+		return "", fmt.Errorf("fetch the context %s: %w", from, err)
+	}
+	return securejoin.SecureJoin(dir, below)
+}
+
+// fetchContexts fetches what --build-context names; buildah takes what has been fetched as it is.
+func (s *Session) fetchContexts(ctx context.Context, contexts map[string]*define.AdditionalBuildContext) error {
+	for name, c := range contexts {
+		if !c.IsURL || c.DownloadedCache != "" {
+			continue
+		}
+		dir, err := s.FetchContext(ctx, c.Value, os.Stdin)
+		if err != nil {
+			return fmt.Errorf("--build-context %s: %w", name, err)
+		}
+		if dir == "" {
+			continue
+		}
+		fetched := *c
+		fetched.DownloadedCache = dir
+		contexts[name] = &fetched
+	}
+	return nil
+}
+
+func (s *Session) fetch(ctx context.Context, source string, in io.Reader) (string, error) {
+	if source != "-" {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+		if err != nil {
+			return "", err
+		}
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return "", err
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return "", fmt.Errorf("the server says %s", answer.Status)
+		}
+		in = answer.Body
+	}
+	made, err := os.MkdirTemp(s.tmp, "buildah")
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(made, "download")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, unpackContext(in, dir)
+}
+
+// unpackContext unpacks an archive into a directory, or puts what is no archive there as a Dockerfile.
+func unpackContext(in io.Reader, dir string) error {
+	packed := &readCounter{r: in}
+	data := bufio.NewReaderSize(packed, 1<<20)
+	head, err := data.Peek(1 << 20) // of a small file all
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if !copier.StartsTar(head) {
+		text, err := io.ReadAll(io.LimitReader(data, maxContainerfile+1))
+		switch {
+		case err != nil:
+			return err
+		case len(text) == 0:
+			return errors.New("it is empty")
+		case len(text) > maxContainerfile:
+			return hint.Add(errors.New("it is no tar archive, and too long for a Containerfile"), "a context is a tar archive, plain or compressed, or one Containerfile")
+		}
+		return os.WriteFile(filepath.Join(dir, "Dockerfile"), text, 0o600)
+	}
+	limits, err := unpack.LimitsFromEnv()
+	if err != nil {
+		return err
+	}
+	plain, err := archive.DecompressStream(data)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	guard := unpack.NewReader(plain, unpack.Options{Limits: limits, What: "the archive", Packed: packed.count, Dir: dir})
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.CloseWithError(guard.WriteWhole(w))
+	}()
+	err = chrootarchive.UntarUncompressed(r, dir, nil)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+	}
+	r.Close()
+	<-done
+	if why := guard.Err(); why != nil {
+		return why
+	}
+	return err
+}
+
+// readCounter counts what is read.
+type readCounter struct {
+	r io.Reader
+	n atomic.Int64
+}
+
+func (c *readCounter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+func (c *readCounter) count() int64 { return c.n.Load() }
