@@ -1,6 +1,7 @@
 package libctr
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	securejoin "github.com/cyphar/filepath-securejoin"
@@ -55,8 +57,16 @@ func copyUp(root record.Rootfs, path, dir string, content bool) (found imageDir,
 		return found, err
 	}
 	defer tar.Close()
+	limits, err := unpack.LimitsFromEnv()
+	if err != nil {
+		return found, err
+	}
 	found.copied = true
-	return found, chrootarchive.UntarUncompressed(tar, dir, &archive.TarOptions{})
+	bounded := unpack.NewReader(tar, unpack.Options{Limits: limits, What: "copy of " + path, Dir: dir})
+	if err := chrootarchive.UntarUncompressed(bounded, dir, &archive.TarOptions{}); err != nil {
+		return found, cmp.Or(bounded.Err(), err)
+	}
+	return found, nil
 }
 
 // mountReadOnly makes the image's files appear in a directory, until unmount is called.
