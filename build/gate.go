@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"io"
 	"runtime"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/berth-containers/berth/build/copier"
 	"go.podman.io/storage"
+	graphdriver "go.podman.io/storage/drivers"
+	"go.podman.io/storage/pkg/chunked"
 )
 
 // gate is the store as the stages of a build see it. When a stage has failed, buildah (1.44, imagebuildah/executor.go, Build)
@@ -128,4 +131,10 @@ func (g *gate) CreateLayer(id, parent string, names []string, mountLabel string,
 func (g *gate) PutLayer(id, parent string, names []string, mountLabel string, writeable bool, options *storage.LayerOptions, diff io.Reader) (*storage.Layer, int64, error) {
 	g.wait()
 	return g.Store.PutLayer(id, parent, names, mountLabel, writeable, options, diff)
+}
+
+// PrepareStagedLayer has layers come whole, as they do past library's guard: of one that comes in pieces (zstd:chunked, with
+// enable_partial_images) nobody looks at what it unpacks to.
+func (g *gate) PrepareStagedLayer(*graphdriver.ApplyDiffWithDifferOpts, graphdriver.Differ) (*graphdriver.DriverWithDifferOutput, error) {
+	return nil, chunked.ErrFallbackToOrdinaryLayerDownload{Err: errors.New("layers are taken whole")}
 }
