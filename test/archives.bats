@@ -159,6 +159,81 @@ sparse() {
     done
 }
 
+@test "commit and RUN of a file with a hole of 8 TiB end at once; of a small one it stays a hole" {
+    berth run --name "$name" "$IMAGE" truncate -s $((8 << 40)) /big
+    refused '"big" would make it 8 TiB' commit -q "$name" "localhost/$name"
+    [[ $output == *'Hint: '*BERTH_UNPACK_LIMIT* ]]
+    BERTH_UNPACK_LIMIT=none refused '"big" needs 8 TiB, and ' commit -q "$name" "localhost/$name"
+    refused '8 TiB' commit -q --squash "$name" "localhost/$name"
+    printf 'FROM %s\nRUN truncate -s 8796093022208 /big\n' "$IMAGE" >"$CTX/Containerfile"
+    refused '8 TiB' build -q -t "localhost/$name" "$CTX"
+    refused '8 TiB' build -q --squash -t "localhost/$name" "$CTX"
+    refused '8 TiB' build -q --layers=false -t "localhost/$name" "$CTX"
+    printf 'FROM %s AS one\nRUN truncate -s 8796093022208 /big\nFROM %s\nCOPY --from=one /big /\n' "$IMAGE" "$IMAGE" >"$CTX/Containerfile"
+    refused '8 TiB' build -q -t "localhost/$name" "$CTX"
+    berth rm "$name"
+    berth run --name "$name" "$IMAGE" truncate -s 64M /big
+    berth commit -q "$name" "localhost/$name"
+    berth rm "$name"
+    sparse big $((64 << 20))
+}
+
+@test "a context from standard input and from a URL: holes, zeros, no end; holes within bounds are taken" {
+    local port kind from
+    port=$(free_port)
+    mkdir "$CTX/served"
+    python3 - "$port" "$CTX/served" >/dev/null 2>&1 3>&- <<-'X' &
+	import http.server, os, sys
+	class H(http.server.SimpleHTTPRequestHandler):
+	    def do_GET(self):
+	        if self.path != "/endless":
+	            return super().do_GET()
+	        self.send_response(200); self.end_headers()
+	        while True:
+	            self.wfile.write(bytes(1 << 20))
+	os.chdir(sys.argv[2])
+	http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
+	X
+    server=$!
+    wait_for 10 curl -sf -o /dev/null "http://127.0.0.1:$port/"
+    for kind in 0.0 0.1 1.0 gnu nothing; do
+        bomb "$kind" $((8 << 40)) "$CTX/served/t.tar"
+        refused '8 TiB' build -q -t "localhost/$name" - <"$CTX/served/t.tar"
+        refused '8 TiB' build -q -t "localhost/$name" "http://127.0.0.1:$port/t.tar"
+        BERTH_UNPACK_LIMIT=none refused '8 TiB' build -q -t "localhost/$name" - <"$CTX/served/t.tar"
+        printf 'FROM scratch\nCOPY --from=more /big /\n' >"$CTX/Containerfile"
+        refused '8 TiB' build -q -t "localhost/$name" --build-context "more=http://127.0.0.1:$port/t.tar" "$CTX"
+    done
+    refused 'too long for a Containerfile' build -q -t "localhost/$name" - </dev/zero
+    refused 'too long for a Containerfile' build -q -t "localhost/$name" - < <(yes)
+    refused 'too long for a Containerfile' build -q -t "localhost/$name" "http://127.0.0.1:$port/endless"
+    BERTH_UNPACK_LIMIT=100m refused 'is not taken' build -q -t "localhost/$name" - < <({ bomb nothing $((99 << 30)) "$T"; head -c 512 "$T"; cat /dev/zero; } | gzip)
+    mkdir "$CTX/t"
+    truncate -s 1M "$CTX/t/big"
+    printf 'FROM scratch\nCOPY big /\n' >"$CTX/t/Containerfile"
+    for kind in gnu posix; do
+        tar --format="$kind" -C "$CTX/t" -cSf "$CTX/served/t.tar" .
+        berth build -q -t "localhost/$name" - <"$CTX/served/t.tar"
+        sparse big $((1 << 20))
+        berth rmi "localhost/$name"
+        berth build -q -t "localhost/$name" --build-context "more=http://127.0.0.1:$port/t.tar" - <<<$'FROM scratch\nCOPY --from=more /big /'
+        sparse big $((1 << 20))
+        berth rmi "localhost/$name"
+    done
+    kill "$server"
+}
+
+@test "the first use of a volume copies no more than the limit" {
+    truncate -s 3M "$CTX/big"
+    printf 'FROM %s\nCOPY big /data/\n' "$IMAGE" >"$CTX/Containerfile"
+    berth build -q -t "localhost/$name" "$CTX"
+    BERTH_UNPACK_LIMIT=2m berth 125 run --rm -v "$name:/data" "localhost/$name" true
+    assert_contains "$output" 'more than 2 MiB is not taken'
+    berth run --rm -v "$name:/data" "localhost/$name" ls -l /data/big
+    berth volume rm "$name"
+    berth rmi "localhost/$name"
+}
+
 @test "standard input without an end, or that is no archive: load and import stop, and keep nothing" {
     local verb
     export TMPDIR=$FILE_DIR/tmp-$name
