@@ -32,6 +32,7 @@ type Reader struct {
 	holes   int64 // bytes that the archive does not have, and unpacking would write
 	entries int64
 	dirs    int64  // bytes of headers of directories
+	maps    int64  // bytes of headers of files with holes
 	name    string // of the current one
 	checked int64  // read, when room was last looked at
 	after   int64  // bytes behind the end of the archive
@@ -194,6 +195,11 @@ func (r *Reader) take(h *headers) error {
 	if hdr.Typeflag == tar.TypeDir {
 		if r.dirs += int64(len(r.buf)); r.dirs > maxDirs {
 			return r.o.refuse("", "the headers of its directories have more than %s", size(maxDirs))
+		}
+	}
+	if h.hasMap {
+		if r.maps += int64(len(r.buf)); r.maps > maxMaps {
+			return r.o.refuse("", "the headers of its files with holes have more than %s", size(maxMaps))
 		}
 	}
 	r.left = h.content + padding(h.content) - h.mapped

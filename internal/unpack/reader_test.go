@@ -273,6 +273,21 @@ func sameEntries(t *testing.T, archive []byte) {
 	}
 }
 
+// The maps of many files with holes are more than can be kept.
+func TestMaps(t *testing.T) {
+	entry := append(pax("GNU.sparse.size=0", "GNU.sparse.numblocks=1", "GNU.sparse.map=0,"+strings.Repeat("0", 800000)), block("x", 0, '0')...)
+	n := 0
+	r := NewReader(readerFunc(func(p []byte) (int, error) {
+		m := copy(p, entry[n%len(entry):])
+		n += m
+		return m, nil
+	}), Options{})
+	_, err := io.CopyN(io.Discard, r, 1<<30)
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "the headers of its files with holes") || n > 200<<20 {
+		t.Errorf("after %d bytes: %v", n, err)
+	}
+}
+
 func TestZeros(t *testing.T) {
 	file := make([]byte, 1<<20)
 	for _, at := range []int{0, 300000, 300001, 700000} {

@@ -37,6 +37,8 @@ const (
 	maxHeaders = 2 << 20
 	// maxDirs is what the headers of all directories may come to: the libraries keep them in memory to the end.
 	maxDirs = 512 << 20
+	// maxMaps is what the headers and maps of all files with holes may come to: they are kept until the last is unpacked.
+	maxMaps = 128 << 20
 	// maxAfter is what may follow the end of an archive: tar fills up blocks of a tape, of some MiB at most.
 	maxAfter = 64 << 20
 )
