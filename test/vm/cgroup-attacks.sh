@@ -32,7 +32,7 @@ said=$(berth build --no-cache --network host --cap-add ALL "$work" 2>&1)
 ok "nor with the host's network" like "$said" '*ead-only*ead-only*ead-only*'
 
 berth run -d --name evil --network none --privileged "$IMAGE" sh -c 'cd /sys/fs/cgroup; mkdir -p in/deep; echo $$ >in/deep/cgroup.procs; echo "+pids" >cgroup.subtree_control; echo 100 >in/pids.max; rmdir in; echo done; sleep 1000' >/dev/null
-ok "it has changed its cgroup" retry 60 says evil done
+ok "it has changed its cgroup" retry 60 says evil 'done'
 cg=$(cgroup_of evil)
 survives "cgroups below its own"
 berth run -d --name evil --network none --privileged "$IMAGE" sh -c 'echo 1 >/sys/fs/cgroup/cgroup.freeze; sleep 1000' >/dev/null
@@ -42,7 +42,7 @@ survives "a container that freezes itself"
 berth run -d --name evil --network none --privileged --cgroupns host -v /sys/fs/cgroup:/host "$IMAGE" sh -c \
     'me=/host$(sed -n "s/^0:://p" /proc/self/cgroup); up=$(dirname $me); mkdir $up/escaped; echo $$ >$up/escaped/cgroup.procs; rmdir $me; echo done; sleep 1000' >/dev/null
 pid=$(berth inspect --format '{{.State.Pid}}' evil)
-ok "it has left its cgroup" retry 60 says evil done
+ok "it has left its cgroup" retry 60 says evil 'done'
 cg=/none
 survives "a container that leaves its cgroup and deletes it"
 ok "its process is gone" test ! -e "/proc/$pid"
