@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/spec"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -203,7 +204,7 @@ func (p *Plan) confined(asked *specs.Spec, name string) (*specs.Spec, error) {
 	o.Made, o.Files = mounts(asked.Mounts)
 	s, err := spec.Generate(o)
 	if err != nil {
-		return nil, errors.New(strings.Replace(err.Error(), "--workdir ", "WORKDIR ", 1))
+		return nil, errors.New(field.Text(err, containerfileWord))
 	}
 	s.Process.ConsoleSize, s.Hooks = process.ConsoleSize, asked.Hooks
 	s.Linux.Devices = append(s.Linux.Devices, linux.Devices...)
@@ -224,6 +225,14 @@ func (p *Plan) confined(asked *specs.Spec, name string) (*specs.Spec, error) {
 		_ = spec.PrecompileSeccomp(s, p.SeccompCache) // else the runtime compiles the filter itself
 	}
 	return s, nil
+}
+
+// containerfileWord is what a field is called in a Containerfile, or by the flags of build.
+func containerfileWord(n field.Name) string {
+	if n == "workdir" {
+		return "WORKDIR"
+	}
+	return field.Flag(n)
 }
 
 // namespace is where buildah's specification has a namespace from.
