@@ -46,8 +46,12 @@ bin/ociregistry: FORCE
 bin/plainbuild: FORCE
 	CGO_ENABLED=1 $(GOBUILD) -o $@ ./test/tools/plainbuild
 
+# A program that uses the library, and nothing of cmd/.
+bin/embed: FORCE
+	CGO_ENABLED=1 $(GOBUILD) -o $@ ./test/tools/embed
+
 .PHONY: test-tools
-test-tools: bin/badregistry bin/ociregistry bin/plainbuild
+test-tools: bin/badregistry bin/ociregistry bin/plainbuild bin/embed
 
 .PHONY: hello
 hello: ## build the image that bin/berth carries again, after a change of contrib/hello (needs gcc-aarch64-linux-gnu)

@@ -19,6 +19,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// imageFiles are the files of a container's image, as volumes take them.
+type imageFiles struct {
+	root  record.Rootfs
+	leash func() error // called before a program is started that has to end with this one
+}
+
 // imageDir is what copyUp has found in the image.
 type imageDir struct {
 	found    bool // there is a directory
@@ -29,8 +35,8 @@ type imageDir struct {
 
 // copyUp looks at the image's directory at path, and copies what is in it into dir, if content is set. The layer is
 // mounted read-only in this process's own mount namespace for as long as it takes.
-func copyUp(root record.Rootfs, path, dir string, content bool) (found imageDir, err error) {
-	mnt, unmount, err := mountReadOnly(root)
+func (i imageFiles) copyUp(path, dir string, content bool) (found imageDir, err error) {
+	mnt, unmount, err := i.mount()
 	if err != nil {
 		return found, err
 	}
@@ -69,22 +75,23 @@ func copyUp(root record.Rootfs, path, dir string, content bool) (found imageDir,
 	return found, nil
 }
 
-// mountReadOnly makes the image's files appear in a directory, until unmount is called.
-func mountReadOnly(root record.Rootfs) (dir string, unmount func() error, err error) {
-	if root.Type == "bind" {
-		return root.Source, func() error { return nil }, nil
+// mount makes the image's files appear in a directory, until unmount is called.
+func (i imageFiles) mount() (dir string, unmount func() error, err error) {
+	if i.root.Type == "bind" {
+		return i.root.Source, func() error { return nil }, nil
 	}
 	mnt, err := os.MkdirTemp("", "berth-rootfs-")
 	if err != nil {
 		return "", nil, err
 	}
-	if err := mountLowers(root, mnt); err != nil {
+	if err := i.mountLowers(mnt); err != nil {
 		return "", nil, errors.Join(err, os.Remove(mnt))
 	}
 	return mnt, func() error { return errors.Join(unix.Unmount(mnt, unix.MNT_DETACH), os.Remove(mnt)) }, nil
 }
 
-func mountLowers(root record.Rootfs, mnt string) error {
+func (i imageFiles) mountLowers(mnt string) error {
+	root := &i.root
 	// the lower directories alone need no work directory; a second one is wanted by overlayfs for a read-only mount
 	var lower, xattr string
 	for o := range strings.SplitSeq(root.Options, ",") {
@@ -99,7 +106,7 @@ func mountLowers(root record.Rootfs, mnt string) error {
 		lower += ":" + root.Layer + "/diff"
 	}
 	if root.Type == "fuse" {
-		if err := Leash(); err != nil {
+		if err := i.leash(); err != nil {
 			return err
 		}
 		cmd := exec.Command(root.Program, "-o", "lowerdir="+lower, mnt)

@@ -49,7 +49,7 @@ func TestCopyUpKeepsEverything(t *testing.T) {
 	must(unix.Setxattr(filepath.Join(src, "sub"), "user.dir", []byte("too"), 0))
 	must(os.Chmod(filepath.Join(src, "sub"), 0o750|os.ModeSetgid|os.ModeSticky))
 
-	found, err := copyUp(record.Rootfs{Type: "bind", Source: image}, "/data", volume, true)
+	found, err := imageFiles{root: record.Rootfs{Type: "bind", Source: image}}.copyUp("/data", volume, true)
 	must(err)
 	if !found.found || !found.copied || found.mode != 0o700 {
 		t.Errorf("found %+v", found)
@@ -102,7 +102,7 @@ func TestCopyUpStaysInTheImage(t *testing.T) {
 			t.Fatal(err)
 		}
 		volume := t.TempDir()
-		if _, err := copyUp(record.Rootfs{Type: "bind", Source: image}, "/"+name, volume, true); err != nil {
+		if _, err := (imageFiles{root: record.Rootfs{Type: "bind", Source: image}}).copyUp("/"+name, volume, true); err != nil {
 			t.Fatal(err)
 		}
 		if entries, _ := os.ReadDir(volume); slices.ContainsFunc(entries, func(d os.DirEntry) bool { return d.Name() == "secret" }) {

@@ -23,7 +23,6 @@ import (
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
-	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/storage"
 )
 
@@ -311,7 +310,7 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	cfg.ReadOnly, cfg.Privileged, cfg.Init = o.Spec.ReadOnly, o.Spec.Privileged, o.Init
 	cfg.UserNS, cfg.CreateCommand = o.UserNS, o.CreateCommand
 	cfg.Data, cfg.EventsLog = e.data, e.EventsLog()
-	cfg.Cleanup = append(e.selfCommand(), "cleanup", cfg.ID)
+	cfg.Cleanup = append(e.callBack(), "cleanup", cfg.ID)
 	return nil
 }
 
@@ -333,13 +332,13 @@ func (e *Engine) limitLog(l *record.Log) error {
 	return nil
 }
 
-// selfCommand is how a monitor calls this program on the same store.
-func (e *Engine) selfCommand() []string {
-	self, err := rootless.Executable()
+// callBack is how a monitor calls berth on the same store.
+func (e *Engine) callBack() []string {
+	program, err := programPath(e.opts.Program)
 	if err != nil {
-		self = "berth"
+		program = "berth"
 	}
-	argv := []string{self, "--root", e.storeOpts.GraphRoot, "--runroot", e.storeOpts.RunRoot, "--tmpdir", e.runtime,
+	argv := []string{program, "--root", e.storeOpts.GraphRoot, "--runroot", e.storeOpts.RunRoot, "--tmpdir", e.runtime,
 		"--storage-driver", e.storeOpts.GraphDriverName, "--events-backend", e.eventsBackend()}
 	for _, o := range e.storeOpts.GraphDriverOptions {
 		argv = append(argv, "--storage-opt", o)

@@ -18,6 +18,7 @@ import (
 	"go.podman.io/common/pkg/config"
 	imagetypes "go.podman.io/image/v5/types"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/reexec"
 )
 
 // Options are an engine's roots and settings. The zero value takes everything
@@ -33,7 +34,7 @@ type Options struct {
 	CgroupManager string   // systemd, cgroupfs, disabled; empty is chosen by the host
 	EventsBackend string   // file or none; empty is containers.conf's
 	Modules       []string // containers.conf modules
-	Command       []string // the program's argv, with which a monitor calls back
+	Program       string   // path of berth, for what outlives this process; empty is the running program, as berth itself has it. See Leash
 	Pull          Puller   // fetches an image that a new container needs; nil: it must be in the store
 	Log           *slog.Logger
 }
@@ -191,4 +192,14 @@ func storeHint(err error, root string) error {
 		return hint.Add(err, "%s must belong to you: check its owner with ls -ld %s", root, root)
 	}
 	return err
+}
+
+// Enter prepares the process for this package; main calls it before anything else. The libraries run the program again for some of
+// their work, and it has been done then where helper is true: main returns. An ordinary user's program is executed again, with the same
+// arguments, inside the user namespace of the user's containers (package rootless).
+func Enter() (helper bool, err error) {
+	if reexec.Init() {
+		return true, nil
+	}
+	return false, rootless.Enter()
 }

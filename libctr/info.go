@@ -177,7 +177,7 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 	if h.Hostname, err = os.Hostname(); err != nil {
 		return nil, err
 	}
-	if p, err := monitorPath(); err == nil {
+	if p, err := monitorPath(e.opts.Program); err == nil {
 		h.Conmon = ProgramInfo{Path: p, Version: version.Version}
 	}
 	if r, err := e.Runtime(ctx, ""); err == nil {

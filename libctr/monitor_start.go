@@ -1,6 +1,7 @@
 package libctr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,27 +23,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// monitorPath finds the monitor: $BERTH_MONITOR, beside this program, or in ../libexec/berth.
-func monitorPath() (string, error) {
+// programPath is the path of berth, which is this program if none is given.
+func programPath(given string) (string, error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	return rootless.Executable()
+}
+
+// monitorPath finds the monitor: $BERTH_MONITOR, beside berth, or in ../libexec/berth.
+func monitorPath(program string) (string, error) {
 	if p := os.Getenv("BERTH_MONITOR"); p != "" {
 		return p, nil
 	}
-	self, err := rootless.Executable()
+	berth, err := programPath(program)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Dir(self)
+	dir := filepath.Dir(berth)
 	for _, p := range []string{filepath.Join(dir, "berth-monitor"), filepath.Join(dir, "../libexec/berth/berth-monitor")} {
 		if unix.Access(p, unix.X_OK) == nil {
 			return p, nil
 		}
 	}
-	return "", hint.Add(fmt.Errorf("find berth-monitor: it is neither beside %s nor in ../libexec/berth", self), "build both with: make, or install both with: make install")
+	return "", hint.Add(fmt.Errorf("find berth-monitor: it is neither beside %s nor in ../libexec/berth", berth), "build both with: make, or install both with: make install")
 }
 
-// Leash has all that this process starts from now on die with it, but for monitors: see package leash.
-func Leash() error {
-	path, err := monitorPath()
+// Leash has all that this process starts from now on die with it, but for monitors: see package leash. The program is
+// Options.Program. A process has one leash; a program that lives long and ends its children itself needs none.
+func Leash(program string) error {
+	path, err := monitorPath(program)
 	if err == nil {
 		err = leash.Start(path)
 	}
@@ -55,7 +65,7 @@ func Leash() error {
 // startMonitor starts the container's monitor and hands it the lock; the connection is its first client.
 // The process has to be in the user namespace that the container is to live in.
 func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl.Conn, error) {
-	path, err := monitorPath()
+	path, err := monitorPath(e.opts.Program)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +240,8 @@ func (e *Engine) startAdopting(ctx context.Context, c *Container, lock *os.File)
 		return nil, err
 	}
 	defer theirs.Close()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", "cleanup", "--adopt", c.Dir)
+	// its file, whatever has taken its place meanwhile
+	cmd := exec.CommandContext(ctx, cmp.Or(e.opts.Program, "/proc/self/exe"), "cleanup", "--adopt", c.Dir)
 	cmd.Args[0] = "berth"
 	cmd.Env = os.Environ()
 	if Alive(c.State) { // else it enters the namespace that a start would enter
@@ -252,7 +263,7 @@ func (e *Engine) startAdopting(ctx context.Context, c *Container, lock *os.File)
 // BecomeMonitor is the second half of an adoption: it replaces this process, which has joined the
 // container's user namespace and inherited the connection (3) and the lock (4), by the monitor.
 func BecomeMonitor(dir string) error {
-	path, err := monitorPath()
+	path, err := monitorPath("")
 	if err != nil {
 		return err
 	}

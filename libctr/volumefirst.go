@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
-	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"golang.org/x/sys/unix"
 )
@@ -67,14 +66,14 @@ func (f firstUse) write(dir string) error {
 type owner struct{ uid, gid uint32 }
 
 // useVolume prepares the volume in dir for a container that has it mounted as m says. The caller holds its lock alone.
-func useVolume(dir string, m *spec.Mount, root record.Rootfs, user owner) error {
+func useVolume(dir string, m *spec.Mount, img imageFiles, user owner) error {
 	first, err := readFirstUse(dir)
 	if err != nil {
 		return err
 	}
 	data := filepath.Join(dir, "_data")
 	if first.Copy || first.Owner {
-		if first, err = takeFromImage(dir, first, m, root, user); err != nil {
+		if first, err = takeFromImage(dir, first, m, img, user); err != nil {
 			return err
 		}
 		if err := first.write(dir); err != nil {
@@ -94,7 +93,7 @@ func useVolume(dir string, m *spec.Mount, root record.Rootfs, user owner) error 
 
 // takeFromImage is the first use of a volume, as podman has it: one that is not empty is left alone; the image's
 // directory gives its files, owner and mode; where there is none, the volume belongs to the container's user.
-func takeFromImage(dir string, first firstUse, m *spec.Mount, root record.Rootfs, user owner) (firstUse, error) {
+func takeFromImage(dir string, first firstUse, m *spec.Mount, img imageFiles, user owner) (firstUse, error) {
 	data := filepath.Join(dir, "_data")
 	done := firstUse{}
 	there := true
@@ -117,7 +116,7 @@ func takeFromImage(dir string, first firstUse, m *spec.Mount, root record.Rootfs
 		return first, err
 	}
 	defer os.RemoveAll(tmp)
-	from, err := copyUp(root, m.Destination, tmp, m.Copy && first.Copy)
+	from, err := img.copyUp(m.Destination, tmp, m.Copy && first.Copy)
 	if err != nil {
 		return first, fmt.Errorf("copy the image's files into it: %w", err)
 	}

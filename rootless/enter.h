@@ -15,6 +15,6 @@ struct berth_entry {
 };
 extern struct berth_entry berth_entry;
 
-// Whether a command line works on layers, and so has to be in the user namespace.
+// Whether a command line works on layers, and so has to be in the user namespace. The program may define it; else none does.
 bool berth_must_enter(int argc, char **argv);
 #endif

@@ -3,8 +3,8 @@
 // containers share, and the private mount namespace around it. It knows no
 // containers or images.
 //
-// The work is done by a C constructor (enter.c), before the Go runtime starts,
-// and only for the commands that change layers: see MustEnter. All processes of
+// The work is done by a C constructor (enter.c), before the Go runtime starts. It enters for the command lines
+// that the program has named (MustEnter), and where Enter has started the program again. All processes of
 // a user share one namespace while any of them lives; $XDG_RUNTIME_DIR/berth/userns names
 // one of them. So containers can join each other's namespaces, and only the first
 // command of a boot pays for newuidmap.
@@ -38,6 +38,7 @@ const (
 	envConfigured = "_CONTAINERS_USERNS_CONFIGURED"
 	envUID        = "_CONTAINERS_ROOTLESS_UID"
 	envGID        = "_CONTAINERS_ROOTLESS_GID"
+	envEnter      = "_BERTH_ENTER"
 	envEnterPid   = "_BERTH_ENTER_PID"
 	envParent     = "_BERTH_ENTER_PARENT"
 )
@@ -56,7 +57,25 @@ func Setup() error {
 		os.Unsetenv(envEnterPid)
 		os.Unsetenv(envParent)
 	}
+	os.Unsetenv(envEnter)
 	return nil
+}
+
+// Enter puts this program into the user namespace that an ordinary user's containers live in, where it is not yet: it executes the
+// program again, with the same arguments and environment. A program that uses package libctr calls it first of all in main; berth
+// does without, since its own command lines tell (MustEnter). As root it only returns. The error, with a hint, says why the
+// namespace could not be entered.
+func Enter() error {
+	again := os.Getenv(envEnter) != ""
+	if err := Setup(); err != nil || Entered() || again || os.Geteuid() == 0 {
+		return err
+	}
+	path, err := Executable()
+	if err != nil {
+		return fmt.Errorf("enter the user namespace: %w", err)
+	}
+	err = unix.Exec(path, os.Args, append(os.Environ(), envEnter+"=1"))
+	return fmt.Errorf("enter the user namespace: run %s again: %w", path, err)
 }
 
 // Entered tells whether this process is in Berth's user namespace now.
@@ -100,7 +119,8 @@ func FirstUserNS() bool {
 	return err != nil || link == "user:[4026531837]"
 }
 
-// MustEnter tells whether the constructor enters the user namespace for a command line.
+// MustEnter tells whether the constructor enters the user namespace for a command line: what the program's C function
+// berth_must_enter says (cmd/berth/entering.c), and never in a program that has none.
 func MustEnter(args []string) bool {
 	argv := make([]*C.char, len(args)+1)
 	for i, a := range args {

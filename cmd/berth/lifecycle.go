@@ -357,7 +357,6 @@ func newCleanupCmd(e *engineFlags) *cobra.Command {
 				return errors.New("cleanup: give a container's ID")
 			}
 			// the engine is opened without recovery, which would look at this container too
-			e.opts.Command = e.argv
 			engine, err := libctr.Open(cmd.Context(), e.opts)
 			if err != nil {
 				return err

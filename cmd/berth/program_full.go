@@ -22,7 +22,7 @@ func help() bool {
 }
 
 // leashed has what this program starts die with it: layers are unpacked, RUN runs and git fetches in processes of their own.
-func leashed() error { return libctr.Leash() }
+func leashed() error { return libctr.Leash("") }
 
 // otherCommands are those that only this program has.
 func otherCommands(f *engineFlags) ([]*cobra.Command, error) {

@@ -26,7 +26,6 @@ type engineFlags struct {
 // open prepares the engine for a command. Where the command has entered the user
 // namespace it first finishes what killed commands left undone.
 func (f *engineFlags) open(ctx context.Context) (*libctr.Engine, error) {
-	f.opts.Command = f.argv
 	f.opts.Log = slog.Default()
 	f.opts.Pull = pullImage
 	e, err := libctr.Open(ctx, f.opts)

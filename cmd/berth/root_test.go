@@ -43,7 +43,7 @@ func TestTheConstructorEntersForJustTheCommandsThatNeedIt(t *testing.T) {
 		}
 		argv := append([]string{"berth", "--log-level", "debug", "--root=/x"}, strings.Fields(path)...)
 		if got, want := rootless.MustEnter(argv), slices.Contains(enters, path); got != want {
-			t.Errorf("MustEnter(%q) = %v, want %v: see entering in rootless/enter.c", argv, got, want)
+			t.Errorf("MustEnter(%q) = %v, want %v: see entering.c", argv, got, want)
 		}
 	})
 }
