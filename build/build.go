@@ -45,6 +45,9 @@ type Options struct {
 	// Scan runs a command of an SBOM scanner in a container and waits for it; nil refuses --sbom.
 	Scan func(context.Context, ScanRun) error
 
+	// DecryptionKeys are KEYFILE[:PASSPHRASE], for encrypted images; BuildOptions has them for buildah.
+	DecryptionKeys []string
+
 	// Flags are the flags that the user gave, by name, with their values as text. They are part of what an equal build
 	// is known by (memo.go); nil never takes the result of an equal build.
 	Flags map[string]string
@@ -104,6 +107,7 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		o.Progress.Show(e)
 	})
 	b.Out, b.Err = t, t
+	policy := b.PullPolicy
 	if err := s.fetchBases(ctx, &o, r, t); err != nil {
 		s.failed = true
 		t.finish(err, Event{})
@@ -115,13 +119,20 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 		return "", errors.Join(err, net.close())
 	}
 	if b.ReportWriter != io.Discard {
-		b.ReportWriter = t
+		b.ReportWriter = withoutStandIns{t}
 	}
-	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp)}
+	p, err := s.divertPulls(ctx, &o, r, policy, t)
+	if err != nil {
+		return "", errors.Join(err, net.close())
+	}
+	g := &gate{Store: store, mounts: copier.NewMounts(s.tmp), pulls: p}
 	g.check = func(id string) error { return s.checkTriggers(id, &o) }
 	id, _, err := imagebuildah.BuildDockerfiles(ctx, &mountParents{g}, o.BuildOptions, files...)
-	err = telling(err)
+	err = p.told(telling(err))
 	g.shut.Store(err != nil)
+	if ended := p.end(err != nil); ended != nil {
+		err = errors.Join(err, ended)
+	}
 	var failed Event
 	switch {
 	case err == nil && scan != nil:

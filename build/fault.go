@@ -248,6 +248,7 @@ func (s *Session) adviseStep(ctx context.Context, told *StepError, r *recipe, st
 	text := told.Err.Error()
 	word, _, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(told.Instruction)), " ")
 	switch {
+	case errors.As(told, new(*hint.Error)): // of a pull
 	case strings.Contains(text, "no stage or image found with that name"):
 		if len(r.stages) > 1 {
 			return hint.Add(told, "%s", r.stageNames())

@@ -22,6 +22,7 @@ type gate struct {
 	shut   atomic.Bool
 	mounts *copier.Mounts           // nil where nothing is copied
 	check  func(image string) error // of an image that a working container is to be made from; nil takes all
+	pulls  *pulls                   // whose stand-ins are taken for the images that they stand for; nil for none
 }
 
 func (g *gate) wait() {
@@ -32,12 +33,15 @@ func (g *gate) wait() {
 
 // fetchingImage tells whether this goroutine is a stage that gets an image to copy from: what it gets goes into a map that is
 // nil as soon as the build has failed, some time before that returns.
-func fetchingImage() bool {
+func fetchingImage() bool { return isIn("imagebuildah.(*stageExecutor).getImageRootfs") }
+
+// isIn tells whether this goroutine is in a function.
+func isIn(function string) bool {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
 	for {
 		f, more := frames.Next()
-		if strings.HasSuffix(f.Function, "imagebuildah.(*stageExecutor).getImageRootfs") {
+		if strings.HasSuffix(f.Function, function) {
 			return true
 		}
 		if !more {
@@ -82,7 +86,19 @@ func (g *gate) CreateContainer(id string, names []string, image, layer, metadata
 
 func (g *gate) Image(id string) (*storage.Image, error) {
 	g.wait()
+	if img, err := g.pulls.image(g.Store, id); img != nil || err != nil {
+		return img, err
+	}
 	return g.Store.Image(id)
+}
+
+// CreateImage makes no image of a stand-in.
+func (g *gate) CreateImage(id string, names []string, layer, metadata string, options *storage.ImageOptions) (*storage.Image, error) {
+	g.wait()
+	if img, err := g.pulls.image(g.Store, id); img != nil || err != nil {
+		return img, err
+	}
+	return g.Store.CreateImage(id, names, layer, metadata, options)
 }
 
 func (g *gate) Images() ([]storage.Image, error) {

@@ -130,7 +130,7 @@ func runBuild(cmd *cobra.Command, e *libctr.Engine, flags *buildFlags, args []st
 	defer progress.Close()
 	defer quietLog()()
 	id, err = s.Build(ctx, build.Options{BuildOptions: opts, Files: files, Progress: progress, Flags: given(cmd.Flags()), Names: names,
-		AllowHostNetwork: slices.Contains(flags.docker.allow, "network.host"), Security: security,
+		AllowHostNetwork: slices.Contains(flags.docker.allow, "network.host"), Security: security, DecryptionKeys: flags.run.DecryptionKeys,
 		FormatGiven: cmd.Flags().Changed("format") || os.Getenv("BUILDAH_FORMAT") != "", Scan: flags.scanner(e)})
 	if err != nil {
 		return "", buildError(ctx, err)
