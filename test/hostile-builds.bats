@@ -129,7 +129,12 @@ gone() { ! kill -0 "$1" 2>/dev/null || [[ $(ps -o stat= -p "$1") == Z* ]]; }
     context <<<"FROM $IMAGE
 RUN true"
     BERTH_STALL_TIMEOUT=1s limited 0 --layers --cache-from "$BAD/endless-blob"
-    BERTH_STALL_TIMEOUT=1s limited 0 --layers --no-cache --cache-from "$BAD/stuck-blob"
+    context <<<"FROM $IMAGE
+RUN true && true"
+    BERTH_STALL_TIMEOUT=1s limited 0 --layers --cache-from "$BAD/stuck-blob"
+    context <<<"FROM $IMAGE
+RUN true && true && true"
+    BERTH_STALL_TIMEOUT=1s limited 0 --layers --cache-from "$BAD/silent-manifest"
     berth rmi "localhost/$name"
     berth image prune -f
 }
@@ -161,6 +166,41 @@ layout() {
     layout "$CTX/layout" '.layers = [range(500) as $i | .layers[0]]'
     context <<<"FROM oci:layout"
     refused "500 layers"
+}
+
+@test "FROM oci: and dir: with a manifest that is a FIFO, a device, or large" {
+    local how f
+    context <<<"FROM oci:layout"
+    for how in fifo device large; do
+        rm -rf "$CTX/layout"
+        layout "$CTX/layout" .
+        for f in index.json "blobs/sha256/$(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$CTX/layout/index.json")"; do
+            cp -a "$CTX/layout" "$FILE_DIR/whole"
+            spoil "$CTX/layout/$f" "$how"
+            refused "$(why "$how")"
+            rm -rf "$CTX/layout"
+            mv "$FILE_DIR/whole" "$CTX/layout"
+        done
+    done
+    context <<<"FROM dir:dir"
+    for how in fifo device large; do
+        berth save --format docker-dir -o "$CTX/dir" "$IMAGE"
+        spoil "$CTX/dir/manifest.json" "$how"
+        refused "$(why "$how")"
+        rm -rf "$CTX/dir"
+    done
+}
+
+why() { case $1 in large) echo "are the most that is taken" ;; fifo) echo "disallowed entry type" ;; esac; }
+
+# spoil FILE HOW: replaces it.
+spoil() {
+    rm -f "$1"
+    case $2 in
+    fifo) mkfifo "$1" ;;
+    device) ln -s /dev/zero "$1" ;;
+    large) { printf '{"schemaVersion":2,"a":"' && head -c 100000000 /dev/zero | tr '\0' a && echo '"}'; } >"$1" ;;
+    esac
 }
 
 @test "what such an image unpacks to is bounded" {

@@ -100,6 +100,19 @@ refused() {
     nothing_kept
 }
 
+@test "a registry that says nothing when it is asked whether a tag has moved: what is there is taken" {
+    local id
+    id=$(berth images -q --no-trunc "$IMAGE" | grep -o 'sha256:[0-9a-f]*')
+    berth tag "$IMAGE" "$BAD/silent-manifest"
+    BERTH_STALL_TIMEOUT=1s BERTH_TIMEOUT=60 berth pull -q --policy newer --retry 0 "$BAD/silent-manifest"
+    assert_contains "$id" "$output"
+    mkdir -p "$FILE_DIR/ctx"
+    echo "FROM $BAD/silent-manifest" >"$FILE_DIR/ctx/Containerfile"
+    BERTH_STALL_TIMEOUT=1s BERTH_TIMEOUT=60 berth build -q --pull=newer --retry 0 "$FILE_DIR/ctx"
+    berth rmi "$BAD/silent-manifest"
+    nothing_kept
+}
+
 @test "a registry that says nothing: Ctrl-C ends the pull" {
     local pid rc repo
     for repo in silent-manifest stuck-blob; do
@@ -164,6 +177,90 @@ layout() {
 .config.size = -1%-1 bytes
 .layers = [range(500) as $i | .layers[0]]%500 layers
 END
+    rm -rf "$d" "$d.tar" "$d.file"
+    nothing_kept
+}
+
+# not_read TEXT: each way to take the image in $1 ends, with an error that has TEXT.
+not_read() {
+    local kind=$1 d=$2 what
+    for what in "load -i $d" "pull -q $kind:$d"; do
+        # shellcheck disable=SC2086
+        limited $what
+        assert_contains "$output" "$3"
+        assert_contains "$output" "Hint: "
+    done
+}
+
+# spoil FILE HOW: replaces it.
+spoil() {
+    rm -f "$1"
+    case $2 in
+    fifo) mkfifo "$1" ;;
+    device) ln -s /dev/zero "$1" ;;
+    proc) ln -s /proc/kmsg "$1" ;;
+    endless) truncate -s 1T "$1" ;;
+    esac
+}
+
+@test "directories with a manifest that is a FIFO, a device, or endless" {
+    local d=$FILE_DIR/layout how f manifest
+    layout "$d" .
+    manifest=blobs/sha256/$(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$d/index.json")
+    for f in index.json "$manifest"; do
+        for how in fifo device proc endless; do
+            cp -a "$d" "$d.bad"
+            spoil "$d.bad/$f" "$how"
+            case $how in
+            fifo) not_read oci "$d.bad" "is a FIFO" ;;
+            device) not_read oci "$d.bad" "is a device" ;;
+            proc) not_read oci "$d.bad" "is a file of the kernel's" ;;
+            endless) not_read oci "$d.bad" "has 1099511627776 bytes" ;;
+            esac
+            rm -rf "$d.bad"
+        done
+    done
+    # A list in between.
+    cp -a "$d" "$d.bad"
+    jq -c '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [.manifests[] | .platform = {os: "linux", architecture: "amd64"}]}' "$d/index.json" >"$d.list"
+    f=$(sha256sum <"$d.list" | cut -d' ' -f1)
+    mv "$d.list" "$d.bad/blobs/sha256/$f"
+    jq -c --arg d "sha256:$f" '.manifests = [{mediaType: "application/vnd.oci.image.index.v1+json", digest: $d, size: 300}]' "$d/index.json" >"$d.bad/index.json"
+    spoil "$d.bad/$manifest" endless
+    not_read oci "$d.bad" "has 1099511627776 bytes"
+    rm -rf "$d.bad" "$d" "$d.tar" "$d.file"
+
+    berth save --format docker-dir -o "$d" "$IMAGE"
+    for f in manifest.json version signature-1; do
+        for how in fifo device proc endless; do
+            cp -a "$d" "$d.bad"
+            spoil "$d.bad/$f" "$how"
+            not_read dir "$d.bad" "$f"
+            rm -rf "$d.bad"
+        done
+    done
+    rm -rf "$d"
+    nothing_kept
+}
+
+@test "archives of a layout whose index or manifest is a FIFO, a link, or large" {
+    local d=$FILE_DIR/layout f manifest
+    layout "$d" .
+    manifest=blobs/sha256/$(jq -r '.manifests[0].digest | sub("sha256:"; "")' "$d/index.json")
+    for f in index.json "$manifest"; do
+        cp -a "$d" "$d.bad"
+        spoil "$d.bad/$f" fifo
+        tar -cf "$d.tar" -C "$d.bad" .
+        not_read oci-archive "$d.tar" "is no regular file"
+        spoil "$d.bad/$f" device
+        tar -cf "$d.tar" -C "$d.bad" .
+        not_read oci-archive "$d.tar" "is no regular file"
+        rm "$d.bad/$f"
+        { printf '{"schemaVersion":2,"a":"' && head -c 100000000 /dev/zero | tr '\0' a && echo '"}'; } >"$d.bad/$f"
+        tar -czf "$d.tar" -C "$d.bad" .
+        not_read oci-archive "$d.tar" "are the most that is taken"
+        rm -rf "$d.bad"
+    done
     rm -rf "$d" "$d.tar" "$d.file"
     nothing_kept
 }

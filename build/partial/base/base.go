@@ -15,6 +15,7 @@ import (
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/berth-containers/berth/libctr/spec"
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
@@ -139,7 +140,11 @@ func (b *Images) Digest(ctx context.Context, ref string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := docker.GetDigest(ctx, b.system(), r)
+	var d digest.Digest
+	err = library.InTime(ctx, func(ctx context.Context) (err error) {
+		d, err = docker.GetDigest(ctx, b.system(), r)
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("ask for the digest of %s: %w", ref, err)
 	}

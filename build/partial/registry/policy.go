@@ -7,12 +7,14 @@ import (
 	"reflect"
 
 	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/libctr/image/library"
 
 	digest "github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/signature"
+	"go.podman.io/image/v5/types"
 	"go.podman.io/storage/pkg/configfile"
 )
 
@@ -50,7 +52,11 @@ func (l *Library) trust(ctx context.Context, loc location, r partial.Release, ma
 	if err != nil {
 		return err
 	}
-	src, err := ref.NewImageSource(ctx, l.opts.Sys)
+	var src types.ImageSource
+	err = library.InTime(ctx, func(ctx context.Context) (err error) {
+		src, err = ref.NewImageSource(ctx, l.opts.Sys)
+		return err
+	})
 	if err != nil {
 		return &NetworkError{fmt.Errorf("ask for the signatures of %s: %w", label(loc, r), err)}
 	}
@@ -60,7 +66,11 @@ func (l *Library) trust(ctx context.Context, loc location, r partial.Release, ma
 		return fmt.Errorf("read policy.json: %w", err)
 	}
 	defer func() { err = errors.Join(err, pc.Destroy()) }()
-	ok, err := pc.IsRunningImageAllowed(ctx, image.UnparsedInstance(src, nil))
+	var ok bool
+	err = library.InTime(ctx, func(ctx context.Context) (err error) {
+		ok, err = pc.IsRunningImageAllowed(ctx, image.UnparsedInstance(src, nil))
+		return err
+	})
 	if ok && err == nil {
 		return nil
 	}

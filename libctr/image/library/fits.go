@@ -8,17 +8,23 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/unpack"
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/pkg/compression"
 )
 
 // fits makes sure that the archive of an image at path, which the library copies to temporary files as it says, is no larger than
 // it is: no entry of it may have holes. What is packed is unpacked within the limits of package unpack, and the path of the
-// plain archive returned. What is no archive is left to the library.
+// plain archive returned. A directory with an image is one that the library can read. What is neither is left to the library.
 func (r *Runtime) fits(ctx context.Context, path string) (string, error) {
 	st, err := os.Stat(path)
+	if err == nil && st.IsDir() {
+		return path, checkDirectory(path)
+	}
 	if err != nil || !st.Mode().IsRegular() {
 		return path, nil
 	}
@@ -58,16 +64,23 @@ func (r *Runtime) fits(ctx context.Context, path string) (string, error) {
 	return to, sumFits(ctx, g, in.Size())
 }
 
-// sumFits tells whether the entries of an archive have no more content than the archive has bytes.
+// sumFits tells whether the entries of an archive have no more content than the archive has bytes, and whether the library can read
+// those of an OCI layout (see checkDirectory).
 func sumFits(ctx context.Context, f *os.File, size int64) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
 	left := size
+	layout := archived{sizes: map[string]int64{}, listed: map[string][]digest.Digest{}}
 	for tr := tar.NewReader(f); ctx.Err() == nil; {
 		h, err := tr.Next()
 		if err != nil {
-			return nil // the end, or damaged: the library says so
+			return hostile(layout.check()) // the end, or damaged: the library says so
+		}
+		if h.Typeflag != tar.TypeDir {
+			if err := layout.add(strings.TrimPrefix(filepath.Clean("/"+h.Name), "/"), h.Typeflag == tar.TypeReg, h.Size, tr); err != nil {
+				return hostile(err)
+			}
 		}
 		if h.Typeflag == tar.TypeLink || h.Typeflag == tar.TypeSymlink {
 			continue
@@ -77,6 +90,14 @@ func sumFits(ctx context.Context, f *os.File, size int64) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// hostile adds to a refusal where the bounds are.
+func hostile(err error) error {
+	if err == nil {
+		return nil
+	}
+	return hint.Add(err, "the image, or who sends it, is broken or hostile; the bounds are in docs/security.md")
 }
 
 // counted counts what is read.

@@ -74,6 +74,7 @@ func readLimits() (limits, error) {
 type guard struct {
 	limits
 	policy *signature.PolicyContext // nil leaves signatures to the library
+	asking *time.Timer              // see watch; nil where the library asks nothing by itself
 
 	mu      sync.Mutex // guards refused, and policy's use
 	refused error      // the first refusal: the library passes on some errors as texts only
@@ -129,7 +130,7 @@ func (g *guard) close(err error) error {
 func (g *guard) refuse(err error) error {
 	var hinted *hint.Error
 	if !errors.As(err, &hinted) {
-		err = hint.Add(err, "the image, or who sends it, is broken or hostile; the bounds are in docs/security.md")
+		err = hostile(err)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -143,6 +144,9 @@ func (g *guard) refuse(err error) error {
 func (g *guard) lookup(ref types.ImageReference) (types.ImageReference, error) {
 	if ref.Transport().Name() == storageTransport.Transport.Name() {
 		return ref, nil
+	}
+	if g.asking != nil {
+		g.asking.Stop()
 	}
 	return guardedRef{ref, g}, nil
 }
@@ -169,13 +173,38 @@ func (g *guard) inTime(ctx context.Context, ref types.ImageReference, ask func(c
 	if ref.Transport().Name() != docker.Transport.Name() {
 		return ask(ctx) // an archive may take long to be unpacked
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, g.stall, errStalled)
+	err := g.limits.inTime(ctx, ask)
+	if errors.Is(err, errStalled) {
+		return g.refuse(err)
+	}
+	return err
+}
+
+// InTime asks a registry, and gives up where it does not answer, after as long as a pull waits.
+func InTime(ctx context.Context, ask func(context.Context) error) error {
+	l, err := readLimits()
+	if err != nil {
+		return err
+	}
+	return l.inTime(ctx, ask)
+}
+
+func (l limits) inTime(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.stall, errStalled)
 	defer cancel()
 	err := ask(ctx)
 	if err != nil && context.Cause(ctx) == errStalled {
-		return g.refuse(g.stalled("the registry does not answer"))
+		return l.stalled("the registry does not answer")
 	}
 	return err
+}
+
+// watch bounds the time in which the library asks a registry by itself, whether a tag has moved: until the guard is asked for an
+// image, and again when that has been read.
+func (g *guard) watch(ctx context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	g.asking = time.AfterFunc(g.stall, func() { cancel(errStalled) })
+	return ctx, func() { g.asking.Stop(); cancel(nil) }
 }
 
 var (
@@ -216,8 +245,8 @@ func (g *guard) inMemory(ctx context.Context, what string, do func(context.Conte
 	return err
 }
 
-func (g *guard) stalled(what string) error {
-	return hint.Add(fmt.Errorf("%s: next to nothing has come for %s", what, g.stall), "try again later; BERTH_STALL_TIMEOUT=TIME waits for longer")
+func (l limits) stalled(what string) error {
+	return hint.Add(fmt.Errorf("%s: next to nothing has come for %s%.0w", what, l.stall, errStalled), "try again later; BERTH_STALL_TIMEOUT=TIME waits for longer")
 }
 
 // blob is what a manifest says of a blob.
@@ -235,6 +264,13 @@ type guardedSource struct {
 
 	mu    sync.Mutex
 	blobs map[digest.Digest]blob
+}
+
+func (s *guardedSource) Close() error {
+	if s.g.asking != nil {
+		s.g.asking.Reset(s.g.stall)
+	}
+	return s.ImageSource.Close()
 }
 
 func (s *guardedSource) GetManifest(ctx context.Context, instance *digest.Digest) (raw []byte, mime string, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,8 +46,10 @@ func (r *Runtime) Pull(ctx context.Context, name string, opts image.PullOptions)
 	if err != nil {
 		return nil, fmt.Errorf("pull image %q: %w", name, err)
 	}
-	if transport, path, ok := strings.Cut(name, ":"); ok && (transport == "docker-archive" || transport == "oci-archive") {
-		path, _, _ = strings.Cut(path, ":")
+	if transport, path, ok := strings.Cut(name, ":"); ok && slices.Contains([]string{"docker-archive", "oci-archive", "oci", "dir"}, transport) {
+		if transport != "dir" {
+			path, _, _ = strings.Cut(path, ":")
+		}
 		if _, err := r.fits(ctx, path); err != nil {
 			return nil, explain(ctx, fmt.Errorf("pull image %q: %w", name, err), r.scratch)
 		}
@@ -109,10 +112,24 @@ func (r *Runtime) pullRetrying(ctx context.Context, name string, policy config.P
 		if opts.AllTags {
 			images, err = r.pullAllTags(ctx, name, policy, lib, opts, g)
 		} else {
-			images, err = r.lib.Pull(ctx, name, policy, lib)
+			images, err = r.pullWatched(ctx, name, policy, lib, g)
 		}
 		return err
 	})
+	return images, err
+}
+
+// pullWatched pulls one image.
+func (r *Runtime) pullWatched(ctx context.Context, name string, policy config.PullPolicy, lib *libimage.PullOptions, g *guard) ([]*libimage.Image, error) {
+	if t := alltransports.TransportFromImageName(name); t != nil && t.Name() != docker.Transport.Name() {
+		return r.lib.Pull(ctx, name, policy, lib) // an archive may take long to be unpacked
+	}
+	watched, done := g.watch(ctx)
+	defer done()
+	images, err := r.lib.Pull(watched, name, policy, lib)
+	if err != nil && context.Cause(watched) == errStalled {
+		err = g.refuse(g.stalled("the registry does not answer"))
+	}
 	return images, err
 }
 
@@ -230,7 +247,7 @@ func (r *Runtime) pullAllTags(ctx context.Context, name string, policy config.Pu
 		if err != nil {
 			return nil, fmt.Errorf("tag %q: %w", tag, err)
 		}
-		pulled, err := r.lib.Pull(ctx, tagged.String(), policy, &each)
+		pulled, err := r.pullWatched(ctx, tagged.String(), policy, &each, g)
 		if err != nil {
 			return nil, err
 		}
