@@ -30,6 +30,7 @@ type external struct {
 	platform image.Platform // empty is that of the build
 	node     *parser.Node   // where it is named
 	stage    int            // the stage that begins with it; -1 where it is only copied from or mounted
+	archive  string         // in the context that it is in; empty for most
 }
 
 // externals lists the images that are needed. known is false where the text alone does not tell them all.
@@ -50,6 +51,11 @@ func (r *recipe) externals(o *Options) (images []external, known bool, err error
 		case name == "scratch":
 		case name == "" || strings.Contains(name, "$") || transport().MatchString(name):
 			known = false
+			if kind, path, _ := strings.Cut(name, ":"); kind == "docker-archive" || kind == "oci-archive" {
+				x.name = name
+				x.archive, _, _ = strings.Cut(path, ":")
+				images = append(images, x)
+			}
 		default:
 			x.name = name
 			images = append(images, x)
@@ -226,6 +232,7 @@ func (s *Session) fetchBases(ctx context.Context, o *Options, r *recipe, progres
 	if err != nil {
 		return err
 	}
+	images = slices.DeleteFunc(images, func(x external) bool { return x.archive != "" })
 	for _, x := range images {
 		if slices.ContainsFunc(images, func(y external) bool { return y.name == x.name && y.want(o, r) != x.want(o, r) }) {
 			return nil // the store has one image of a name, and buildah needs them in turn

@@ -108,7 +108,11 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	})
 	b.Out, b.Err = t, t
 	policy := b.PullPolicy
-	if err := s.fetchBases(ctx, &o, r, t); err != nil {
+	err = s.checkArchives(ctx, &o, r)
+	if err == nil {
+		err = s.fetchBases(ctx, &o, r, t)
+	}
+	if err != nil {
 		s.failed = true
 		t.finish(err, Event{})
 		return "", errors.Join(err, net.close())

@@ -219,6 +219,20 @@ spoil() {
     BERTH_UNPACK_LIMIT=1m refused BERTH_UNPACK_LIMIT
 }
 
+@test "an archive with an image, of more than there is room for" {
+    truncate -s 8T "$FILE_DIR/holes"
+    context <<<"FROM docker-archive:image.tar"
+    tar -C "$FILE_DIR" --sparse -cf "$CTX/image.tar" holes
+    refused "8 TiB"
+    gzip -c "$CTX/image.tar" >"$CTX/image.tar.gz"
+    context <<<"FROM $IMAGE
+COPY --from=docker-archive:image.tar.gz / /x"
+    refused "8 TiB"
+    context <<<"FROM scratch"
+    refused "8 TiB" --from oci-archive:image.tar
+    rm "$FILE_DIR/holes"
+}
+
 @test "images without a fault are taken in each of these ways" {
     local ref
     layout "$FILE_DIR/layout" .

@@ -129,6 +129,22 @@ func TestStalledReader(t *testing.T) {
 	}
 }
 
+func TestInTime(t *testing.T) {
+	t.Setenv("BERTH_STALL_TIMEOUT", "50ms")
+	err := InTime(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	if err == nil || !strings.Contains(err.Error(), "does not answer: next to nothing has come for 50ms") {
+		t.Errorf("InTime with a registry that is silent: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := InTime(ctx, func(ctx context.Context) error { return ctx.Err() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("InTime with an ended context: %v", err)
+	}
+	if err := InTime(t.Context(), func(context.Context) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
 // FuzzManifest looks for manifests that crash the guard, or pass it with sizes or numbers that it is to refuse.
 func FuzzManifest(f *testing.F) {
 	for _, s := range []string{manifestOf(2, 1, 2), manifestOf(-1, 1e12), listOf(1, 2), listOf(-1, 1), `{}`, `{"layers":[{}]}`, `[]`, `{"schemaVersion":1}`} {
