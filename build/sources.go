@@ -168,7 +168,7 @@ func (s *Session) holdDevice(v string) (string, error) {
 func (s *Session) holdSecret(v string) (string, error) {
 	parsed, err := parse.Secrets([]string{v})
 	if err != nil {
-		return "", err
+		return v, nil // for buildah, whose refusal is put into the user's words with all others
 	}
 	for id, secret := range parsed {
 		if secret.SourceType != "file" {
