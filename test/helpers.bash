@@ -255,8 +255,20 @@ stop_registry() {
     wait_for 10 not test -d "/proc/$REGISTRY_PID"
 }
 
+# start_badregistry: bin/badregistry (package test/badregistry), which has one fault or attack in each repository; sets $BAD, its address.
+# stop_registries ends it.
+start_badregistry() {
+    "$HELPERS_DIR/../bin/badregistry" >"$FILE_DIR/bad" 2>&1 </dev/null 3>&- &
+    echo $! >"$FILE_DIR/bad.pid"
+    wait_for 10 test -s "$FILE_DIR/bad"
+    BAD=$(cat "$FILE_DIR/bad")
+    export BAD
+    printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$BAD" >>"$CONTAINERS_REGISTRIES_CONF"
+}
+
 stop_registries() {
     local f pid
+    [[ ! -e $FILE_DIR/bad.pid ]] || kill "$(cat "$FILE_DIR/bad.pid")"
     for f in "$FILE_DIR"/registry-*/pid; do
         [[ -e $f ]] || continue
         pid=$(cat "$f")

@@ -6,17 +6,7 @@ load helpers
 
 setup_file() {
     store_setup
-    "$HELPERS_DIR/../bin/badregistry" >"$FILE_DIR/bad" 2>&1 </dev/null 3>&- &
-    echo $! >"$FILE_DIR/bad.pid"
-    wait_for 10 test -s "$FILE_DIR/bad"
-    BAD=$(cat "$FILE_DIR/bad")
-    export BAD
-    printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$BAD" >>"$CONTAINERS_REGISTRIES_CONF"
-}
-
-teardown_file() {
-    kill "$(cat "$FILE_DIR/bad.pid")"
-    store_teardown
+    start_badregistry
 }
 
 # nothing_kept: no image but $IMAGE, no temporary file, and a clean store.

@@ -7,9 +7,9 @@
 load helpers
 load partial
 
-# A title, a colour, the clipboard, one-byte and two-byte controls, directions of writing, a line that looks like another row. RAW has
+# A title, a colour, the clipboard, one-byte and two-byte controls, directions of writing, lines that look like another row and like Berth's own advice. RAW has
 # bytes that are no UTF-8 besides, for what need not be JSON.
-EVIL=$'pwned\e]0;pwned\a\e[31m\e]52;c;ZXZpbA==\e\\\r\b\x7f\u009b31m\u202e\u2066\u2028\nforged\trow'
+EVIL=$'pwned\e]0;pwned\a\e[31m\e]52;c;ZXZpbA==\e\\\r\b\x7f\u009b31m\u202e\u2066\u2028\nforged\trow\nHint: forged\nError: forged'
 RAW=$EVIL$'\x9b31m\xff\xc3'
 
 setup_file() {
@@ -18,19 +18,9 @@ setup_file() {
     EVIL_JSON=$(jq -n --arg e "$EVIL" '$e')
     make_bases
     start_registry
-    "$HELPERS_DIR/../bin/badregistry" >"$FILE_DIR/bad" 2>&1 </dev/null 3>&- &
-    echo $! >"$FILE_DIR/bad.pid"
-    wait_for 10 test -s "$FILE_DIR/bad"
-    BAD=$(cat "$FILE_DIR/bad")
-    export BAD
-    printf '[[registry]]\nlocation = "%s"\ninsecure = true\n' "$BAD" >>"$CONTAINERS_REGISTRIES_CONF"
+    start_badregistry
     cd "$FILE_DIR" || return 1
     hostile evil ".author = \$e | .comment = \$e | .config.Labels = {(\$e): \$e, x: \$e} | .config.Env += [\"EVIL=\" + \$e] | .config.Cmd = [\"sh\", \"-c\", \"sleep 1000; true\", \$e] | .history |= map(.created_by = \$e | .comment = \$e | .author = \$e)"
-}
-
-teardown_file() {
-    kill "$(cat "$FILE_DIR/bad.pid")"
-    store_teardown
 }
 
 # hostile NAME FILTER: an image localhost/NAME:1 of busybox with its config changed; $e is the hostile text.
@@ -72,7 +62,7 @@ harmless() {
 }
 
 # tells [-own] [-rows] "COMMAND" ARG...: what it prints is harmless; -own where it moves the cursor itself, -rows where no text may
-# make a line of its own.
+# make a line of its own. An error has no advice but Berth's.
 tells() {
     local own="" rows="" words
     while [[ $1 == -* ]]; do
@@ -83,6 +73,7 @@ tells() {
     on_terminal "${words[@]}" "${@:2}"
     harmless seen ${own:+own}
     if [[ -n $rows ]]; then not grep -q '^forged' seen; fi
+    if [[ $status -ne 0 ]]; then not grep -qE '^(Hint|Error): forged' seen; fi
 }
 
 # shows …: as tells, and prints the text.

@@ -79,9 +79,9 @@ func reportError(err error) {
 	if errors.As(err, &exit) && exit.Err == nil {
 		return
 	}
-	fmt.Fprintf(stderr, "Error: %s\n", strings.TrimSpace(errorText(err)))
+	fmt.Fprintf(stderr, "Error: %s\n", paragraph(errorText(err)))
 	for _, h := range hints(err) {
-		fmt.Fprintf(stderr, "Hint: %s\n", h)
+		fmt.Fprintf(stderr, "Hint: %s\n", paragraph(h))
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,7 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// lineHandler writes a log record as one line: Level: message key=value.
+// lineHandler writes a log record as one line, or a paragraph: Level: message key=value.
 type lineHandler struct {
 	w     io.Writer
 	level slog.Level
@@ -31,8 +30,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	b.WriteByte('\n')
-	_, err := io.WriteString(h.w, b.String())
+	_, err := io.WriteString(h.w, paragraph(b.String())+"\n")
 	return err
 }
 
@@ -48,13 +46,12 @@ func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 type lineFormatter struct{}
 
 func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
-	var b bytes.Buffer
+	var b strings.Builder
 	b.WriteString(levelWord(e.Level.String()) + ": " + strings.TrimSpace(e.Message))
 	for k, v := range e.Data {
 		fmt.Fprintf(&b, " %s=%v", k, v)
 	}
-	b.WriteByte('\n')
-	return b.Bytes(), nil
+	return []byte(paragraph(b.String()) + "\n"), nil
 }
 
 func levelWord(s string) string {

@@ -251,6 +251,12 @@ func cell(v any) string {
 	return visible.Line(fmt.Sprint(v))
 }
 
+// paragraph is a text that stands behind a word such as Error: or Warning:. Its further lines are indented, so that none of them, which
+// may be of a file's name or a server's answer, looks like advice of Berth's.
+func paragraph(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")
+}
+
 // clearTerminal empties the terminal that w writes to, if it does.
 func clearTerminal(w io.Writer) {
 	if s, ok := w.(*screen); ok && isTerminal(s.file()) {

@@ -92,7 +92,7 @@ func partialInit(cmd *cobra.Command, dir, format string, im *partial.Imported) e
 	}
 	if format != "json" {
 		for _, w := range im.Warnings {
-			fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s\n", w)
+			fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s\n", paragraph(w))
 		}
 	}
 	if err := showPart(cmd.OutOrStdout(), format, dir, im); err != nil || format == "json" {

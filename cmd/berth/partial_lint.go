@@ -43,7 +43,7 @@ func newPartialLintCmd(*engineFlags) *cobra.Command {
 				found, all = append(found, x), append(all, err)
 				for _, w := range warnings {
 					if format != "json" {
-						fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s\n", w)
+						fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %s\n", paragraph(w))
 					}
 				}
 			}
