@@ -22,6 +22,10 @@ import (
 
 var errHostNetwork = errors.New("RUN --network=host: the build does not allow the host's network")
 
+var errNoneInChroot = errors.New("RUN --network=none: --isolation chroot has no network but the host's")
+
+const noneInChrootHint = "leave --isolation chroot out, or the flag of RUN"
+
 const hostNetworkHint = "if you trust what is built, allow it with --allow network.host, or give the whole build the host's network with --network host"
 
 // hostNetworkAllowed reports whether the caller has given RUN the host's network.
@@ -31,26 +35,35 @@ func (o *Options) hostNetworkAllowed() bool {
 	})
 }
 
-// wantsHostNetwork reports whether an instruction, or one that it makes a trigger, is RUN with the host's network. A value with a
-// variable in it may be that.
-func wantsHostNetwork(n *parser.Node) bool {
+// wantsNetwork reports whether an instruction, or one that it makes a trigger, is RUN with a network. A value with a variable in it
+// may be that.
+func wantsNetwork(network string, n *parser.Node) bool {
 	if strings.EqualFold(n.Value, command.Onbuild) && n.Next != nil {
-		return slices.ContainsFunc(n.Next.Children, wantsHostNetwork)
+		return slices.ContainsFunc(n.Next.Children, func(n *parser.Node) bool { return wantsNetwork(network, n) })
 	}
 	return strings.EqualFold(n.Value, command.Run) && slices.ContainsFunc(n.Flags, func(flag string) bool {
 		value, ok := strings.CutPrefix(flag, "--network=")
-		return ok && (strings.EqualFold(value, "host") || strings.Contains(value, "$"))
+		return ok && (strings.EqualFold(value, network) || strings.Contains(value, "$"))
 	})
 }
 
-// checkNetworks refuses a Containerfile that takes more than it is given.
-func (r *recipe) checkNetworks(nodes []*parser.Node, o *Options) error {
-	if o.hostNetworkAllowed() {
-		return nil
+// checkNetwork refuses an instruction that takes more than it is given, or asks for what chroot cannot do.
+func (o *Options) checkNetwork(n *parser.Node) error {
+	if !o.hostNetworkAllowed() && wantsNetwork("host", n) {
+		return hint.Add(errHostNetwork, "%s", hostNetworkHint)
 	}
+	if o.Isolation == define.IsolationChroot && wantsNetwork("none", n) {
+		return hint.Add(errNoneInChroot, "%s", noneInChrootHint)
+	}
+	return nil
+}
+
+// checkNetworks checks a Containerfile.
+func (r *recipe) checkNetworks(nodes []*parser.Node, o *Options) error {
 	for _, n := range nodes {
-		if wantsHostNetwork(n) {
-			return hint.Add(r.at(n, errHostNetwork), "%s", hostNetworkHint)
+		var hinted *hint.Error
+		if errors.As(o.checkNetwork(n), &hinted) {
+			return hint.Add(r.at(n, hinted.Err), "%s", hinted.Hint)
 		}
 	}
 	return nil
@@ -111,8 +124,10 @@ func (s *Session) checkTriggers(id string, o *Options) error {
 		if slices.ContainsFunc(tree.Children, func(n *parser.Node) bool { return leadsOut(n, o) }) {
 			return fmt.Errorf("ONBUILD %s of the base image %.12s: the source of its mount is not plainly in the context", trigger, id)
 		}
-		if !o.hostNetworkAllowed() && slices.ContainsFunc(tree.Children, wantsHostNetwork) {
-			return hint.Add(fmt.Errorf("ONBUILD of the base image %.12s: %w", id, errHostNetwork), "%s", hostNetworkHint)
+		for _, n := range tree.Children {
+			if err := o.checkNetwork(n); err != nil {
+				return fmt.Errorf("ONBUILD of the base image %.12s: %w", id, err)
+			}
 		}
 	}
 	return nil

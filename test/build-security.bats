@@ -781,6 +781,22 @@ fake_agent() {
     berth rmi "localhost/$name"
 }
 
+@test "--isolation chroot refuses RUN --network=none, which it cannot give" {
+    local chroot=(--isolation chroot --network host)
+    printf 'FROM %s\nRUN --network=none true\n' "$IMAGE" >"$CTX/Containerfile"
+    berth 125 build "${chroot[@]}" "$CTX"
+    assert_contains "$output" "Containerfile:2: RUN --network=none true: RUN --network=none: --isolation chroot has no network but the host's"
+    assert_contains "$output" "Hint: leave --isolation chroot out"
+    printf 'FROM %s\nARG N=none\nRUN --network=$N true\n' "$IMAGE" >"$CTX/Containerfile"
+    berth 125 build "${chroot[@]}" "$CTX"
+    printf 'FROM %s\nONBUILD RUN --network=none true\n' "$IMAGE" | berth build -q --format docker -t "localhost/$name-base" -
+    printf 'FROM localhost/%s-base\n' "$name" >"$CTX/Containerfile"
+    berth 125 build "${chroot[@]}" "$CTX"
+    assert_contains "$output" "ONBUILD of the base image"
+    printf 'FROM %s\nRUN true\nRUN --network=host true\n' "$IMAGE" >"$CTX/Containerfile"
+    berth build "${chroot[@]}" "$CTX"
+}
+
 @test "a base image's triggers do not give themselves the host's network" {
     local dir=$FILE_DIR/$name
     mkdir -p "$dir"
