@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -131,14 +132,38 @@ func (m *Monitor) kill(p *process) {
 	if paused { // cgroup v1 delivers no signal to a frozen process
 		_ = m.runtimeCommand("resume", m.cfg.ID)
 	}
-	thaw(m.cfg.CgroupPath)
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(p.pid) + "/cgroup") // it has gone where all have
+	thaw("/sys/fs/cgroup/freezer", freezerOf(m.cfg.CgroupPath, string(text)))
+}
+
+// freezerOf is where a container is in the hierarchy that freezes with cgroups v1; empty if it has no place of its own there. It is the container's
+// CgroupPath, or with systemd's SLICE:PREFIX:NAME what /proc/PID/cgroup of its first process says, up to its scope: below that is what the
+// container has made itself.
+func freezerOf(cgroup, text string) string {
+	if filepath.IsAbs(cgroup) {
+		return cgroup
+	}
+	_, scope, ok := strings.Cut(cgroup, ":")
+	if !ok {
+		return ""
+	}
+	scope = "/" + strings.Replace(scope, ":", "-", 1) + ".scope"
+	for line := range strings.SplitSeq(text, "\n") {
+		fields := strings.SplitN(line, ":", 3) // cgroups(7)
+		if len(fields) < 3 || !slices.Contains(strings.Split(fields[1], ","), "freezer") {
+			continue
+		}
+		if i := strings.Index(fields[2]+"/", scope+"/"); i >= 0 {
+			return fields[2][:i] + scope
+		}
+	}
+	return ""
 }
 
 // thaw lets everything in a cgroup and below go on, with cgroups v1: a container that may write to its cgroup can freeze itself in one
 // that it has made there, of which the OCI runtime knows nothing.
-func thaw(cgroup string) {
-	const freezer = "/sys/fs/cgroup/freezer"
-	if !filepath.IsAbs(cgroup) { // none, or systemd's
+func thaw(freezer, cgroup string) {
+	if cgroup == "" {
 		return
 	}
 	_ = filepath.WalkDir(filepath.Join(freezer, cgroup), func(p string, d fs.DirEntry, err error) error {
