@@ -17,7 +17,12 @@ import (
 func (e *Engine) checkDirs() error {
 	if run := os.Getenv("XDG_RUNTIME_DIR"); run != "" && rootless.IsRootless() && !rootless.Entered() { // else the constructor has
 		if err := checkDir(run, unix.Stat, 0, unix.S_ISVTX); err != nil {
-			return hint.Add(fmt.Errorf("XDG_RUNTIME_DIR: %w", err), "set XDG_RUNTIME_DIR to a directory of your own with mode 0700, or unset it")
+			err = fmt.Errorf("XDG_RUNTIME_DIR: %w", err)
+			var st unix.Stat_t
+			if unix.Stat(run, &st) == nil && int(st.Uid) == os.Geteuid() && st.Mode&unix.S_IFMT == unix.S_IFDIR { // WSL makes such a one
+				return hint.Add(err, `make it yours alone with: chmod 700 "$XDG_RUNTIME_DIR"`)
+			}
+			return hint.Add(err, "set XDG_RUNTIME_DIR to a directory of your own with mode 0700, or unset it")
 		}
 	}
 	for _, dir := range []string{e.storeOpts.RunRoot, e.storeOpts.GraphRoot} {

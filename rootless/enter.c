@@ -62,6 +62,8 @@ static int runtime_dir(void)
 	if (xdg && xdg[0] == '/') {
 		if (stat(xdg, &st) == 0 && ((st.st_uid != uid && st.st_uid != 0) || ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))) {
 			fail("XDG_RUNTIME_DIR: the directory %s belongs to another user, or others may write to it", xdg);
+			if (st.st_uid == uid)
+				return fail_hint("make it yours alone with: chmod 700 \"$XDG_RUNTIME_DIR\"");
 			return fail_hint("set XDG_RUNTIME_DIR to a directory of your own with mode 0700, or unset it");
 		}
 		snprintf(path, sizeof path, "%s/berth", xdg);

@@ -44,6 +44,7 @@ refused() {
     mkdir -m 777 "$FILE_DIR/xdg"
     chmod 777 "$FILE_DIR/xdg"
     refused "XDG_RUNTIME_DIR" "XDG_RUNTIME_DIR=$FILE_DIR/xdg" --
+    assert_contains "$output" 'Hint: make it yours alone with: chmod 700 "$XDG_RUNTIME_DIR"'
     # A link to it is no better, and one to a directory of one's own is as good as that.
     ln -s xdg "$FILE_DIR/xdg-link"
     refused "XDG_RUNTIME_DIR" "XDG_RUNTIME_DIR=$FILE_DIR/xdg-link" --
