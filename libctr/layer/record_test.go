@@ -135,7 +135,11 @@ func TestLayersThatLookOutside(t *testing.T) {
 		})
 		t.Run("are there: "+name, func(t *testing.T) {
 			if _, _, err := other.PutLayer(layer, "", nil, "", false, nil, bytes.NewReader(data)); err != nil {
-				t.Skip(err) // the library refuses it by itself
+				// The library refuses it by itself: then there is nothing that could lead anywhere.
+				if got, lerr := s.Layer(layer); lerr == nil {
+					t.Errorf("refused with %v, and the layer is there: %v", err, got)
+				}
+				return
 			}
 			within(t, func() {
 				// What it unpacked to is read, and is what came.
