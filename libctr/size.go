@@ -2,9 +2,9 @@ package libctr
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -42,12 +42,20 @@ func (e *Engine) Size(ctx context.Context, c *Container) (own, all int64, err er
 	return own, own + base, nil
 }
 
-// filesSize adds up the sizes of the regular files below dir, as podman does for a layer.
+// filesSize adds up the sizes of the regular files below dir, as podman does for a layer. The container may put links in the place of directories
+// meanwhile: nothing outside of dir is looked at.
 func filesSize(ctx context.Context, dir string) (int64, error) {
 	var size int64
-	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // removed meanwhile
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil && name != "." {
+			if st, serr := root.Lstat(name); serr != nil || !st.IsDir() {
+				return nil // removed or replaced meanwhile
+			}
 		}
 		if err != nil {
 			return err

@@ -157,3 +157,23 @@ unharmed_files() {
     timeout 60 "$ENGINE" rmi -f "localhost/$name-built" 3>&- || true
     BERTH_TIMEOUT=60 berth system check --repair
 }
+
+@test "a container that swaps directories for links while its layer is read: the host's files are not in it" {
+    local round read=0
+    berth run -d --name "$name" --network none $IMAGE sh -c \
+        "mkdir -p /d/sub; echo mine >/d/secret; echo mine >/d/sub/secret; ln -s $VICTIM /l; ln -s $VICTIM/secret /d/f; touch /ready
+        while :; do mv -T /d /t; mv -T /l /d; mv -T /d /l; mv -T /t /d; done"
+    wait_for 20 "$ENGINE" exec "$name" test -e /ready 3>&-
+    for round in {1..8}; do
+        status=0
+        output=$(timeout --foreground -k 5 60 "$ENGINE" commit -q --pause=false "$name" "localhost/$name" 2>&1 3>&-) || status=$?
+        [[ $status -ne 124 && $status -ne 137 ]] || { echo "it hangs"; return 1; }
+        unharmed "localhost/$name"
+        [[ $status -ne 0 ]] || read=$((read + 1))
+        output=$(timeout --foreground -k 5 60 "$ENGINE" ps --size --format '{{.Size}}' 2>&1 3>&-)
+        unharmed "$IMAGE"
+    done
+    echo "$read of 8 were committed"
+    berth rm -f -t 0 "$name"
+    timeout 60 "$ENGINE" system check 3>&-
+}
