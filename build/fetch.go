@@ -2,6 +2,8 @@ package build
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +16,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/berth-containers/berth/build/copier"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/unpack"
 	securejoin "github.com/cyphar/filepath-securejoin"
@@ -93,34 +94,27 @@ func (s *Session) fetch(ctx context.Context, source string, in io.Reader) (strin
 
 // unpackContext unpacks an archive into a directory, or puts what is no archive there as a Dockerfile.
 func unpackContext(in io.Reader, dir string) error {
-	packed := &readCounter{r: in}
-	data := bufio.NewReaderSize(packed, 1<<20)
-	head, err := data.Peek(1 << 20) // of a small file all
-	if err != nil && err != io.EOF {
-		return err
-	}
-	if !copier.StartsTar(head) {
-		text, err := io.ReadAll(io.LimitReader(data, maxContainerfile+1))
-		switch {
-		case err != nil:
-			return err
-		case len(text) == 0:
-			return errors.New("it is empty")
-		case len(text) > maxContainerfile:
-			return hint.Add(errors.New("it is no tar archive, and too long for a Containerfile"), "a context is a tar archive, plain or compressed, or one Containerfile")
-		}
-		return os.WriteFile(filepath.Join(dir, "Dockerfile"), text, 0o600)
-	}
 	limits, err := unpack.LimitsFromEnv()
 	if err != nil {
 		return err
 	}
-	plain, err := archive.DecompressStream(data)
+	head := bufio.NewReader(in)
+	first, _ := head.Peek(10) // an error comes again
+	packed := archive.DetectCompression(first) != archive.Uncompressed
+	source := &beginning{r: head, keep: !packed}
+	plain, err := archive.DecompressStream(source)
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	guard := unpack.NewReader(plain, unpack.Options{Limits: limits, What: "the archive", Packed: packed.count, Dir: dir})
+	guard := unpack.NewReader(plain, unpack.Options{Limits: limits, What: "the archive", Packed: source.n.Load, Dir: dir})
+	if !guard.IsArchive() {
+		if packed {
+			return cmp.Or(guard.Err(), errors.New("it is packed, and no tar archive"))
+		}
+		return putContainerfile(io.MultiReader(&source.kept, head), dir)
+	}
+	source.keep = false
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
@@ -139,16 +133,32 @@ func unpackContext(in io.Reader, dir string) error {
 	return err
 }
 
-// readCounter counts what is read.
-type readCounter struct {
-	r io.Reader
-	n atomic.Int64
+func putContainerfile(in io.Reader, dir string) error {
+	text, err := io.ReadAll(io.LimitReader(in, maxContainerfile+1))
+	switch {
+	case err != nil:
+		return err
+	case len(text) == 0:
+		return errors.New("it is empty")
+	case len(text) > maxContainerfile:
+		return hint.Add(errors.New("it is no tar archive, and too long for a Containerfile"), "a context is a tar archive, plain or compressed, or one Containerfile")
+	}
+	return os.WriteFile(filepath.Join(dir, "Dockerfile"), text, 0o600)
 }
 
-func (c *readCounter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n.Add(int64(n))
+// beginning counts what is read, and keeps it as long as it may be no archive.
+type beginning struct {
+	r    io.Reader
+	n    atomic.Int64 // read by a goroutine of who unpacks
+	keep bool         // not for what is packed
+	kept bytes.Buffer
+}
+
+func (b *beginning) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.n.Add(int64(n))
+	if b.keep {
+		b.kept.Write(p[:n])
+	}
 	return n, err
 }
-
-func (c *readCounter) count() int64 { return c.n.Load() }

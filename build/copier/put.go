@@ -156,7 +156,7 @@ func (p *putter) unpack(tw *tar.Writer, file *tar.Header, content io.Reader) err
 	if err != nil && err != io.EOF {
 		return err
 	}
-	if !StartsTar(head) {
+	if !startsTar(head) {
 		return p.entry(tw, file, data, false)
 	}
 	plain, _, err := compression.AutoDecompress(data)
@@ -192,8 +192,7 @@ func (p *putter) unpack(tw *tar.Writer, file *tar.Header, content io.Reader) err
 	}
 }
 
-// StartsTar tells whether a tar archive, plain or packed, begins so.
-func StartsTar(head []byte) bool {
+func startsTar(head []byte) bool {
 	r, _, err := compression.AutoDecompress(bytes.NewReader(head))
 	if err != nil {
 		return false

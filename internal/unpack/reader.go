@@ -23,6 +23,7 @@ type Reader struct {
 	left int64  // bytes of the current entry's content and padding
 
 	current *headers
+	ahead   bool // the first headers have been read by IsArchive
 	zeros   zeroRun
 	end     bool // of the archive: what follows is padding
 	err     error

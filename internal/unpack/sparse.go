@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrSparse is what a Reader stops with before the first file with holes, if Options.StopAtSparse is set.
@@ -26,11 +28,25 @@ type Entry struct {
 	Content io.Reader
 }
 
+// IsArchive tells, before anything else is read, whether it begins as a tar archive does; one that is refused is an archive.
+func (r *Reader) IsArchive() bool {
+	if r.err = r.next(); r.err != io.EOF {
+		r.why = r.err
+	}
+	r.ahead = true
+	return r.err == nil || errors.Is(r.err, ErrRefused) || errors.Is(r.err, unix.ENOSPC)
+}
+
 // Each calls do for each entry of an archive, and pad for what is between contents and headers, and behind the last entry.
 func (r *Reader) Each(do func(*Entry) error, pad func([]byte) error) error {
 	buf := make([]byte, 1<<20)
 	for {
-		if err := r.next(); err != nil {
+		err := r.err
+		if !r.ahead {
+			err = r.next()
+		}
+		r.ahead = false
+		if err != nil {
 			if err == io.EOF {
 				return nil
 			}
