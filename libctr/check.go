@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/monitor"
@@ -253,17 +254,41 @@ func (c *checker) storage(ctx context.Context) error {
 }
 
 // runtimes looks for containers that an OCI runtime remembers and no record owns.
-func (c *checker) runtimes(context.Context) error {
+func (c *checker) runtimes(ctx context.Context) error {
 	dirs, err := filepath.Glob(filepath.Join(c.e.runtime, "oci-*", "*"))
 	if err != nil {
 		return err
 	}
-	for _, dir := range dirs {
-		if id := filepath.Base(dir); isID(id) && !c.owned[id] && !c.e.exists(id) {
-			c.report(func() error { return os.RemoveAll(dir) }, "state of the OCI runtime for a container that is gone: %s", dir)
-		}
+	dirs = slices.DeleteFunc(dirs, func(dir string) bool {
+		id := filepath.Base(dir)
+		return !isID(id) || c.owned[id] || c.e.exists(id)
+	})
+	for _, dir := range thoseThatStay(ctx, dirs) {
+		c.report(func() error { return os.RemoveAll(dir) }, "state of the OCI runtime for a container that is gone: %s", dir)
 	}
 	return nil
+}
+
+// finishing is how long the monitor of a container that has just been removed may take to remove what is left of it: the command
+// that waited for the container's end does not wait for that.
+const finishing = 5 * time.Second
+
+// thoseThatStay returns the paths that are there still when monitors have had their time. It returns at once where there is none.
+func thoseThatStay(ctx context.Context, paths []string) []string {
+	for end := time.Now().Add(finishing); ; {
+		paths = slices.DeleteFunc(paths, func(path string) bool {
+			_, err := os.Lstat(path)
+			return err != nil
+		})
+		if len(paths) == 0 || time.Now().After(end) {
+			return paths
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // processes looks for monitors and network helpers of containers that do not run.
@@ -321,16 +346,17 @@ func (e *Engine) ownsNetNS(id string) bool {
 }
 
 // namespaces looks for files that network namespaces of containers were mounted on which are gone.
-func (c *checker) namespaces(context.Context) error {
+func (c *checker) namespaces(ctx context.Context) error {
 	paths, err := filepath.Glob(c.e.sharedNetNS("*"))
 	if err != nil {
 		return err
 	}
-	for _, p := range paths {
-		id := strings.TrimPrefix(filepath.Base(p), netnsPrefix)
-		if isID(id) && !c.owned[id] && !c.e.exists(id) && c.e.ownsNetNS(id) {
-			c.report(func() error { return c.e.removeNetNS(id, nil) }, "network namespace of container %.12s, which is gone: %s", id, p)
-		}
+	id := func(path string) string { return strings.TrimPrefix(filepath.Base(path), netnsPrefix) }
+	paths = slices.DeleteFunc(paths, func(p string) bool {
+		return !isID(id(p)) || c.owned[id(p)] || c.e.exists(id(p)) || !c.e.ownsNetNS(id(p))
+	})
+	for _, p := range thoseThatStay(ctx, paths) {
+		c.report(func() error { return c.e.removeNetNS(id(p), nil) }, "network namespace of container %.12s, which is gone: %s", id(p), p)
 	}
 	return nil
 }
