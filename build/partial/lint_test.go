@@ -1,6 +1,7 @@
 package partial
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -188,5 +189,23 @@ func TestUnusedParametersAreNoted(t *testing.T) {
 		if w := p.Warnings(); len(w) != tc.want || tc.want == 1 && w[0] != `x:6: the parameter "p" is not used: its variable is X_P` {
 			t.Errorf("%s: warnings are %q, want %d", name, w, tc.want)
 		}
+	}
+}
+
+// Part of a part must not vanish where it is unpacked on a file system with other rules for names.
+func TestNamesThatAreOneElsewhere(t *testing.T) {
+	part := func(paths ...string) error {
+		var files []File
+		for _, p := range paths {
+			files = append(files, File{Path: p, Data: "x\n"})
+		}
+		_, err := NewPart("x/Containerfile", partText("std/x", "1.0.0", "", "RUN true"), files)
+		return err
+	}
+	for _, paths := range [][]string{{"bin/run", "bin/Run"}, {"bin/a", "Bin/b"}, {"a", "A/b"}, {"bin/run."}, {"bin./run"}, {"caf\u00e9"}, {"cafe\u0301"}, {"run "}, {"K", "\u212a"}} {
+		wantError(t, part(paths...), "P070")
+	}
+	if err := part("bin/run", "bin/run.sh", "lib/.run", "a..b"); err != nil && errors.Is(err, &Error{Code: "P070"}) {
+		t.Error(err)
 	}
 }

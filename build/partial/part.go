@@ -188,12 +188,18 @@ var filePath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(
 func (p *Part) lintFiles() []*Error {
 	var errs []*Error
 	total := 0
+	names := alike{}
 	for _, f := range p.Files {
 		name := "files/" + f.Path
 		total += len(f.Data)
+		other := names.add(f.Path)
 		switch {
 		case !filePath().MatchString(f.Path) || path.Clean("/"+f.Path) != "/"+f.Path:
 			errs = append(errs, Errorf("P070", "%s: the path has other characters than letters, digits and ._@+-", name))
+		case other != "":
+			errs = append(errs, Errorf("P070", "%s and files/%s are one on file systems that do not tell capital letters from small ones; rename one", name, other))
+		case strings.Contains(f.Path+"/", "./"):
+			errs = append(errs, Errorf("P070", "%s: a name ends with a dot, which some file systems leave out", name))
 		case f.Data == "":
 			errs = append(errs, Errorf("P070", "%s is empty; an empty file cannot travel as a heredoc", name))
 		case !utf8.ValidString(f.Data) || strings.ContainsRune(f.Data, 0):
@@ -210,6 +216,22 @@ func (p *Part) lintFiles() []*Error {
 		errs = append(errs, Errorf("P070", "files/ is larger than 256 KiB; publish it as an image and copy from its digest"))
 	}
 	return errs
+}
+
+// alike has the paths and directories of files as they are written, by what they are on file systems that do not tell capital letters from small
+// ones. Other letters than ASCII's, and blanks, are in no path.
+type alike map[string]string
+
+// add returns what is written otherwise, and would be the same; empty if nothing is.
+func (a alike) add(name string) string {
+	for ; name != "." && name != "/"; name = path.Dir(name) {
+		key := strings.ToLower(name)
+		if other, ok := a[key]; ok && other != name {
+			return other
+		}
+		a[key] = name
+	}
+	return ""
 }
 
 // HasMetadata tells whether a Containerfile is a part's.
