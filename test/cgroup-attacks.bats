@@ -88,4 +88,3 @@ survived() {
     none_idle() { [[ -z $(comm -13 <(echo "$before") <(idle)) ]]; }
     wait_for 20 none_idle || { idle; return 1; }
 }
-}
