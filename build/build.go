@@ -271,6 +271,9 @@ func (s *Session) confine(ctx context.Context, b *define.BuildOptions, sec spec.
 	if err != nil {
 		return err
 	}
+	if !o.NoCgroup {
+		s.cgroup = o.CgroupPath
+	}
 	if err := (confine.Plan{Spec: o, RunArgs: r.RunArgs, SeccompCache: r.SeccompCache, Give: give}).Write(s.tmp); err != nil {
 		return fmt.Errorf("write down how RUN is confined: %w", err)
 	}

@@ -46,6 +46,7 @@ type Session struct {
 	agents *agents       // of --ssh
 	places []place       // see sources.go
 	opened []int
+	cgroup string // beginning of the paths of the cgroups that RUNs are in; empty where they have none of their own
 }
 
 // roots are where sessions are.
@@ -136,7 +137,7 @@ func (s *Session) End() error {
 	} else {
 		os.Unsetenv("TMPDIR")
 	}
-	err := newRoots(s.engine).endContainers(context.Background(), s.id)
+	err := errors.Join(newRoots(s.engine).endContainers(context.Background(), s.id), s.removeCgroups())
 	if s.agents != nil {
 		err = errors.Join(err, s.agents.Close())
 	}
@@ -153,6 +154,35 @@ func (s *Session) End() error {
 	s.release()
 	err = errors.Join(err, removeTree(s.tmp), removeSessionDir(s.run))
 	return errors.Join(err, s.lock.Close())
+}
+
+// removeCgroups removes the cgroups that the OCI runtime has left: it does not wait for processes that die when it deletes a container, as
+// after an interruption.
+func (s *Session) removeCgroups() error {
+	if !strings.HasPrefix(s.cgroup, "/") {
+		return nil // systemd removes its own
+	}
+	const tree = "/sys/fs/cgroup"
+	var left []string
+	for _, root := range []string{tree, tree + "/*"} { // v2, or the hierarchies of v1
+		found, err := filepath.Glob(root + s.cgroup + "-*")
+		if err != nil {
+			return err
+		}
+		left = append(left, found...)
+	}
+	for end := time.Now().Add(time.Second); len(left) > 0; time.Sleep(5 * time.Millisecond) {
+		busy := left[:0]
+		for _, path := range left {
+			if err := unix.Rmdir(path); errors.Is(err, unix.EBUSY) && time.Now().Before(end) {
+				busy = append(busy, path)
+			} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("remove the cgroup of RUN %s: %w", path, err)
+			}
+		}
+		left = busy
+	}
+	return nil
 }
 
 // systemContext is how images are found and fetched, as for the other commands.
