@@ -67,6 +67,19 @@ refused() {
     nothing_kept
 }
 
+@test "128 layers take no more memory than a few" {
+    # In kB, and of the largest process (249 MB once).
+    run python3 -c 'import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)' "$ENGINE" pull -q "$BAD/layers-128"
+    echo "$output"
+    assert_equal "$status" 0
+    ((${lines[-1]} < 150000))
+    berth rmi "$BAD/layers-128"
+    nothing_kept
+}
+
 @test "addresses in a manifest are not asked, but for foreign layers where that is asked for" {
     berth pull -q "$BAD/urls"
     berth rmi "$BAD/urls"

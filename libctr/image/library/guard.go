@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
 	"strings"
@@ -73,8 +74,9 @@ func readLimits() (limits, error) {
 // in a manifest, and takes whatever is sent. Every pull and load passes it.
 type guard struct {
 	limits
-	policy *signature.PolicyContext // nil leaves signatures to the library
-	asking *time.Timer              // see watch; nil where the library asks nothing by itself
+	policy  *signature.PolicyContext // nil leaves signatures to the library
+	garbage int                      // the GC percentage as it was
+	asking  *time.Timer              // see watch; nil where the library asks nothing by itself
 
 	mu      sync.Mutex // guards refused, and policy's use
 	refused error      // the first refusal: the library passes on some errors as texts only
@@ -91,6 +93,9 @@ func (r *Runtime) newGuard(opts *libimage.CopyOptions) (*guard, error) {
 		return nil, err
 	}
 	opts.SourceLookupReferenceFunc = g.lookup
+	// For each layer the library makes some MB of garbage (the record of its archive is packed), which a program that collects
+	// late (cmd/berth/main.go) would keep for all of them.
+	g.garbage = debug.SetGCPercent(50)
 	return g, nil
 }
 
@@ -115,6 +120,7 @@ func (g *guard) takePolicy(r *Runtime, opts *libimage.CopyOptions) error {
 
 // close ends the guard's work, and returns what is to be said of the operation's error.
 func (g *guard) close(err error) error {
+	debug.SetGCPercent(g.garbage)
 	if g.policy != nil {
 		err = errors.Join(err, g.policy.Destroy())
 	}
