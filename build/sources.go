@@ -32,7 +32,7 @@ func (r roots) placePrefix(id string) string { return filepath.Join(r.binds, "bu
 func (s *Session) open(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
+		return -1, fmt.Errorf("%s: %w", path, err)
 	}
 	s.opened = append(s.opened, fd)
 	return fd, nil
@@ -167,8 +167,11 @@ func (s *Session) holdDevice(v string) (string, error) {
 // holdSecret returns a value of --secret that names an open file. A secret is read for each RUN that wants it.
 func (s *Session) holdSecret(v string) (string, error) {
 	parsed, err := parse.Secrets([]string{v})
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		err = fmt.Errorf("%s: %w", e.Path, e.Err)
+	}
 	if err != nil {
-		return v, nil // for buildah, whose refusal is put into the user's words with all others
+		return "", err
 	}
 	for id, secret := range parsed {
 		if secret.SourceType != "file" {
@@ -192,14 +195,8 @@ func (s *Session) holdContext(dir string) (string, error) {
 	if err == nil {
 		var st os.FileInfo
 		if st, err = os.Stat(at); err == nil && !st.IsDir() {
-			err = unix.ENOTDIR
+			err = fmt.Errorf("%s: %w", dir, unix.ENOTDIR)
 		}
 	}
-	if e := (*fs.PathError)(nil); errors.As(err, &e) {
-		err = e.Err
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", dir, err)
-	}
-	return at, nil
+	return at, err
 }
