@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -51,6 +52,11 @@ func Help(args []string) {
 	if len(args) == 0 || args[0] != ociHelper && args[0] != chrootHelper {
 		return
 	}
+	// The helper closes the descriptors of RUN's standard streams, and leaves open files with the same numbers to the garbage
+	// collector, which closes them once more (buildah 1.44, run_common.go): by then they may be another file's. So it collects
+	// nothing before it has this much.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(48 << 20)
 	if err := confineHelper(args[0]); err != nil {
 		// In the words of the helper, which package build knows.
 		fmt.Fprintf(os.Stderr, "error running container: from %v: exit status 1\n", err)
