@@ -315,9 +315,11 @@ func (s *Session) limits(b *define.BuildOptions, o *spec.Options) (err error) {
 	r.Memory, r.MemorySwap, r.CpusetCpus, r.CpusetMems = c.Memory, c.MemorySwap, c.CPUSetCPUs, c.CPUSetMems
 	r.CPUPeriod, r.CPUQuota, r.CPUShares = c.CPUPeriod, c.CPUQuota, c.CPUShares
 	if c.ShmSize != "" {
-		if o.ShmSize, err = spec.ParseSize("shm-size", c.ShmSize); err != nil {
+		size, err := spec.ParseSize("shm-size", c.ShmSize)
+		if err != nil {
 			return err
 		}
+		o.ShmSize = &size
 	}
 	return r.Check()
 }

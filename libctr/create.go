@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,60 +21,13 @@ import (
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
-	"github.com/berth-containers/berth/network"
 	"go.podman.io/storage"
 )
 
-// CreateOptions describe a container to be. The zero value of each field is its default.
-type CreateOptions struct {
-	Name  string // empty is a random one
-	Image string
-	Pull  image.PullOptions // where the image is missing, or as Pull.Policy says
-	Args  []string          // replace the image's Cmd
-
-	// Spec is what the flags say of the OCI spec; what the image and the engine decide is filled in here.
-	Spec       spec.Options
-	Entrypoint []string // nil is the image's
-	User       string   // USER[:GROUP]; empty is the image's
-	GroupAdd   []string
-	Env        spec.EnvOptions
-	Mounts     spec.MountOptions
-	Health     spec.HealthFlags
-	Network    network.Options // mode, ports, names; the rest is filled in here
-	PublishAll bool            // publish what the image and Expose name
-	Expose     []string
-	NoHosts    bool // leave the image's /etc/hosts
-	// NameAsHostname is containers.conf's container_name_as_hostname, for a container without a Hostname.
-	NameAsHostname bool
-	Labels         map[string]string
-	Secure         []string // --security-opt, as inspect shows it
-
-	Interactive bool
-	AutoRemove  bool
-	Init        bool
-	InitPath    string
-	Log         record.Log
-	Restart     record.Restart
-	StopSignal  syscall.Signal // 0 is the image's, then SIGTERM
-	StopTimeout *uint          // seconds; nil is containers.conf's
-	Timeout     uint           // seconds the container may run; 0 is no limit
-	UserNS      string         // --userns as given
-	Entries     UserEntries    // of the container's user in its /etc/passwd and /etc/group
-
-	CreateCommand []string
-	IDFile        string    // --cidfile
-	Progress      io.Writer // of a pull; nil is none
-}
-
-// UserEntries say how the container's user is listed in its /etc/passwd and /etc/group where the image does not list it.
-type UserEntries struct {
-	None          bool   // not at all
-	Passwd, Group string // a whole line each, with $USERNAME, $UID, $GID, $NAME, $HOME, or $GROUPNAME, $GID, $USERLIST; empty is the default's
-}
-
 // making carries a container from one stage of its creation to the next.
 type making struct {
-	opts CreateOptions
+	opts CreateOptions // as the caller has given them
+	settled
 	img  *image.Image
 	conf *image.Config
 	cfg  *record.Config
@@ -83,18 +35,24 @@ type making struct {
 	lock *os.File
 	back undo.Stack
 
-	mounts  *preparing
-	workdir string // the user's
+	mounts *preparing
 }
 
-// Create makes a container and returns it, with its lock held: the caller starts it with startLocked or
+// create makes a container and returns it, with its lock held: the caller starts it with startLocked or
 // lets go. Nothing is left behind where it fails.
-func (e *Engine) create(ctx context.Context, opts CreateOptions) (c *Container, lock *os.File, err error) {
+func (e *Engine) create(ctx context.Context, opts CreateOptions, start bool) (c *Container, lock *os.File, err error) {
+	m := &making{opts: opts}
+	if m.settled, err = e.settle(&m.opts); err != nil {
+		return nil, nil, err
+	}
+	if m.log.Driver == "passthrough" && !start {
+		err := field.Errorf("create %s passthrough: the container would have no output to pass through", field.Name("log-driver"))
+		return nil, nil, hint.Add(err, "use berth run")
+	}
 	if err := e.prepare(); err != nil {
 		return nil, nil, err
 	}
-	m := &making{opts: opts}
-	if m.img, err = e.resolveImage(ctx, opts); err != nil {
+	if m.img, err = e.resolveImage(ctx, m); err != nil {
 		return nil, nil, err
 	}
 	trace("image resolved")
@@ -127,7 +85,7 @@ func (e *Engine) create(ctx context.Context, opts CreateOptions) (c *Container, 
 
 // Create makes a container. The error wraps ErrNameInUse or one of package image's; nothing is left behind then.
 func (e *Engine) Create(ctx context.Context, opts CreateOptions) (*Container, error) {
-	c, lock, err := e.create(ctx, opts)
+	c, lock, err := e.create(ctx, opts, false)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +96,7 @@ func (e *Engine) Create(ctx context.Context, opts CreateOptions) (*Container, er
 // Run makes a container and starts it. The container is returned also where only the start failed; one
 // with AutoRemove is gone then.
 func (e *Engine) Run(ctx context.Context, opts CreateOptions, start StartOptions) (*Container, *Session, error) {
-	c, lock, err := e.create(ctx, opts)
+	c, lock, err := e.create(ctx, opts, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -180,17 +138,17 @@ func (e *Engine) imageRoot() (root, driver string, additional []string) {
 	return e.storeOpts.GraphRoot, e.storeOpts.GraphDriverName, additional
 }
 
-// resolveImage finds the image in the store, or pulls it as opts.Pull.Policy says.
-func (e *Engine) resolveImage(ctx context.Context, opts CreateOptions) (*image.Image, error) {
+// resolveImage finds the image in the store, or pulls it as the policy says.
+func (e *Engine) resolveImage(ctx context.Context, m *making) (*image.Image, error) {
+	opts := m.opts
 	look := image.LookupOptions{OS: opts.Pull.Platform.OS, Architecture: opts.Pull.Platform.Architecture, Variant: opts.Pull.Platform.Variant}
 	name := opts.Image
-	policy := opts.Pull.Policy
-	if policy == "" || policy == image.Missing || policy == image.Never {
+	if m.pullPolicy == image.Missing || m.pullPolicy == image.Never {
 		img, err := e.ImageView().Lookup(name, look)
 		if err == nil || !errors.Is(err, image.ErrNotFound) {
 			return img, err
 		}
-		if policy == image.Never {
+		if m.pullPolicy == image.Never {
 			return nil, hint.Add(err, "pull it first with: berth pull %s", name)
 		}
 	}
@@ -198,6 +156,7 @@ func (e *Engine) resolveImage(ctx context.Context, opts CreateOptions) (*image.I
 		return nil, hint.Add(fmt.Errorf("look up image %q: %w, and this program pulls none", name, image.ErrNotFound), "pull it first with: berth pull %s", name)
 	}
 	pull := opts.Pull
+	pull.Policy = m.pullPolicy
 	pull.Progress = opts.Progress
 	ids, err := e.opts.Pull(ctx, e, name, pull)
 	if err != nil {
@@ -269,15 +228,14 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	}
 	cfg.Entrypoint, cfg.Cmd, cfg.Command = entry, cmd, append(slices.Clone(entry), cmd...)
 	cfg.User = or(o.User, img.User)
-	m.workdir = o.Spec.WorkingDir
-	cfg.WorkingDir = or(o.Spec.WorkingDir, img.WorkingDir, "/")
-	cfg.Terminal, cfg.OpenStdin, cfg.StdinOnce = o.Spec.Terminal, o.Interactive, o.Interactive
-	cfg.Log, cfg.Restart, cfg.Timeout = o.Log, o.Restart, o.Timeout
+	cfg.WorkingDir = or(o.WorkingDir, img.WorkingDir, "/")
+	cfg.Terminal, cfg.OpenStdin, cfg.StdinOnce = o.Terminal, o.Interactive, o.Interactive
+	cfg.Log, cfg.Restart, cfg.Timeout = m.log, m.restart, o.Timeout
 	if err := e.limitLog(&cfg.Log); err != nil {
 		return err
 	}
-	cfg.StopSignal = int(o.StopSignal)
-	if o.StopSignal == 0 && img.StopSignal != "" {
+	cfg.StopSignal = int(m.stopSignal)
+	if m.stopSignal == 0 && img.StopSignal != "" {
 		sig, err := spec.ParseSignal(img.StopSignal)
 		if err != nil {
 			return fmt.Errorf("stop signal of the image: %w", err)
@@ -287,12 +245,7 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	if cfg.StopSignal == 0 {
 		cfg.StopSignal = int(syscall.SIGTERM)
 	}
-	cfg.StopTimeout = 10
-	if o.StopTimeout != nil {
-		cfg.StopTimeout = *o.StopTimeout
-	} else if conf, err := e.conf(); err == nil {
-		cfg.StopTimeout = conf.Engine.StopTimeout
-	}
+	cfg.StopTimeout = m.stopTimeout
 	if cfg.Health, err = spec.Health(o.Health, img.Healthcheck); err != nil {
 		return err
 	}
@@ -305,30 +258,12 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 			cfg.Labels[k] = v
 		}
 	}
-	cfg.Annotations = o.Spec.Annotations
-	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt, cfg.AppArmor = o.Spec.CapAdd, o.Spec.CapDrop, o.Secure, o.Spec.Security.AppArmor
-	cfg.ReadOnly, cfg.Privileged, cfg.Init = o.Spec.ReadOnly, o.Spec.Privileged, o.Init
-	cfg.UserNS, cfg.CreateCommand = o.UserNS, o.CreateCommand
+	cfg.Annotations = m.spec.Annotations
+	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt, cfg.AppArmor = m.spec.CapAdd, m.spec.CapDrop, o.SecurityOpt, m.spec.Security.AppArmor
+	cfg.ReadOnly, cfg.Privileged, cfg.Init = m.spec.ReadOnly, m.spec.Privileged, m.init
+	cfg.UserNS, cfg.CreateCommand = m.userns, o.CreateCommand
 	cfg.Data, cfg.EventsLog = e.data, e.EventsLog()
 	cfg.Cleanup = append(e.callBack(), "cleanup", cfg.ID)
-	return nil
-}
-
-// limitLog gives a log that nobody has said a size of the limit of containers.conf, or Berth's own.
-func (e *Engine) limitLog(l *record.Log) error {
-	file := l.Driver == "k8s-file" || l.Driver == "json-file"
-	if l.MaxSize != 0 || !file {
-		l.MaxSize = max(l.MaxSize, 0)
-		return nil
-	}
-	conf, err := e.conf()
-	if err != nil {
-		return err
-	}
-	if l.MaxSize = max(conf.Containers.LogSizeMax, 0); l.MaxSize == 0 && !e.isSet("containers.log_size_max") {
-		l.MaxSize = spec.DefaultLogSize
-		l.MaxFile = cmp.Or(l.MaxFile, spec.DefaultLogFiles)
-	}
 	return nil
 }
 
@@ -358,10 +293,10 @@ func (e *Engine) addLayer(ctx context.Context, m *making) error {
 		return err
 	}
 	so := &storage.ContainerOptions{Volatile: m.opts.AutoRemove}
-	if so.IDMappingOptions, err = idMapping(m.opts.Spec.UserNS); err != nil {
+	if so.IDMappingOptions, err = idMapping(m.spec.UserNS); err != nil {
 		return err
 	}
-	if so.LabelOpts, err = e.labelOpts(ctx, store, &m.opts.Spec); err != nil {
+	if so.LabelOpts, err = e.labelOpts(ctx, store, &m.spec); err != nil {
 		return err
 	}
 	if len(so.UIDMap) > 0 {
@@ -399,7 +334,7 @@ func (e *Engine) addLayer(ctx context.Context, m *making) error {
 // generate makes the OCI bundle.
 func (e *Engine) generate(ctx context.Context, m *making) error {
 	cfg := m.cfg
-	s := &m.opts.Spec
+	s := &m.spec
 	r, err := e.runtimeFor(ctx, m.conf.Image.OS, m.conf.Image.Architecture)
 	if err != nil {
 		return err
@@ -417,10 +352,13 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		return err
 	}
 	cfg.CgroupPath = s.CgroupPath
-	cfg.Memory, cfg.MemorySwap, cfg.NanoCPUs, cfg.PidsLimit = s.Resources.Memory, s.Resources.MemorySwap, s.Resources.NanoCPUs, s.Resources.PidsLimit
+	cfg.Memory, cfg.MemorySwap, cfg.NanoCPUs = s.Resources.Memory, s.Resources.MemorySwap, s.Resources.NanoCPUs
+	if n := s.Resources.PidsLimit; n != nil {
+		cfg.PidsLimit = cmp.Or(*n, -1) // see Config.PidsLimit
+	}
 	cfg.Ulimits = spec.MergeUlimits(s.Ulimits, s.DefaultUlimits, s.Host)
 	cfg.LimitsIgnored = s.NoCgroup && s.Resources.Limited()
-	if m.opts.Init {
+	if m.init {
 		if s.Init, err = e.initPath(m.opts.InitPath); err != nil {
 			return err
 		}
@@ -445,8 +383,8 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 	if err := m.environment(root); err != nil {
 		return err
 	}
-	cfg.NeedDir = neededDir(m.workdir, cfg.Mounts)
-	if m.workdir == "" {
+	cfg.NeedDir = neededDir(m.opts.WorkingDir, cfg.Mounts)
+	if m.opts.WorkingDir == "" {
 		cfg.MakeDir = m.workingDir()
 	}
 	e.warnSpec(s, cg)
@@ -476,14 +414,14 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 
 // addMounts joins the mounts of flags and image and prepares what they need.
 func (e *Engine) addMounts(ctx context.Context, m *making) error {
-	o := m.opts.Mounts
+	o := m.mountsOf
 	o.ImageVolumes = specImage(m.conf).Volumes
 	mounts, err := spec.Mounts(o)
 	if err != nil {
 		return err
 	}
 	var user owner
-	s := &m.opts.Spec
+	s := &m.spec
 	if user.uid, user.gid, err = s.UserNS.HostIDs(s.Host, s.User.UID, s.User.GID); err != nil {
 		return err
 	}

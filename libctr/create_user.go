@@ -54,7 +54,7 @@ func (m *making) ownRoot(so *storage.ContainerOptions) error {
 
 // ownFiles gives the files that are bound into the container to its root.
 func (m *making) ownFiles() error {
-	s := &m.opts.Spec
+	s := &m.spec
 	uid, gid, err := s.UserNS.HostIDs(s.Host, 0, 0)
 	if err != nil || !s.UserNS.Nested() {
 		return nil // there is no root inside, or it is who has made them
@@ -72,7 +72,7 @@ func (m *making) ownFiles() error {
 
 // workingDir is the image's working directory, if somebody else than root is to own it.
 func (m *making) workingDir() *record.MakeDir {
-	s := &m.opts.Spec
+	s := &m.spec
 	need := neededDir(m.cfg.WorkingDir, m.cfg.Mounts)
 	if s.User.UID == 0 && s.User.GID == 0 || need == nil || need.Root != "" || need.Path == "/" {
 		return nil // the runtime makes it
@@ -93,7 +93,7 @@ func (m *making) workingDir() *record.MakeDir {
 
 // environment makes the container's environment, and the lines that its /etc/passwd and /etc/group lack.
 func (m *making) environment(root *spec.Rootfs) error {
-	cfg, s, env := m.cfg, &m.opts.Spec, m.opts.Env
+	cfg, s, env := m.cfg, &m.spec, m.env
 	env.Image, env.Terminal, env.Hostname = m.conf.Image.Config.Env, s.Terminal, cfg.Hostname
 	o := spec.EntryOptions{Spec: cfg.User, User: s.User, WorkingDir: cfg.WorkingDir, Mounts: s.Mounts, PasswdEntry: m.opts.Entries.Passwd, GroupEntry: m.opts.Entries.Group}
 	for _, kv := range spec.Environment(env) { // without the home of /etc/passwd

@@ -15,6 +15,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		// The program that starts fast: docs/decisions/0005.
 		"cmd/berth -tags lean": {module + "build", module + "libctr/image/library", "net/http", "google.golang.org/", "go.podman.io/buildah"},
 		"libctr":               {"github.com/spf13/cobra", module + "libctr/image/library", module + "cmd", module + "build", module + "pod", module + "api", module + "registry"},
+		"libctr/flags":         {"github.com/spf13/cobra", module + "libctr/image/library", module + "cmd", module + "build"},
 		"network":              {"github.com/spf13/cobra", module + "libctr/image", module + "libctr/spec", module + "cmd", "go.podman.io/"},
 		"rootless":             {module + "libctr", module + "network", "go.podman.io/"},
 		"libctr/spec":          {module + "libctr/image", module + "network", "go.podman.io/storage", "go.podman.io/image"},

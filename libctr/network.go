@@ -27,8 +27,8 @@ const networkFile = "network.json"
 
 // planNetwork plans the container's network, writes the files that belong to it, and tells the spec.
 func (e *Engine) planNetwork(ctx context.Context, m *making) error {
-	cfg, s := m.cfg, &m.opts.Spec
-	o := m.opts.Network
+	cfg, s := m.cfg, &m.spec
+	o := m.net
 	o.Rootless, o.UserNS, o.Name, o.RuntimeDir = e.Rootless(), s.UserNS.Nested(), cfg.Name, e.runtime
 	o.NetNSElsewhere = e.sharedNetNS(cfg.ID) == ""
 	if err := e.NetworkDefaults(&o); err != nil {
@@ -42,15 +42,10 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 		}
 		o.Ports = append(o.Ports, more...)
 	}
-	if s.Hostname != "" { // in every UTS namespace: it stands in /etc/hosts and /etc/hostname
-		if err := spec.CheckHostname(s.Hostname); err != nil {
-			return err
-		}
-	}
 	cfg.Hostname = s.Hostname
 	if cfg.Hostname == "" {
 		cfg.Hostname = cfg.ID[:12]
-		if m.opts.NameAsHostname {
+		if m.nameAsHostname {
 			cfg.Hostname = or(hostnameOf(cfg.Name), cfg.Hostname)
 		}
 		if o.Mode.Kind == network.Host || s.UTS.Host {
@@ -87,7 +82,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 		}
 		ns.n.Path = placeholder(other.ID, ns.kind)
 	}
-	r, err := e.plan(ctx, cfg, o, m.opts.NoHosts)
+	r, err := e.plan(ctx, cfg, o, m.noHosts)
 	if err != nil {
 		return err
 	}
@@ -106,7 +101,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 			s.NetNSPath = cfg.NetNSPath()
 		}
 	}
-	if r.Hosts != nil && !m.opts.NoHosts {
+	if r.Hosts != nil && !m.noHosts {
 		s.Files.Hosts = filepath.Join(m.dir, "hosts")
 	}
 	if r.ResolvConf != nil {

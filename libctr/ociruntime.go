@@ -29,9 +29,11 @@ func (e *Engine) ConfSpec() (s spec.Options, err error) {
 		return s, fmt.Errorf("default_sysctls of containers.conf: %w", err)
 	}
 	if c.ShmSize != "" {
-		if s.ShmSize, err = spec.ParseSize("shm-size", c.ShmSize); err != nil {
+		size, err := spec.ParseSize("shm-size", c.ShmSize)
+		if err != nil {
 			return s, fmt.Errorf("shm_size of containers.conf: %w", err)
 		}
+		s.ShmSize = &size
 	}
 	if c.OOMScoreAdj != nil {
 		score := *c.OOMScoreAdj

@@ -24,17 +24,20 @@ import (
 type StartOptions struct {
 	// Attach connects these streams before the container starts, so that no output is lost.
 	Attach *Streams
-	// Passthrough are the files that become the container's stdin, stdout and stderr when its log driver
-	// is passthrough.
-	Passthrough []*os.File
+	// Passthrough is for a container whose log driver is passthrough; for any other it is ignored.
+	Passthrough *Passthrough
 }
 
+// Passthrough are files that become the container's standard streams themselves. A nil one is /dev/null.
+type Passthrough struct{ Stdin, Stdout, Stderr *os.File }
+
 // passthrough prepares opts.Passthrough for the monitor.
-func (o *StartOptions) passthrough() (*ownedFiles, error) {
-	if len(o.Passthrough) != 3 {
+func (o *StartOptions) passthrough(l record.Log) (*ownedFiles, error) {
+	p := o.Passthrough
+	if p == nil || l.Driver != "passthrough" {
 		return new(ownedFiles), nil
 	}
-	return processFiles(o.Passthrough[0], o.Passthrough[1], o.Passthrough[2])
+	return processFiles(p.Stdin, p.Stdout, p.Stderr)
 }
 
 // Start starts a created or stopped container and returns once its process runs; one that waits to be restarted is
@@ -156,7 +159,7 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 		}
 	}
 	owner := cfg.AutoRemove && opts.Attach != nil
-	own, err := opts.passthrough()
+	own, err := opts.passthrough(cfg.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -180,6 +180,30 @@ X
     assert_equal "$output" '65536B {{.Name}}'
 }
 
+@test "a flag counts over containers.conf, also where it says false, 0 or none" {
+    # over KEY=VALUE WANT ARG...: run with that key in [containers] and ARG... prints WANT.
+    over() { honoured "$2" "$1" "${@:3}"; }
+    over 'init = true' yes --init=false $IMAGE sh -c '[ $$ = 1 ] && echo yes'
+    over 'read_only = true' yes --read-only=false $IMAGE sh -c 'touch /x && echo yes'
+    HOSTVAR=here over 'env_host = true' '[]' --env-host=false $IMAGE sh -c 'echo "[$HOSTVAR]"'
+    https_proxy=http://p.example over 'http_proxy = false' http://p.example --http-proxy=true $IMAGE sh -c 'echo $https_proxy'
+    over 'no_hosts = true' 192.0.2.1 --no-hosts=false --add-host db:192.0.2.1 $IMAGE sh -c 'grep "db$" /etc/hosts | cut -f1'
+    over 'shm_size = "1m"' yes --shm-size 0 $IMAGE sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=2 2>/dev/null && echo yes'
+    over 'privileged = true' "$("$ENGINE" run --rm --network none $IMAGE grep ^CapBnd /proc/self/status)" --privileged=false $IMAGE grep ^CapBnd /proc/self/status
+    over 'oom_score_adj = 900' "$(cat /proc/self/oom_score_adj)" --oom-score-adj 0 $IMAGE cat /proc/self/oom_score_adj
+    over 'umask = "0077"' 0000 --umask 0 $IMAGE sh -c umask
+    conf '[containers]' 'dns_servers = ["192.0.2.53"]'
+    berth run --rm --network none --dns 192.0.2.54 $IMAGE cat /etc/resolv.conf
+    assert_equal "$output" 'nameserver 192.0.2.54'
+    conf '[containers]' 'pids_limit = 99' 'log_size_max = 65536' 'log_driver = "none"'
+    berth create --name "$name" --pids-limit 0 --log-driver k8s-file --log-opt max-size=0 $IMAGE
+    berth inspect --format '{{.HostConfig.PidsLimit}} {{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Size}}' "$name"
+    assert_equal "$output" '-1 k8s-file 0B'
+    conf '[engine]' 'stop_timeout = 3' 'pull_policy = "always"' 'env = ["FROMCONF=x"]'
+    berth run --rm --network none --pull missing --stop-timeout 0 -e FROMCONF $IMAGE sh -c 'echo $FROMCONF'
+    assert_equal "$output" x
+}
+
 record_dir() { echo "$GRAPHROOT/berth/containers/$("$ENGINE" inspect --format '{{.Id}}' "$1")"; }
 
 @test "engine: the runtime and its flags" {

@@ -6,35 +6,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/berth-containers/berth/build"
 	"github.com/berth-containers/berth/libctr"
-	"github.com/spf13/cobra"
+	"github.com/berth-containers/berth/libctr/flags"
 )
 
 // scanner runs commands of an SBOM scanner as `berth run --rm` would: with the default limits, capabilities and seccomp
 // profile. It has no network, unless the build was given one.
 func (b *buildFlags) scanner(e *libctr.Engine) func(context.Context, build.ScanRun) error {
 	return func(ctx context.Context, r build.ScanRun) error {
-		var f createFlags
-		cmd := &cobra.Command{Use: "run"}
-		f.bind(cmd.Flags())
 		network := b.space.Network
 		if network == "" {
 			network = "none"
 		}
-		flags := []string{"--rm", "--entrypoint", "", "--network", network, "--pull", r.Pull, "--log-driver", "none"}
+		line := []string{"--rm", "--entrypoint", "", "--network", network, "--pull", r.Pull, "--log-driver", "none"}
 		for _, m := range r.Mounts {
-			flags = append(flags, "--volume", m)
+			line = append(line, "--volume", m)
 		}
-		if err := cmd.Flags().Parse(flags); err != nil {
-			return err
-		}
-		create, err := f.options(cmd, e, append([]string{r.Image}, r.Args...))
+		create, err := flags.ParseCreate(slices.Concat(line, []string{r.Image}, r.Args))
 		if err != nil {
 			return err
 		}
-		create.CreateCommand, create.Progress = append([]string{"berth", "run"}, flags...), r.Output
+		create.CreateCommand, create.Progress = append([]string{"berth", "run"}, line...), r.Output
 		_, session, err := e.Run(ctx, create, libctr.StartOptions{Attach: &libctr.Streams{Stdout: r.Output, Stderr: r.Output}})
 		var failed *libctr.StartError
 		if errors.As(err, &failed) {

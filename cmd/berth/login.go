@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/flags"
 	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/spf13/cobra"
 	"go.podman.io/common/pkg/auth"
@@ -43,7 +44,7 @@ func newLoginCmd(f *engineFlags) *cobra.Command {
 		},
 	}
 	cmd.Flags().AddFlagSet(auth.GetLoginFlags(&opts))
-	cmd.Flags().Var(optionalBool{&tlsVerify}, "tls-verify", "require HTTPS and check certificates")
+	cmd.Flags().Var(flags.OptionalBool(&tlsVerify), "tls-verify", "require HTTPS and check certificates")
 	cmd.Flags().Lookup("tls-verify").NoOptDefVal = "true"
 	return cmd
 }

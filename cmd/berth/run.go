@@ -12,6 +12,8 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/flags"
+	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/spf13/cobra"
 )
 
@@ -26,7 +28,7 @@ type runOptions struct {
 }
 
 func newRunCmd(e *engineFlags) *cobra.Command {
-	var flags createFlags
+	var f flags.Create
 	var opts runOptions
 	cmd := &cobra.Command{
 		Use:     "run [options] IMAGE [COMMAND [ARG...]]",
@@ -35,21 +37,17 @@ func newRunCmd(e *engineFlags) *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			libctr.Trace("process started")
-			if opts.detach && flags.rm && flags.logDriver == "passthrough" {
-				return errors.New("--log-driver passthrough needs the foreground: leave --detach out")
-			}
-			if flags.tty && flags.logDriver == "passthrough" {
-				return errors.New("--log-driver passthrough excludes --tty")
-			}
 			engine, err := e.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			create, err := flags.options(cmd, engine, args)
+			create, err := createOptions(&f, engine, args, e.argv)
 			if err != nil {
 				return err
 			}
-			create.CreateCommand = e.argv
+			if opts.detach && create.AutoRemove && create.LogDriver == "passthrough" {
+				return errors.New("--log-driver passthrough needs the foreground: leave --detach out")
+			}
 			keys, err := detachKeys(engine, opts.detachKeys, cmd)
 			if err != nil {
 				return err
@@ -58,7 +56,7 @@ func newRunCmd(e *engineFlags) *cobra.Command {
 			return run(cmd.Context(), engine, create, opts, keys, asIs(cmd.OutOrStdout()), asIs(cmd.ErrOrStderr()))
 		},
 	}
-	flags.bind(cmd.Flags())
+	f.Bind(cmd.Flags())
 	cmd.Flags().BoolVarP(&opts.detach, "detach", "d", false, "run it in the background and print its ID")
 	cmd.Flags().StringArrayVarP(&opts.attach, "attach", "a", nil, "attach to stdin, stdout or stderr only (repeatable)")
 	cmd.Flags().BoolVar(&opts.sigProxy, "sig-proxy", true, "pass signals on to the container")
@@ -67,29 +65,21 @@ func newRunCmd(e *engineFlags) *cobra.Command {
 }
 
 func run(ctx context.Context, e *libctr.Engine, create libctr.CreateOptions, opts runOptions, keys []byte, out, errOut io.Writer) error {
-	var start libctr.StartOptions
-	streams, restore := &libctr.Streams{}, func() {}
-	if create.Log.Driver == "passthrough" {
-		start.Passthrough = []*os.File{os.Stdin, stdout.file(), stderr.file()}
-		if !create.Interactive {
-			devNull, err := os.Open(os.DevNull)
-			if err != nil {
-				return err
-			}
-			defer devNull.Close()
-			start.Passthrough[0] = devNull
-		}
+	start := libctr.StartOptions{Passthrough: &libctr.Passthrough{Stdout: stdout.file(), Stderr: stderr.file()}}
+	if create.Interactive {
+		start.Passthrough.Stdin = os.Stdin
 	}
+	streams, restore := &libctr.Streams{}, func() {}
 	if !opts.detach {
 		var err error
-		if streams, err = foreground(ctx, opts.attach, create.Interactive, create.Spec.Terminal, out, errOut); err != nil {
+		if streams, err = foreground(ctx, opts.attach, create.Interactive, create.Terminal, out, errOut); err != nil {
 			return err
 		}
-		if create.Spec.Terminal { // elsewhere they are bytes like any other
+		if create.Terminal { // elsewhere they are bytes like any other
 			streams.DetachKeys = keys
 		}
 		start.Attach = streams
-		if create.Spec.Terminal && create.Interactive {
+		if create.Terminal && create.Interactive {
 			if restore, err = rawTerminal(); err != nil {
 				return fmt.Errorf("prepare the terminal: %w", err)
 			}
@@ -104,7 +94,22 @@ func run(ctx context.Context, e *libctr.Engine, create libctr.CreateOptions, opt
 		fmt.Fprintln(out, c.ID)
 		return nil
 	}
-	return finish(ctx, e, c, session, opts.sigProxy && !create.Spec.Terminal, restore)
+	return finish(ctx, e, c, session, opts.sigProxy && !create.Terminal, restore)
+}
+
+// createOptions are what the command line says of a container.
+func createOptions(f *flags.Create, e *libctr.Engine, args, argv []string) (o libctr.CreateOptions, err error) {
+	if _, err := e.Config(); err != nil { // its engine.env are variables of this process, which --env NAME can name
+		return o, err
+	}
+	if o, err = f.Options(args); err != nil {
+		return o, err
+	}
+	o.CreateCommand, o.Progress = argv, progress(f.Quiet())
+	if size, ok := terminalSize(); ok && o.Terminal {
+		o.TTYSize = spec.TTYSize{Rows: uint(size.Rows), Cols: uint(size.Cols)}
+	}
+	return o, nil
 }
 
 // foreground chooses the caller's streams that are connected to a container.
@@ -169,21 +174,17 @@ func detachKeys(e *libctr.Engine, value string, cmd *cobra.Command) ([]byte, err
 }
 
 func newCreateCmd(e *engineFlags) *cobra.Command {
-	var flags createFlags
+	var f flags.Create
 	cmd := &cobra.Command{
 		Use:     "create [options] IMAGE [COMMAND [ARG...]]",
 		Short:   "Make a container without starting it",
 		Example: "berth create --name web -p 8080:80 nginx",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: e.withEngine(func(cmd *cobra.Command, engine *libctr.Engine, args []string) error {
-			create, err := flags.options(cmd, engine, args)
+			create, err := createOptions(&f, engine, args, e.argv)
 			if err != nil {
 				return err
 			}
-			if create.Log.Driver == "passthrough" {
-				return hint.Add(errors.New("create --log-driver passthrough: the container would have no output to pass through"), "use berth run")
-			}
-			create.CreateCommand = e.argv
 			c, err := engine.Create(cmd.Context(), create)
 			if err != nil {
 				return err
@@ -192,7 +193,7 @@ func newCreateCmd(e *engineFlags) *cobra.Command {
 			return nil
 		}),
 	}
-	flags.bind(cmd.Flags())
+	f.Bind(cmd.Flags())
 	return cmd
 }
 

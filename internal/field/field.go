@@ -87,3 +87,11 @@ func walk(err error, do func(*Error)) {
 		}
 	}
 }
+
+// In says that err is about a field which its text does not name.
+func In(n Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Field: n, err: err, format: "%w", args: []any{err}}
+}

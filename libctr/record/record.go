@@ -67,7 +67,7 @@ type Config struct {
 	Memory        int64             `json:"memory,omitempty"`     // bytes; 0 is no limit
 	MemorySwap    int64             `json:"memorySwap,omitempty"` // bytes of memory and swap; 0 is unset
 	NanoCPUs      int64             `json:"nanoCPUs,omitempty"`   // 1e9 is one CPU
-	PidsLimit     int64             `json:"pidsLimit,omitempty"`  // 0 is no limit
+	PidsLimit     int64             `json:"pidsLimit,omitempty"`  // as asked for: 0 is nothing, -1 no limit
 	UserNS        string            `json:"userns,omitempty"`     // --userns as given
 	LimitsIgnored bool              `json:"limitsIgnored,omitempty"`
 	IDFile        string            `json:"idFile,omitempty"`  // --cidfile, an absolute path

@@ -2,7 +2,7 @@
 //
 // It is the pure part of making a container. Flag values are parsed by functions
 // named after the flag's subject (ParseVolume, ParseUserNS, Health, …), each of
-// which names the flag and the value in its errors. Their results, the image's
+// which names the field and the value in its errors. Their results, the image's
 // configuration and the facts about the host meet in Options; Generate turns
 // Options into a specs.Spec.
 //

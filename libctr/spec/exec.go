@@ -60,7 +60,7 @@ func Exec(s *specs.Spec, o ExecOptions) (*specs.Process, error) {
 }
 
 func checkExec(p *specs.Process) error {
-	if err := checkWorkingDir(p.Cwd); err != nil {
+	if err := CheckWorkingDir(p.Cwd); err != nil {
 		return err
 	}
 	return checkStrings(p.Args, p.Env)

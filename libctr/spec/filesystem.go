@@ -110,9 +110,9 @@ func kernelMounts(o *Options) []specs.Mount {
 	m := func(dst, typ, src string, options ...string) specs.Mount {
 		return specs.Mount{Destination: dst, Type: typ, Source: src, Options: options}
 	}
-	shm := o.ShmSize
-	if shm == 0 {
-		shm = defaultShmSize
+	shm := int64(defaultShmSize)
+	if o.ShmSize != nil {
+		shm = *o.ShmSize // tmpfs(5): 0 is no limit
 	}
 	list := []specs.Mount{
 		procMount(o),

@@ -61,11 +61,10 @@ func Generate(o Options) (*specs.Spec, error) {
 }
 
 func process(o *Options) (*specs.Process, error) {
-	umask, err := strconv.ParseUint(or(o.Umask, "0022"), 8, 9)
+	mask, err := ParseUmask(or(o.Umask, "0022"))
 	if err != nil {
-		return nil, field.Errorf("%s %q: not an octal number up to 777", field.Name("umask"), o.Umask)
+		return nil, err
 	}
-	mask := uint32(umask)
 	p := &specs.Process{
 		Terminal:        o.Terminal,
 		User:            specs.User{UID: o.User.UID, GID: o.User.GID, Umask: &mask},
@@ -102,6 +101,15 @@ func process(o *Options) (*specs.Process, error) {
 		p.OOMScoreAdj = &score
 	}
 	return p, nil
+}
+
+// ParseUmask reads a umask, in octal.
+func ParseUmask(value string) (uint32, error) {
+	mask, err := strconv.ParseUint(value, 8, 9)
+	if err != nil {
+		return 0, field.Errorf("%s %q: not an octal number up to 777", field.Name("umask"), value)
+	}
+	return uint32(mask), nil
 }
 
 // processGroups are the supplementary groups. The user's own group is among them, so that

@@ -49,8 +49,8 @@ func goldenOptions(t *testing.T) map[string]Options {
 		"user-everything": {
 			OCIVersion: "1.2.0", Rootfs: "/rootfs", ReadOnly: true, Hostname: "box", Args: []string{"sh", "-c", "true"}, Env: []string{"A=b"}, WorkingDir: "/srv",
 			User: User{UID: 33, GID: 34, Groups: []uint32{35, 99999}, Added: []uint32{5}}, Umask: "027", Terminal: true, StopSignal: 3, Mounts: m, Files: files,
-			ShmSize: 1 << 30, Init: "/usr/bin/catatonit", NetNSPath: "/proc/self/fd/5", CgroupPath: "/x",
-			Resources:   Resources{Memory: 64 << 20, MemoryReservation: 32 << 20, NanoCPUs: 15e8, CPUShares: 512, CpusetCpus: "0-1", PidsLimit: 50},
+			ShmSize: ptr(int64(1 << 30)), Init: "/usr/bin/catatonit", NetNSPath: "/proc/self/fd/5", CgroupPath: "/x",
+			Resources:   Resources{Memory: 64 << 20, MemoryReservation: 32 << 20, NanoCPUs: 15e8, CPUShares: 512, CpusetCpus: "0-1", PidsLimit: ptr(int64(50))},
 			CapAdd:      []string{"CAP_NET_ADMIN", "CAP_SYS_ADMIN"},
 			CapDrop:     []string{"CAP_CHOWN"},
 			Security:    Security{NoNewPrivileges: true, Mask: []string{"/opt"}, Unmask: []string{"/proc/*"}, ProcOpts: []string{"hidepid=2"}, AppArmor: "mine"},

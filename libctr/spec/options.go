@@ -54,7 +54,7 @@ type Options struct {
 	Mounts  []Mount       // see Mounts; volumes have their Source
 	Made    []specs.Mount // more of them, as the runtime takes them
 	Files   Files
-	ShmSize int64  // bytes of /dev/shm; 0 is 64 MiB
+	ShmSize *int64 // bytes of /dev/shm; nil is 64 MiB, 0 no limit
 	Init    string // path of catatonit, tini or the like on the host: it becomes PID 1
 	Devices []Device
 
@@ -127,12 +127,12 @@ func (o *Options) check() error {
 			return field.Errorf("%s %s: %w", field.Name("sysctl"), name, err)
 		}
 	}
-	return errors.Join(checkWorkingDir(o.WorkingDir), o.Resources.Check(), checkStrings(o.Args, o.Env))
+	return errors.Join(CheckWorkingDir(o.WorkingDir), o.Resources.Check(), checkStrings(o.Args, o.Env))
 }
 
-// checkWorkingDir refuses what is not absolute, and the kernel's links to open files: by
+// CheckWorkingDir refuses what is not absolute, and the kernel's links to open files: by
 // /proc/self/fd/N a directory of the host that the runtime has open could be entered (CVE-2024-21626).
-func checkWorkingDir(dir string) error {
+func CheckWorkingDir(dir string) error {
 	if dir == "" {
 		return nil
 	}

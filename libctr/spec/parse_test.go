@@ -318,17 +318,17 @@ func TestSizes(t *testing.T) {
 	for want, r := range map[string]Resources{
 		"at least 6m": {Memory: 1 << 20}, "needs --memory": {MemorySwap: -1}, "is below --memory": {Memory: 64 << 20, MemorySwap: 1},
 		"is above --memory": {Memory: 8 << 20, MemoryReservation: 9 << 20}, "--cpus excludes": {NanoCPUs: 1e9, CPUQuota: 5000},
-		"--cpu-period": {CPUPeriod: 5}, "--cpu-quota": {CPUQuota: 5}, "--cpu-shares": {CPUShares: 1}, "--pids-limit": {PidsLimit: -7},
+		"--cpu-period": {CPUPeriod: 5}, "--cpu-quota": {CPUQuota: 5}, "--cpu-shares": {CPUShares: 1}, "--pids-limit": {PidsLimit: ptr(int64(-7))},
 	} {
 		check(t, want, nil, nil, r.Check(), want)
 	}
-	if r := (Resources{PidsLimit: -1}).oci(false, nil); r.Pids != nil {
+	if r := (Resources{PidsLimit: ptr(int64(-1))}).oci(false, nil); r.Pids != nil {
 		t.Error("--pids-limit -1 limits the processes")
 	}
 	if r := (Resources{Memory: 8 << 20}).oci(true, nil); r.Memory.Swap != nil || *r.Memory.Limit != 8<<20 {
 		t.Error("swap is limited where the kernel cannot")
 	}
-	if (Resources{}).Limited() || (Resources{PidsLimit: -1}).Limited() || !(Resources{PidsLimit: 9}).Limited() {
+	if (Resources{}).Limited() || (Resources{PidsLimit: ptr(int64(-1))}).Limited() || !(Resources{PidsLimit: ptr(int64(9))}).Limited() {
 		t.Error("Limited is wrong")
 	}
 }

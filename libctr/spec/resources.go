@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -23,8 +24,8 @@ type Resources struct {
 	CPUShares         uint64
 	CpusetCpus        string
 	CpusetMems        string
-	PidsLimit         int64 // -1 is no limit; 0 is PidsDefault
-	PidsDefault       int64 // what nobody asked for, and is dropped where it cannot be had; 0 is DefaultPids, -1 no limit
+	PidsLimit         *int64 // nil is PidsDefault; 0 and -1 are no limit
+	PidsDefault       int64  // what nobody asked for, and is dropped where it cannot be had; 0 is DefaultPids, -1 no limit
 }
 
 // DefaultPids is podman's limit of processes.
@@ -39,7 +40,7 @@ func (r Resources) Missing(have []string) (missing []string) {
 		{"cpu", r.NanoCPUs != 0 || r.CPUPeriod != 0 || r.CPUQuota != 0 || r.CPUShares != 0},
 		{"cpuset", r.CpusetCpus != "" || r.CpusetMems != ""},
 		{"memory", r.Memory != 0 || r.MemorySwap != 0 || r.MemoryReservation != 0},
-		{"pids", r.PidsLimit > 0},
+		{"pids", r.PidsLimit != nil && *r.PidsLimit > 0},
 	} {
 		if c.asked && !slices.Contains(have, c.name) {
 			missing = append(missing, c.name)
@@ -59,7 +60,7 @@ func (r Resources) Without(controllers []string) Resources {
 		case "memory":
 			r.Memory, r.MemorySwap, r.MemoryReservation = 0, 0, 0
 		case "pids":
-			r.PidsLimit = 0
+			r.PidsLimit = nil
 		}
 	}
 	return r
@@ -127,15 +128,28 @@ func (r Resources) Check() error {
 		return field.Errorf("%s %d: want at least 1000 microseconds", field.Name("cpu-quota"), r.CPUQuota)
 	case r.CPUShares == 1 || r.CPUShares > 262144:
 		return field.Errorf("%s %d: want 2 to 262144", field.Name("cpu-shares"), r.CPUShares)
-	case r.PidsLimit < -1:
-		return field.Errorf("%s %d: want a number, or -1 for no limit", field.Name("pids-limit"), r.PidsLimit)
+	case r.PidsLimit != nil && *r.PidsLimit < -1:
+		return field.Errorf("%s %d: want a number, or -1 for no limit", field.Name("pids-limit"), *r.PidsLimit)
+	}
+	for _, v := range []struct {
+		name  field.Name
+		value string
+	}{{"cpuset-cpus", r.CpusetCpus}, {"cpuset-mems", r.CpusetMems}} {
+		if v.value == "" {
+			continue
+		}
+		if _, err := ParseCPUSet(v.name, v.value); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // Limited tells whether the user asked for any limit.
 func (r Resources) Limited() bool {
-	r.PidsLimit, r.PidsDefault = max(r.PidsLimit, 0), 0
+	if r.PidsDefault = 0; r.PidsLimit != nil && *r.PidsLimit <= 0 {
+		r.PidsLimit = nil
+	}
 	return r != Resources{}
 }
 
@@ -176,11 +190,12 @@ func (r Resources) oci(noSwap bool, have []string) *specs.LinuxResources {
 	if cpu != (specs.LinuxCPU{}) {
 		res.CPU = &cpu
 	}
-	pids := r.PidsLimit
-	if pids == 0 && (have == nil || slices.Contains(have, "pids")) {
-		if pids = r.PidsDefault; pids == 0 {
-			pids = DefaultPids
-		}
+	pids := int64(0)
+	switch {
+	case r.PidsLimit != nil:
+		pids = *r.PidsLimit
+	case have == nil || slices.Contains(have, "pids"):
+		pids = cmp.Or(r.PidsDefault, DefaultPids)
 	}
 	if pids > 0 {
 		res.Pids = &specs.LinuxPids{Limit: &pids}

@@ -363,7 +363,7 @@ func TestRunVolumes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := p.must(t, dir, Options{Mounts: m, Files: Files{Hosts: hosts, ContainerEnv: hosts}, ShmSize: 1 << 20}, "", `exec 2>&1
+		out := p.must(t, dir, Options{Mounts: m, Files: Files{Hosts: hosts, ContainerEnv: hosts}, ShmSize: ptr(int64(1 << 20))}, "", `exec 2>&1
 touch /rw/x /ro/y /one/z; ls /etc/deep/er; cat /etc/hosts /run/.containerenv; mount | grep -oE "on /dev/shm .*size=1024k" | cut -c1-11`)
 		lines(t, out, "touch: /ro/y: Read-only file system", "touch: /one/z: Read-only file system", "x", "127.0.0.1 box")
 	})
@@ -372,7 +372,7 @@ touch /rw/x /ro/y /one/z; ls /etc/deep/er; cat /etc/hosts /run/.containerenv; mo
 func TestRunLimits(t *testing.T) {
 	for _, p := range []place{{runtime: "crun"}, {runtime: "runc"}} {
 		t.Run(p.String(), func(t *testing.T) {
-			o := Options{Resources: Resources{Memory: 64 << 20, MemoryReservation: 32 << 20, NanoCPUs: 5e8, CPUShares: 512, PidsLimit: 50}}
+			o := Options{Resources: Resources{Memory: 64 << 20, MemoryReservation: 32 << 20, NanoCPUs: 5e8, CPUShares: 512, PidsLimit: ptr(int64(50))}}
 			out := p.must(t, bundle(t), o, "", `cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares pids/pids.max memory.max cpu.max pids.max 2>/dev/null; echo end`)
 			lines(t, out, "50")
 			if !strings.Contains(out, "67108864") || !strings.Contains(out, "50000") {

@@ -140,7 +140,11 @@ func standIn(h Host) int64 {
 // needsStandIn reports whether nothing counts the container's processes although nobody has asked for that.
 func (o *Options) needsStandIn() bool {
 	counted := !o.NoCgroup && (o.Controllers == nil || slices.Contains(o.Controllers, "pids"))
-	return o.Host.Rootless && !counted && o.Resources.PidsLimit >= 0 && o.Resources.PidsDefault >= 0
+	limited := o.Resources.PidsDefault >= 0
+	if n := o.Resources.PidsLimit; n != nil {
+		limited = limited && *n > 0
+	}
+	return o.Host.Rootless && !counted && limited
 }
 
 // AllUlimits are the limits that the process begins with: those given, the defaults, and many files and processes.

@@ -20,7 +20,7 @@ func TestStandInForAPidsLimit(t *testing.T) {
 		{"a low limit of the user's own", Options{NoCgroup: true, Host: Host{Rootless: true, Rlimits: nproc(500), Threads: 192728}}, 250},
 		{"no pids controller", Options{Controllers: []string{"memory"}, Host: Host{Rootless: true, Rlimits: nproc(96364)}}, 16384},
 		{"a cgroup", Options{Controllers: []string{"pids"}, Host: Host{Rootless: true, Rlimits: nproc(96364)}}, 96364},
-		{"no limit asked for", Options{NoCgroup: true, Resources: Resources{PidsLimit: -1}, Host: Host{Rootless: true, Rlimits: nproc(96364)}}, 96364},
+		{"no limit asked for", Options{NoCgroup: true, Resources: Resources{PidsLimit: ptr(int64(-1))}, Host: Host{Rootless: true, Rlimits: nproc(96364)}}, 96364},
 		{"no limit in containers.conf", Options{NoCgroup: true, Resources: Resources{PidsDefault: -1}, Host: Host{Rootless: true, Rlimits: nproc(96364)}}, 96364},
 		{"its own limit", Options{NoCgroup: true, Ulimits: nproc(50), Host: Host{Rootless: true, Rlimits: nproc(96364)}}, 50},
 		{"root, whom it does not bind", Options{NoCgroup: true, Host: Host{RaiseLimits: true}}, 1 << 22},

@@ -1,0 +1,331 @@
+package libctr
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/berth-containers/berth/internal/etcfile"
+	"github.com/berth-containers/berth/internal/field"
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/spec"
+	"github.com/berth-containers/berth/network"
+	"go.podman.io/common/pkg/config"
+)
+
+// settled is what a caller's options and containers.conf together come to. Only the image, and what there is on this host, can
+// still add to it.
+type settled struct {
+	spec     spec.Options
+	env      spec.EnvOptions
+	mountsOf spec.MountOptions
+	net      network.Options
+	log      record.Log
+	restart  record.Restart
+
+	pullPolicy     image.Policy
+	stopSignal     syscall.Signal // 0 is the image's
+	stopTimeout    uint
+	init           bool
+	noHosts        bool
+	nameAsHostname bool
+	userns         string // as it was asked for, or containers.conf's where it makes a namespace
+}
+
+// settle is the one place where options and containers.conf come together. What is wrong with either is an error here, before
+// anything of the container exists.
+func (e *Engine) settle(o *CreateOptions) (s settled, err error) {
+	conf, err := e.conf()
+	if err != nil {
+		return s, err
+	}
+	if s.spec, err = e.ConfSpec(); err != nil {
+		return s, err
+	}
+	for _, stage := range []func(*CreateOptions, *config.Config) error{s.image, s.process, s.files, s.network, s.namespaces, s.limits, s.life} {
+		if err := stage(o, conf); err != nil {
+			return s, err
+		}
+	}
+	s.spec.Security, err = e.Security(o.SecurityOpt, s.spec.Privileged)
+	return s, err
+}
+
+// said is what the caller wants, or, where he has not said, what the configuration does.
+func said[T any](want *T, conf T) T {
+	if want != nil {
+		return *want
+	}
+	return conf
+}
+
+// saidList is said for lists.
+func saidList(want, conf []string) []string {
+	if want != nil {
+		return want
+	}
+	return conf
+}
+
+// fromConf says where a wrong value comes from if it is not the caller's, whose field the error names.
+func fromConf(want, key string, err error) error {
+	if err == nil || want != "" {
+		return err
+	}
+	return fmt.Errorf("%s of containers.conf: %w", key, err)
+}
+
+func (s *settled) image(o *CreateOptions, conf *config.Config) (err error) {
+	want := string(o.Pull.Policy)
+	if s.pullPolicy, err = image.ParsePolicy(cmp.Or(want, conf.Engine.PullPolicy)); err != nil {
+		return field.In("pull", fromConf(want, "pull_policy", err))
+	}
+	return nil
+}
+
+func (s *settled) process(o *CreateOptions, conf *config.Config) error {
+	c := &conf.Containers
+	p := &s.spec
+	p.Terminal, p.TTYSize, p.WorkingDir, p.Hostname = o.Terminal, o.TTYSize, o.WorkingDir, o.Hostname
+	if err := spec.CheckWorkingDir(p.WorkingDir); err != nil {
+		return err
+	}
+	if p.Hostname != "" { // in every UTS namespace: it stands in /etc/hosts and /etc/hostname
+		if err := spec.CheckHostname(p.Hostname); err != nil {
+			return err
+		}
+	}
+	if p.Umask = cmp.Or(o.Umask, p.Umask); p.Umask != "" {
+		if _, err := spec.ParseUmask(p.Umask); err != nil {
+			return fromConf(o.Umask, "umask", err)
+		}
+	}
+	s.init = said(o.Init, c.Init)
+	if score := o.OOMScoreAdj; score != nil {
+		if *score < -1000 || *score > 1000 {
+			return field.Errorf("%s %d: must be from -1000 to 1000", field.Name("oom-score-adj"), *score)
+		}
+		p.OOMScoreAdj = score
+	}
+
+	s.env = spec.EnvOptions{Defaults: c.Env.Get(), Flags: o.Env.Vars, Unset: o.Env.Unset, UnsetAll: o.Env.UnsetAll}
+	switch {
+	case said(o.Env.Host, c.EnvHost):
+		s.env.Host = os.Environ()
+	case said(o.Env.HTTPProxy, c.HTTPProxy):
+		s.env.Host = spec.ProxyEnv(os.Environ())
+	}
+
+	annotations, err := spec.ParseLabels("annotation", c.Annotations.Get())
+	if err != nil {
+		return fromConf("", "annotations", err)
+	}
+	maps.Copy(annotations, o.Annotations)
+	p.Annotations = annotations
+
+	for name, line := range map[field.Name]string{"passwd-entry": o.Entries.Passwd, "group-entry": o.Entries.Group} {
+		if err := etcfile.OneLine(line); err != nil {
+			return field.Errorf("%s %q: %w", name, line, err)
+		}
+	}
+	return nil
+}
+
+func (s *settled) files(o *CreateOptions, conf *config.Config) (err error) {
+	c := &conf.Containers
+	s.spec.ReadOnly, s.spec.Privileged = said(o.ReadOnly, c.ReadOnly), said(o.Privileged, c.Privileged)
+	s.mountsOf = spec.MountOptions{
+		Volumes: o.Volumes, Mounts: o.Mounts, Tmpfs: o.Tmpfs, ConfVolumes: conf.Volumes(), ConfMounts: conf.Mounts(),
+		ImagePolicy:   cmp.Or(o.ImageVolumes, conf.Engine.ImageVolumeMode),
+		ReadOnlyTmpfs: s.spec.ReadOnly && said(o.ReadOnlyTmpfs, true),
+	}
+	if _, err := spec.Mounts(s.mountsOf); err != nil { // before there is an image, whose volumes will be among them
+		return err
+	}
+	if o.ShmSize != nil {
+		s.spec.ShmSize = o.ShmSize
+	}
+
+	if s.spec.Privileged {
+		if s.spec.Devices, err = spec.ListDevices(); err != nil {
+			return err
+		}
+	}
+	for _, v := range c.Devices.Get() {
+		found, err := findDevice(v)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a default that this host does not have: decisions/0010
+		}
+		if err != nil {
+			return fromConf("", "devices", err)
+		}
+		s.spec.Devices = append(s.spec.Devices, found...)
+	}
+	for _, v := range o.Devices {
+		found, err := findDevice(v)
+		if err != nil {
+			return err
+		}
+		s.spec.Devices = append(s.spec.Devices, found...)
+	}
+	return nil
+}
+
+func findDevice(value string) ([]spec.Device, error) {
+	d, err := spec.ParseDevice(value)
+	if err != nil {
+		return nil, err
+	}
+	return spec.StatDevice(d)
+}
+
+func (s *settled) network(o *CreateOptions, conf *config.Config) error {
+	c := &conf.Containers
+	word := o.Network
+	if n := c.NetNS; word == "" && n != "bridge" {
+		word = n
+	}
+	mode, err := network.ParseMode(word)
+	if err != nil {
+		return fromConf(o.Network, "netns", field.Errorf("%s: %w", field.Name("network"), err))
+	}
+	ports, err := network.ParsePublish(o.Publish)
+	if err != nil {
+		return field.In("publish", err)
+	}
+	if ports, err = network.BindTo(ports, conf.Network.DefaultHostIPs.Get()); err != nil {
+		return fmt.Errorf("default_host_ips of containers.conf: %w", err)
+	}
+	if _, err := network.ParseExposed(o.Expose); err != nil {
+		return field.In("expose", err)
+	}
+	if s.noHosts = said(o.NoHosts, c.NoHosts); s.noHosts && len(o.AddHosts) > 0 {
+		return field.Errorf("%s and %s exclude each other", field.Name("no-hosts"), field.Name("add-host"))
+	}
+	if err := network.CheckDNS(o.DNS, o.DNSSearch, o.DNSOptions); err != nil {
+		return err
+	}
+	s.nameAsHostname = c.ContainerNameAsHostName
+	s.net = network.Options{
+		Mode: mode, Ports: ports, AddHosts: o.AddHosts,
+		DNS:        saidList(o.DNS, c.DNSServers.Get()),
+		DNSSearch:  saidList(o.DNSSearch, c.DNSSearches.Get()),
+		DNSOptions: saidList(o.DNSOptions, c.DNSOptions.Get()),
+	}
+	return nil
+}
+
+func (s *settled) namespaces(o *CreateOptions, conf *config.Config) (err error) {
+	c := &conf.Containers
+	for _, ns := range []struct {
+		name       field.Name
+		want, conf string
+		key        string
+		to         *spec.Namespace
+	}{
+		{"pid", o.PID, c.PidNS, "pidns", &s.spec.PID}, {"ipc", o.IPC, c.IPCNS, "ipcns", &s.spec.IPC},
+		{"uts", o.UTS, c.UTSNS, "utsns", &s.spec.UTS}, {"cgroupns", o.CgroupNS, c.CgroupNS, "cgroupns", &s.spec.CgroupNS},
+	} {
+		if *ns.to, err = spec.ParseNamespace(ns.name, cmp.Or(ns.want, ns.conf)); err != nil {
+			return fromConf(ns.want, ns.key, err)
+		}
+	}
+
+	u, err := spec.ParseUserNS(cmp.Or(o.UserNS, c.UserNS))
+	if err != nil {
+		return fromConf(o.UserNS, "userns", err)
+	}
+	if o.UserNS == "" && !s.spec.Host.Rootless && u.Nested() {
+		u = spec.UserNS{} // a default that is for users other than root
+	}
+	if u.Mode == "nomap" {
+		return hint.Add(field.Errorf("%s nomap is not supported: the container's users could not reach its root file system", field.Name("userns")), "use --userns keep-id, or host")
+	}
+	if s.spec.UserNS, s.userns = u, o.UserNS; u.Nested() {
+		s.userns = cmp.Or(o.UserNS, c.UserNS)
+	}
+	return nil
+}
+
+func (s *settled) limits(o *CreateOptions, _ *config.Config) (err error) {
+	p := &s.spec
+	if p.CapAdd, err = spec.ParseCaps("cap-add", o.CapAdd); err != nil {
+		return err
+	}
+	if p.CapDrop, err = spec.ParseCaps("cap-drop", o.CapDrop); err != nil {
+		return err
+	}
+	if p.Ulimits, err = spec.ParseUlimits(o.Ulimits, p.Host); err != nil {
+		return err
+	}
+	if p.Sysctls, err = spec.ParseSysctls(o.Sysctls); err != nil {
+		return err
+	}
+	byDefault := p.Resources.PidsDefault
+	p.Resources = o.Resources
+	p.Resources.PidsDefault = byDefault
+	return p.Resources.Check()
+}
+
+// life is what happens while the container runs and when it ends.
+func (s *settled) life(o *CreateOptions, conf *config.Config) (err error) {
+	if s.restart, err = spec.ParseRestart(o.Restart); err != nil {
+		return err
+	}
+	if o.AutoRemove && s.restart.Policy != "no" {
+		return field.Errorf("%s and %s exclude each other", field.Name("rm"), field.Name("restart"))
+	}
+	if o.StopSignal != "" {
+		if s.stopSignal, err = spec.ParseSignal(o.StopSignal); err != nil {
+			return field.Errorf("%s: %w", field.Name("stop-signal"), err)
+		}
+	}
+	s.stopTimeout = said(o.StopTimeout, conf.Engine.StopTimeout)
+	return s.logging(o, conf)
+}
+
+func (s *settled) logging(o *CreateOptions, conf *config.Config) (err error) {
+	driver := o.LogDriver
+	if driver == "" && conf.Containers.LogDriver != "journald" { // the default of a build for systemd; Berth's is k8s-file
+		driver = conf.Containers.LogDriver
+	}
+	if _, err := spec.ParseLog(driver, nil); err != nil {
+		return fromConf(o.LogDriver, "log_driver", err)
+	}
+	opts := o.LogOpts
+	if tag := conf.Containers.LogTag; tag != "" {
+		opts = slices.Concat([]string{"tag=" + tag}, opts) // the caller's comes later, and counts
+	}
+	if s.log, err = spec.ParseLog(driver, opts); err != nil {
+		return err
+	}
+	if s.log.Driver == "passthrough" && o.Terminal {
+		return field.Errorf("%s passthrough excludes %s", field.Name("log-driver"), field.Name("tty"))
+	}
+	return nil
+}
+
+// limitLog gives a log that nobody has said a size of the limit of containers.conf, or Berth's own.
+func (e *Engine) limitLog(l *record.Log) error {
+	file := l.Driver == "k8s-file" || l.Driver == "json-file"
+	if l.MaxSize != 0 || !file {
+		l.MaxSize = max(l.MaxSize, 0)
+		return nil
+	}
+	conf, err := e.conf()
+	if err != nil {
+		return err
+	}
+	if l.MaxSize = max(conf.Containers.LogSizeMax, 0); l.MaxSize == 0 && !e.isSet("containers.log_size_max") {
+		l.MaxSize = spec.DefaultLogSize
+		l.MaxFile = cmp.Or(l.MaxFile, spec.DefaultLogFiles)
+	}
+	return nil
+}
