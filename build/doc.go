@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package build makes images from Containerfiles, through the buildah library.
 //
 // Words:

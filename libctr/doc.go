@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package libctr is the container engine as a library: containers and their
 // life, the OCI spec they are started from, the storage they live in, and the
 // monitors that look after them.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package network decides how a container is connected: it reads the user's words
 // (--network, --publish, --dns, --add-host), looks at the host, and answers with
 // a plan, which is data: the arguments of a helper program, the published ports, and the text of

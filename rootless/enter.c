@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Enters the user namespace and a private mount namespace before the Go runtime starts: setns(2)
 // and unshare(2) of a user namespace need a process of one thread, and executing the program a
 // second time would cost as much again as the whole command. The contract is in enter.h.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #ifndef BERTH_ENTER_H
 #define BERTH_ENTER_H
 #include <stdbool.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package rootless puts a command into the user namespace that an unprivileged
 // engine works in: subordinate IDs, the namespace that all of a user's
 // containers share, and the private mount namespace around it. It knows no

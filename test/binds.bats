@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # The source of a bind, which somebody who can write to the directory above makes a link to elsewhere: between the moment when it is
 # looked up and the mount, while the container is being started, and between two starts. See docs/security.md.
 

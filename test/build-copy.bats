@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # build: what COPY and ADD put where: links of the image, here-documents, modes, archives, --parents.
 
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # build as docker users type it: the flags of `docker buildx build` that podman does not have, and values in Docker's words.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What a build says that fails: file, line, instruction, the reason, the command's last lines and exit code, a hint; and
 # nothing of how it is built inside.
 

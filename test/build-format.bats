@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # HEALTHCHECK, SHELL and ONBUILD: only Docker's image format has places for them (docs/decisions/0021).
 

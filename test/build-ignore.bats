@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # build: what ignore files and --exclude leave out, by Docker's rules (moby/patternmatcher). Generated patterns are in
 # build/copier/copier_test.go.

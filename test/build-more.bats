@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # build: what is used less often than what build.bats has: SSH agents, reproducible times, several
 # platforms, contexts from elsewhere, equal stages, room on the disk.
 

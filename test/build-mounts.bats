@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What a mount of RUN leaves of the directories above its mount point.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # build --sbom: the scanner runs as a container of Berth's. The scanner here is a script in an image made of busybox.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # build: words of a Containerfile that mean what Docker's reference says: RUN --mount in the cache, names of stages, ports.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # build: the instructions, the flags, the cache, errors, and what contexts may not do.
 
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A container that may write to its cgroups deletes, renames, freezes or leaves them: the engine's commands work afterwards, in bounded
 # time, and nothing is left. Cgroups v1 here; test/vm/cgroup-attacks.sh does it with version 2.
 load helpers

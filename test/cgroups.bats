@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # Cgroups v2 that an engine gets only in part: a CI container, another engine's container, a user without a systemd
 # session. A cgroup of the unified hierarchy that no controller is handed to stands in.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # RUN is confined as `run` is: what the OCI runtime is told is the same for both, but for what a RUN instruction is (docs/decisions/0028).
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # containers.conf(5): each key that Berth honours, under a comment with its name (libctr/confkeys_test.go looks for them);
 # the rest, which `info` names; and which file decided what.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: user
 # What docs/tutorial-partials.md shows, run as it stands there. test/readme.bats does the same with README.md.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Commands that stop or remove what passes a filter: one that they cannot read, or do not know, ends them at once.
 load helpers

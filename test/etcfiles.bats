@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What users and images name never adds a line to a file that Berth writes for a container.
 
 load helpers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What the tests with crafted archives share: $VICTIM, a directory of the host's with a secret, and archives that are made to reach it.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # logs -f and events: followers see everything, also where what they follow is rotated meanwhile.
 load helpers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What every bats file loads: `load helpers`. It gives each file a store, a home and a runtime
 # directory of its own, the image $IMAGE in that store, and each test a fresh name, $name; and

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # The harness itself: a check that cannot fail checks nothing.
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Images that a build asks for in a way that cannot be told before: each passes the same guard as those of pull and load
 # (hostile-images.bats). bin/badregistry has one attack in each repository.
 

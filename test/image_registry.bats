@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Images and Debian's docker-registry on loopback, with and without TLS and a password.
 

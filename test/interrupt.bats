@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Ctrl-C and SIGTERM for every command that may take long: podman's exit code for the first, and no word of contexts.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Package libctr as other programs use it: test/tools/embed imports nothing of cmd/.
 load helpers
 

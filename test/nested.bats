@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Berth in a Berth container, as in CI containers and Kubernetes pods: what each rung of docs/nested.md has works, and what
 # it lacks is named in one line. The inner engine and its helpers are the host's, bound read-only over an image of busybox.
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # The address of a client elsewhere, in the log of a real server. "Elsewhere" is a network namespace, joined
 # to the host by a pair of interfaces; making it needs root.

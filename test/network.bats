@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Networks as the user sees them: modes, published ports, names, and what is refused.
 load helpers
 

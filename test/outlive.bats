@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What outlives a command has nothing of the command's caller that it does not need: docs/security.md, "What outlives a command".
 
 load helpers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Directories that another user has made, or may write to, are not used: docs/security.md, "Other users of the machine".
 
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Rows of the acceptance list of partial container files that need a build, a second builder, a real
 # base or a look at system calls. The rest is in build/partial's Go tests and in partial.bats.

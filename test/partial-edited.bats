@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Partial container files that somebody edits where he should not, or ejects and then may: what verify and extract say of
 # the images, and what is left of the composition.

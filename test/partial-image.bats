@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Partial container files and images: what an image tells of the file it was made of, records next to it in a
 # registry, verification and rebase. The numbers are those of the acceptance list.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Texts of others, of parts, indexes, images and servers, do not drive the terminal of those who look at them.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Partial container files: records of builds, the verbs around images and registries, machine-readable output.
 

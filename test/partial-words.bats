@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Partial container files: what messages call things. Names that are nearly right, lines and files that the user has, what is
 # a registry's and what is not.

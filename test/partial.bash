@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What the files on partial container files share, besides helpers.bash: `load partial`. Bases are
 # small images of busybox with an os-release of one's choice; parts are folders in $FILE_DIR/parts, alias std.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Partial container files: composition, publishing and reuse, as users see them. The rules of the
 # format are tested by the Go tests of build/partial; the numbers are those of the acceptance list.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: user
 # The starter set, contrib/parts: the parts that install many packages, built on Debian 12 and used
 # as their programs are. See parts.bats.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # The starter set, contrib/parts: the parts that Debian's packages suffice for are built on Debian 12
 # and used. Composed texts on all bases are tested by build/partial/starter_test.go; parts with

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # prune: what it asks, what it removes, and how much room it says that it gives back.
 load helpers

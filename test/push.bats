@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # push, to Debian's docker-registry on loopback and to archives and directories; commit.
 

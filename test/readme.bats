@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # README.md as a user tries it on a fresh Debian 12: an ordinary user, no file below /etc/containers, no configuration of
 # the user's own. Root makes that in a mount namespace, and in a process namespace, for one line kills every monitor.

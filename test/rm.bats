@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # rm: what is gone afterwards, and what is refused.
 load helpers
 

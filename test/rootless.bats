@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: user
 # The user namespace that all of a user's containers share, and what it is made from.
 load helpers

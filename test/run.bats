@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # run and create: what a container gets, and which exit code its caller gets.
 load helpers
 

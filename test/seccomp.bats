@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # The default seccomp profile, seen from inside containers and RUN.
 load helpers
 

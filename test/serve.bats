@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # The main job, from the registry to the last log line: a real server, pulled, published, used,
 # stopped, with nothing left.
 load helpers

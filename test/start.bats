@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What a process finds when it starts: its terminal's size, its directory, itself.
 load helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Every verb in every state of a container: exit code, what the container is afterwards, and an end within a bound.
 load helpers
 

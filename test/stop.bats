@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # stop, kill, restart, start, rename: a container's life after run.
 load helpers
 

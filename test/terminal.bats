@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # Whatever an image, a container, a part, a registry or an argument says: a terminal shows it, and obeys none of it. Each command
 # that Berth has is tried here (cmd/berth/output_test.go looks for its line): `shows` where it prints the texts of others, `tells` where it

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Who owns what in containers with each --userns, and who their users are by name.
 load helpers
 

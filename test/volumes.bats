@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Volumes: what a new one gets from the image, who owns it, and who removes it.
 load helpers
 

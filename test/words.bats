@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # once: user
 # The words of the command line: unknown commands and flags, near words, help, templates.
 load helpers

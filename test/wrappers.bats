@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Helpers that are wrapper scripts, as NixOS and administrators make them: one that becomes the program, one that waits for
 # it, one that leaves it in the background, one that keeps its output to itself.
 load helpers

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package confine is what this program does before buildah's helper runs a RUN instruction: it puts the specification that
 // libctr/spec makes for every container in place of buildah's own. See docs/decisions/0028. buildah (1.44, run_common.go and
 // chroot/run_common.go) runs this program again, with what the helper is to do as JSON on descriptor 3.

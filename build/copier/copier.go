@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package copier is what this program does in place of buildah's own helper when that is to copy files for ADD and COPY: see
 // docs/decisions/0019. buildah (1.44, copier/copier.go) runs this program again, with a request as JSON on standard
 // input and a tar stream on descriptor 3 or 4. Here the request and the stream go through what Docker's rules ask for, and

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package partial composes Containerfiles from parts. It is a pure function from texts to a
 // text: what it must know of images, parts and the disk comes in through two small
 // interfaces, Bases and Library.

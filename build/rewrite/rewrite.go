@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package rewrite changes the text of Containerfiles before buildah (1.44) reads them, so that they mean there what Docker's
 // Dockerfile reference says: see docs/decisions/0019. What it changes keeps its lines, so that what buildah says of a line is
 // true of the file that the user wrote.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Berth-monitor is the process that each running container has. The CLI starts it:
 //
 //	berth-monitor DIR            start the container in DIR when the first client says so

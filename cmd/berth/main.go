@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command berth is a rootless, daemonless container engine: see docs/architecture.md.
 package main
 

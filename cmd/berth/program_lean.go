@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build lean
 
 // The program berth: the frequent commands, with nothing linked that only others need; for those it becomes

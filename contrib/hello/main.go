@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command hello builds the image that berth carries: it compiles program/hello.c and writes an OCI
 // archive of it. The same source and the same compiler give the same bytes.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package atomicfile replaces files so that a reader, or the next boot, sees
 // either the old content or the new, never a part.
 package atomicfile

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package etcfile writes lines of the small files below /etc that Berth makes for containers: passwd and group
 // entries, hosts, resolv.conf, hostname, and files of NAME=VALUE. Names and values come from images and users, so
 // every field is checked: none may end its field or its line and so add an entry (CVE-2026-15809, CVE-2022-4122).

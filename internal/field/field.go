@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package field has the error that says which field of a request is wrong. The libraries name fields in one way; each front end
 // has its own word for a field: a flag, a key of JSON, a key of a unit file.
 package field

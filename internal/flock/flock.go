@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package flock takes locks (flock(2)) by which others know that their owner lives.
 package flock
 

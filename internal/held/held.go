@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package held mounts what a path led to when it was looked up, whatever the path leads to since: see docs/decisions/0029.
 package held
 

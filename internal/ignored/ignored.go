@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ignored undoes that a program's caller ignores signals. What is ignored stays so in every program that is
 // started, also in a container, whose first process would be deaf to what its user sends.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package label matches labels as podman's --filter label= does.
 package label
 

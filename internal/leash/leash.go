@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package leash has everything that a command starts die with it, however it ends: helpers of the libraries, the programs that
 // those run, and what they start in turn.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package undo keeps the way back of a change of several steps.
 package undo
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package unpack keeps within bounds what archives unpack to: their size, the room on the disk, the memory that a reader of the
 // archive needs. An archive of a hundred bytes can say that it holds terabytes, as holes or as zeros that are packed well, and
 // the libraries that unpack it write whatever comes.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package version holds what the build was made from; the Makefile sets both.
 package version
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package visible makes text harmless to a terminal: what would move the cursor, change colours, the title or the
 // clipboard, or turn the direction of writing, is shown as an escape such as \x1b or \u202e.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ctl is the language between a container's monitor and its clients.
 //
 // The socket, RunDir/ctl.sock, is a SOCK_SEQPACKET unix socket ("unixpacket"): a

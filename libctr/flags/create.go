@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package flags reads the flags of podman's command line into what the engine takes. It has no more to do with a command than
 // that: it opens no engine, reads no configuration, and leaves out what was not given, so that unit files and manifests which hold
 // such flags can use it too.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package host adapts what an OCI runtime sees of this machine. It imports nothing that the monitor, a small
 // program, would have to carry.
 package host

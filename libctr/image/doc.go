@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package image is what Berth knows of the images in a store: a View reads the files of
 // containers/storage with no lock, no driver and no user namespace. images, image inspect and the
 // resolution of a name for run use it. Package library below it changes a store: pull, load, save,

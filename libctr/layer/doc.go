@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package layer knows to whom the layers of a store belong, and compares the store's directories with its records.
 //
 // A layer belongs to the images and containers that are made of it. While an image is pulled, loaded, built or removed there are

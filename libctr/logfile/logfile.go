@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package logfile writes and reads a container's log.
 //
 // An entry is one line of output, or the part of one that came without its end:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package monitor is the process that a running container has: one a container,
 // no daemon above it. It is the only writer of the container's state.json while
 // it lives, and holds the container's lock.

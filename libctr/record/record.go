@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package record defines what Berth keeps of a container on disk, and where.
 //
 // A container has two directories, named after its 64-digit ID:

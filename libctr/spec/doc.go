@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package spec turns what `run` was asked for into an OCI runtime specification.
 //
 // It is the pure part of making a container. Flag values are parsed by functions

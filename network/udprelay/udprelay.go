@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package udprelay carries UDP datagrams from clients on the host's loopback to a
 // server in a container's network namespace, and the answers back.
 //

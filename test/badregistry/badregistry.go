@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package badregistry is a registry that does wrong, for tests. Each repository has one fault:
 //
 //	ok            none

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bench measures Berth beside podman and bare crun, in turn in one run, and
 // writes what it found as a page of Markdown. `make bench` runs it as an ordinary user.
 //

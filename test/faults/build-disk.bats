@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # A build on a disk that is full. It takes root to mount one.
 load ../helpers

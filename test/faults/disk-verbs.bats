@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # Each verb on a disk that is full: it works or says so, gives back what it took, and containers and images can be removed
 # there. It takes root to mount a disk.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # A disk that is full or read-only. It takes root to mount one.
 load ../helpers

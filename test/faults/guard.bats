@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A killed monitor is replaced by the others, or by ps, without a command for its container: output, health checks and
 # restart policies go on.
 load ../helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # Root in places where the host's file system looks different.
 load ../helpers

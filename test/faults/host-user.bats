@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # What an ordinary user gets on a host that lacks something. Root hides it in a mount namespace of
 # its own, and runs the engine there as the user.

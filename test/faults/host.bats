@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What a host gets that lacks something: an error that says what, and how to mend it.
 load ../helpers
 

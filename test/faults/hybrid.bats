@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # A host with cgroups v1 and a controller in the version 2 tree as well, which crun 1.8 refuses. Elsewhere the tests
 # hide that tree (test/on-host); here Berth has it as the host does.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # What bad input gets: the right exit code, an error that names what was wrong, and nothing made.
 load ../helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # kill -9 at any moment: the container goes on or is gone, ps tells the truth, nothing is lost
 # that was acknowledged, and system check finds nothing or mends it.
 load ../helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A bounded run of what `make soak` does for hours: kills at random points. The seed is in the output.
 load ../helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # Many containers live at once: a bounded run of test/soak/lifecycles, which `make soak` runs for hours.
 load ../helpers
 

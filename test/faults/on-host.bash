@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # For files that look at what an ordinary user gets on a host that is set up in another way: root does that in a mount
 # namespace of its own, and runs the engine there as the user, who has a home, a runtime directory and so a store of
 # the file's own below $USER_DIR.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # A store that another engine works on: repair takes nothing from it, and takes what is Berth's own as soon as it may.
 load ../helpers
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
 # only: root
 # Which store an ordinary user gets, without any configuration file and with those that distributions and administrators
 # have: the one that podman, buildah and skopeo of the same user take.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package library_test uses Berth as another program would: it imports the library, and nothing of cmd/.
 package library_test
 

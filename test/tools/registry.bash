@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Debian's docker-registry for one bats file; loaded by start_registry in helpers.bash.
 

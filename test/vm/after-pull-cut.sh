@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as tester, after a power cut in the middle of a pull of $1, which holds
 # /data with the SHA-256 $2.
 . "$(dirname "$0")/tap.bash"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as tester, after before-reboot.sh and a reboot: the state is right.
 . "$(dirname "$0")/tap.bash"
 state() { berth inspect --format '{{.State.Status}} {{.State.Running}}' "$1"; }

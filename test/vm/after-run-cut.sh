@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as tester, after a power cut in the middle of runs: the arguments are the names
 # of the containers that had been acknowledged.
 . "$(dirname "$0")/tap.bash"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as tester: containers in every state, left for after-reboot.sh.
 . "$(dirname "$0")/tap.bash"
 berth load -q -i /opt/berth/busybox.tar || exit 1

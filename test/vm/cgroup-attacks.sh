@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as tester and as root, with cgroups v2: containers that may write to their cgroup change it; the commands work
 # afterwards, and nothing is left. test/cgroup-attacks.bats does it with version 1.
 . "$(dirname "$0")/tap.bash"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as root and then as tester: what cgroup v2 keeps a container from, and limits.
 # shellcheck disable=SC2016 # what is in quotes is for the container's shell
 . "$(dirname "$0")/tap.bash"

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as tester and as root: limits are set and take effect, OOM kills are told.
 . "$(dirname "$0")/tap.bash"
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # In the guest, as tester and as root: the default network works with AppArmor on, as in every Debian.
 . "$(dirname "$0")/tap.bash"
 

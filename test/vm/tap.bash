@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # A few lines of TAP for the scripts that run in a guest, where bats would start too many
 # processes (without KVM each costs some 30 times what it costs here).

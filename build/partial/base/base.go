@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package base tells composition of images: partial.Bases over the engine's store. What is not
 // there is pulled; an image that is only copied from is asked for by a request for its digest.
 package base

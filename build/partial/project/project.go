@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package project composes a source on disk: it finds partials.conf and the lock next to the
 // source, takes parts from their registries and bases from the engine's store, and writes the
 // lock. `berth build` and `berth partial` go through it.

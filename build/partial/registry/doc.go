@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package registry is where parts come from and go to: folders, OCI registries, git repositories and archives
 // behind https. [Library] is the real partial.Library; it also publishes parts, and the record of a
 // build next to its image.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package solve chooses one version of each part that a source needs, or says why there is none.
 // It is pure: what is published comes through a [Source], nothing is printed or written.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package solve
 
 // variable is what is chosen: a version of a part, or (with one version) whether a part is in a stage.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package solve
 
 // trail is what the search holds for true, in the order it came to. Each assignment narrows one variable.

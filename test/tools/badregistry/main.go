@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command badregistry serves package badregistry on a port of 127.0.0.1 that the kernel
 // chooses, and prints 127.0.0.1:PORT when it is ready.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command ociregistry serves a registry that has the referrers API of the distribution specification 1.1, which
 // Debian's docker-registry has not, on a port of 127.0.0.1 that the kernel chooses. It prints 127.0.0.1:PORT when it
 // is ready, and keeps everything in memory.

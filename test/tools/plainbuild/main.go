@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command plainbuild builds a Containerfile with buildah's library as it is, of the version that Berth is linked
 // with, for tests that compare: no code of Berth takes part. It works in a store of its own.
 //
