@@ -4,6 +4,7 @@ package libctr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/libctr/image"
+	"golang.org/x/sys/unix"
 )
 
 // Size returns how many bytes the container's own layer has, and how many it has with those of its image. A container with
@@ -54,10 +56,8 @@ func filesSize(ctx context.Context, dir string) (int64, error) {
 	}
 	defer root.Close()
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil && name != "." {
-			if st, serr := root.Lstat(name); serr != nil || !st.IsDir() {
-				return nil // removed or replaced meanwhile
-			}
+		if err != nil && name != "." && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EIO) {
+			return nil // removed or replaced meanwhile
 		}
 		if err != nil {
 			return err
