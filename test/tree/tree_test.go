@@ -66,7 +66,9 @@ func TestLicenseLines(t *testing.T) {
 	kinds := []string{".go", ".c", ".h", ".sh", ".bats", ".bash"}
 	files(t, func(path string, content []byte) {
 		source := slices.Contains(kinds, filepath.Ext(path)) || bytes.HasPrefix(content, []byte("#!"))
-		if !source || strings.Contains(path, "testdata/") {
+		// What images are made of stays as it is: the digests of parts and of the image hello are those of the text.
+		exempt := strings.Contains(path, "testdata/") || strings.HasPrefix(path, "contrib/parts/") || strings.HasPrefix(path, "contrib/hello/program/")
+		if !source || exempt {
 			return
 		}
 		head := content[:min(len(content), 400)]

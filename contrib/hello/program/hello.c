@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: Apache-2.0
-
 /*
  * The program in the image that berth carries: it prints what just happened, and on
  * what. It is linked with nothing, so that the image is some kilobytes: the system calls
