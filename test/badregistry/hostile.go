@@ -78,7 +78,8 @@ var hostile = map[string]fault{
 	// and this one not.
 	"foreign": {
 		manifest: func(m *ociv1.Manifest, host string) {
-			m.Layers[0].MediaType = ociv1.MediaTypeImageLayerNonDistributable //nolint:staticcheck // deprecated, and still believed
+			//lint:ignore SA1019 it is deprecated, and believed still
+			m.Layers[0].MediaType = ociv1.MediaTypeImageLayerNonDistributable
 			m.Layers[0].URLs = []string{"http://" + host + "/elsewhere/foreign"}
 		},
 		serve: func(w http.ResponseWriter, _ *http.Request, kind string) bool {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker/reference"
 	imagepkg "go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/transports"
 	"go.podman.io/image/v5/types"
@@ -152,7 +153,7 @@ func (d *Diversion) standIn(ref types.ImageReference, id string) (types.ImageSou
 	if err != nil {
 		return nil, err
 	}
-	s := &standIn{ref: ref, config: config}
+	s := &standIn{ref: standInRef{ref}, config: config}
 	m := imagespec.Manifest{
 		MediaType: imagespec.MediaTypeImageManifest, Layers: []imagespec.Descriptor{},
 		Config: imagespec.Descriptor{MediaType: imagespec.MediaTypeImageConfig, Digest: digest.FromBytes(config), Size: int64(len(config))},
@@ -166,6 +167,11 @@ func (d *Diversion) standIn(ref types.ImageReference, id string) (types.ImageSou
 	d.standIns[m.Config.Digest.Encoded()] = id
 	return s, nil
 }
+
+// standInRef is a name that the digest in it says nothing of: that is the digest of the image that is stood for.
+type standInRef struct{ types.ImageReference }
+
+func (standInRef) DockerReference() reference.Named { return nil }
 
 // standIn is an image of a configuration alone.
 type standIn struct {
