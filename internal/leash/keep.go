@@ -111,7 +111,20 @@ func belonging(mark string, without func(*process) bool) []*process {
 			belong = append(belong, p)
 		}
 	}
+	parentsFirst(belong, all)
 	return belong
+}
+
+// parentsFirst sorts processes so that none is killed before its parent: a script whose child has been killed may go on, and end as if
+// all were well.
+func parentsFirst(list []*process, all map[int]*process) {
+	depth := func(p *process) (n int) {
+		for p = all[p.parent]; p != nil && n <= len(all); p = all[p.parent] {
+			n++
+		}
+		return n
+	}
+	slices.SortFunc(list, func(a, b *process) int { return depth(a) - depth(b) })
 }
 
 func ours(p *process, all map[int]*process, without func(*process) bool) bool {

@@ -155,3 +155,20 @@ func TestInterrupt(t *testing.T) {
 		t.Error("what is to outlive the command is gone")
 	}
 }
+
+func TestParentsAreKilledFirst(t *testing.T) {
+	all := map[int]*process{}
+	var list []*process
+	for pid, parent := range map[int]int{9: 1, 5: 9, 7: 5, 3: 7, 8: 9, 2: 8, 4: 2} { // a child may have a smaller number
+		all[pid] = &process{pid: pid, parent: parent}
+		list = append(list, all[pid])
+	}
+	parentsFirst(list, all)
+	seen := map[int]bool{1: true}
+	for _, p := range list {
+		if !seen[p.parent] {
+			t.Errorf("process %d comes before its parent %d", p.pid, p.parent)
+		}
+		seen[p.pid] = true
+	}
+}
