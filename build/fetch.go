@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/unpack"
+	"github.com/berth-containers/berth/libctr/image/library"
 	securejoin "github.com/cyphar/filepath-securejoin"
 	"go.podman.io/buildah/define"
 	"go.podman.io/storage/pkg/archive"
@@ -69,19 +69,12 @@ func (s *Session) fetchContexts(ctx context.Context, contexts map[string]*define
 
 func (s *Session) fetch(ctx context.Context, source string, in io.Reader) (string, error) {
 	if source != "-" {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+		body, err := library.OpenURL(ctx, source)
 		if err != nil {
 			return "", err
 		}
-		answer, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return "", err
-		}
-		defer answer.Body.Close()
-		if answer.StatusCode != http.StatusOK {
-			return "", fmt.Errorf("the server says %s", answer.Status)
-		}
-		in = answer.Body
+		defer body.Close()
+		in = body
 	}
 	made, err := os.MkdirTemp(s.tmp, "buildah")
 	if err != nil {

@@ -80,12 +80,10 @@ survived() {
 
 @test "a RUN that may do anything cannot change its cgroups either" {
     printf 'FROM %s\nRUN for d in /sys/fs/cgroup/*/; do mkdir $d/in || echo $$ >$d/cgroup.procs || rmdir $d || continue; echo CHAN""GED $d; done 2>/dev/null; true\n' "$IMAGE" >"$FILE_DIR/Containerfile"
-    # Cgroups of builds without a process: others may build at the same time.
-    idle() { find /sys/fs/cgroup -type d -path '*berth/build-*' 2>/dev/null | sort | while read -r d; do [[ -n $(cat "$d/cgroup.procs" 2>/dev/null) ]] || echo "$d"; done; }
     local before
-    before=$(idle)
+    before=$(idle_build_cgroups)
     berth build --no-cache --network none --cap-add ALL "$FILE_DIR"
     [[ $output != *CHANGED* ]]
-    none_idle() { [[ -z $(comm -13 <(echo "$before") <(idle)) ]]; }
-    wait_for 20 none_idle || { idle; return 1; }
+    none_left() { [[ -z $(comm -13 <(echo "$before") <(idle_build_cgroups)) ]]; }
+    wait_for 20 none_left || { idle_build_cgroups; return 1; }
 }

@@ -198,6 +198,15 @@ leaked_processes() {
     done
 }
 
+# idle_build_cgroups: the cgroups of builds that have no process. Others may build on this machine at the same time, so compare
+# with what there was before.
+idle_build_cgroups() {
+    local d
+    find /sys/fs/cgroup -type d -path '*berth/build-*' 2>/dev/null | sort | while read -r d; do
+        [[ -n $(cat "$d/cgroup.procs" 2>/dev/null) ]] || echo "$d"
+    done
+}
+
 # --- small helpers ---------------------------------------------------------------------
 
 # random_string [LENGTH]: small letters and digits.

@@ -58,14 +58,12 @@ ends() {
     kill "$listener"
     mkdir "$FILE_DIR/context"
     printf 'FROM %s\nRUN echo at-work; sleep 1000\n' "$IMAGE" >"$FILE_DIR/context/Containerfile"
-    # Cgroups of builds without a process: others may build at the same time.
-    idle() { find /sys/fs/cgroup -type d -path '*berth/build-*' 2>/dev/null | sort | while read -r d; do [[ -n $(cat "$d/cgroup.procs" 2>/dev/null) ]] || echo "$d"; done; }
     local before
-    before=$(idle)
+    before=$(idle_build_cgroups)
     ends INT 1 "^at-work" build --network none "$FILE_DIR/context"
     grep -q '^Error: .*/Containerfile:2: RUN echo at-work; sleep 1000: interrupted$' "$FILE_DIR/out"
     ends TERM 143 "^at-work" build --network none "$FILE_DIR/context"
-    none_idle() { [[ -z $(comm -13 <(echo "$before") <(idle)) ]]; }
-    wait_for 20 none_idle || { idle; return 1; }
+    none_left() { [[ -z $(comm -13 <(echo "$before") <(idle_build_cgroups)) ]]; }
+    wait_for 20 none_left || { idle_build_cgroups; return 1; }
     berth system check
 }

@@ -50,19 +50,29 @@ func (r *Runtime) ImportFrom(ctx context.Context, in io.Reader, opts ImportOptio
 
 // fetch is spoolArchive for what a URL has.
 func (r *Runtime) fetch(ctx context.Context, source string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+	body, err := OpenURL(ctx, source)
 	if err != nil {
 		return "", err
+	}
+	defer body.Close()
+	return r.spoolArchive(ctx, body, "what it has")
+}
+
+// OpenURL reads what a server has at an address of http or https. Close it.
+func OpenURL(ctx context.Context, url string) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
 	}
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return "", hint.Add(fmt.Errorf("the server says %s", answer.Status), "check the URL")
+		answer.Body.Close()
+		return nil, hint.Add(fmt.Errorf("the server says %s", answer.Status), "check the URL")
 	}
-	return r.spoolArchive(ctx, answer.Body, "what it has")
+	return answer.Body, nil
 }
 
 // explainImport adds to an error of reading an archive what the user can do about it.
