@@ -27,9 +27,18 @@ all: bin/berth bin/berth-full bin/berth-monitor ## build bin/berth, bin/berth-fu
 FORCE:
 
 # berth has the frequent commands and starts fast; for all others it becomes berth-full.
-bin/berth: TAGS += lean
+# Static, it need not wait for the dynamic linker (docs/decisions/0047); `make STATIC=` where there are no static libraries.
+STATIC = -linkmode external -extldflags -static
+bin/berth: TAGS += lean osusergo netgo
+bin/berth: LDFLAGS += $(STATIC)
+bin/berth: GOBUILD += -modfile=bin/.lean/go.mod
+bin/berth: bin/.lean/go.mod
 bin/berth bin/berth-full: FORCE
 	CGO_ENABLED=1 $(GOBUILD) -o $@ ./cmd/berth
+
+# berth's modules, with what costs time at each start made later.
+bin/.lean/go.mod: go.mod go.sum contrib/lean $(wildcard contrib/lean/*)
+	contrib/lean/modules $(@D)
 
 bin/berth-monitor: FORCE
 	CGO_ENABLED=0 $(GOBUILD) -o $@ ./cmd/berth-monitor
@@ -50,13 +59,25 @@ bin/plainbuild: FORCE
 bin/embed: FORCE
 	CGO_ENABLED=1 $(GOBUILD) -o $@ ./test/tools/embed
 
+# A program that uses it as a server would.
+bin/server: FORCE
+	CGO_ENABLED=1 $(GOBUILD) -o $@ ./test/tools/server
+
+# A volume plugin.
+bin/volumeplugin: FORCE
+	CGO_ENABLED=0 $(GOBUILD) -o $@ ./test/tools/volumeplugin
+
 .PHONY: test-tools
-test-tools: bin/badregistry bin/ociregistry bin/plainbuild bin/embed
+test-tools: bin/badregistry bin/ociregistry bin/plainbuild bin/embed bin/server bin/volumeplugin
 
 .PHONY: hello
 hello: ## build the image that bin/berth carries again, after a change of contrib/hello (needs gcc-aarch64-linux-gnu)
 	$(GO) run -buildvcs=false ./contrib/hello -arch amd64 -cc gcc -o libctr/image/hello_amd64.tar
 	$(GO) run -buildvcs=false ./contrib/hello -arch arm64 -cc aarch64-linux-gnu-gcc -o libctr/image/hello_arm64.tar
+
+.PHONY: podman-table
+podman-table: ## write docs/podman.md and test/podman/supported.txt: what of podman's commands there is
+	@$(GO) test -trimpath -vet=off -tags "$(TAGS)" ./cmd/berth -count 1 -run TestPodmansCommands -update
 
 .PHONY: env
 env: ## print what `go build`, `go test` and an editor need: eval "$(make env)"
@@ -119,7 +140,7 @@ lint: deps-build deps-test ## gofmt, go mod tidy, go vet, staticcheck and shellc
 	  [ -z "$$unformatted" ] || { echo "gofmt would change:" $$unformatted; exit 1; }
 	$(GO) mod tidy -diff
 	$(GO) vet -trimpath -tags "$(TAGS)" ./...
-	$(GO) vet -trimpath -tags "$(TAGS) lean" ./cmd/berth
+	$(GO) vet -trimpath -tags "$(TAGS) lean" ./cmd/berth/...
 	GOFLAGS=-trimpath $(GO) tool staticcheck -tags "$(TAGS)" ./...
 	shellcheck -S warning -x -P SCRIPTDIR $(SCRIPTS)
 	shellcheck -S warning -x -P SCRIPTDIR -s bats $(BATS)
@@ -133,13 +154,21 @@ install: $(if $(wildcard bin/berth bin/berth-full bin/berth-monitor),,all) ## in
 	bin/berth completion zsh >$(DATADIR)/zsh/site-functions/_berth
 	bin/berth completion fish >$(DATADIR)/fish/vendor_completions.d/berth.fish
 	install -D -m 644 -t $(DATADIR)/doc/berth README.md CHANGELOG.md LICENSE docs/*.md
+	bin/berth-full reference --man $(DATADIR)/man/man1
+	bin/berth-full reference $(DATADIR)/doc/berth/reference
 	install -d $(DATADIR)/berth
-	cp -R contrib/parts $(DATADIR)/berth/
+	cp -R contrib/parts contrib/boot $(DATADIR)/berth/
+
+.PHONY: reference
+reference: bin/berth-full ## write what make install installs of it, to read: docs/reference/*.md and docs/man/*.1
+	bin/berth-full reference docs/reference
+	bin/berth-full reference --man docs/man
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(BINDIR)/berth $(DATADIR)/bash-completion/completions/berth \
 	  $(DATADIR)/zsh/site-functions/_berth $(DATADIR)/fish/vendor_completions.d/berth.fish
+	rm -f $(DATADIR)/man/man1/berth.1 $(DATADIR)/man/man1/berth-*.1
 	rm -rf $(LIBEXEC) $(DATADIR)/berth $(DATADIR)/doc/berth
 
 .PHONY: clean

@@ -16,6 +16,8 @@ import (
 	"go.podman.io/buildah/pkg/sshagent"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/berth-containers/berth/internal/field"
 )
 
 // agents stand between the agents and keys of --ssh and what RUN gets of them. RUN can ask which keys there are, and have
@@ -30,7 +32,7 @@ type agents struct {
 func (s *Session) limitAgents(b *define.BuildOptions) error {
 	sources, err := parse.SSH(b.CommonBuildOpts.SSHSources)
 	if err != nil {
-		return fmt.Errorf("--ssh: %w", err)
+		return field.Errorf("%s: %w", field.Name("ssh"), err)
 	}
 	s.agents = &agents{open: map[io.Closer]bool{}}
 	b.CommonBuildOpts.SSHSources = nil
@@ -38,19 +40,19 @@ func (s *Session) limitAgents(b *define.BuildOptions) error {
 		if source.Socket != "" { // the one that is there now
 			fd, err := s.open(source.Socket)
 			if err != nil {
-				return fmt.Errorf("--ssh %s: %w", id, err)
+				return field.Errorf("%s %s: %w", field.Name("ssh"), id, err)
 			}
 			source.Socket = "/proc/self/fd/" + strconv.Itoa(fd)
 		}
 		connect, err := connector(source)
 		if err != nil {
-			return fmt.Errorf("--ssh %s: %w", id, err)
+			return field.Errorf("%s %s: %w", field.Name("ssh"), id, err)
 		}
 		// In a directory that nobody else can enter.
 		path := filepath.Join(s.run, fmt.Sprintf("a%d", len(b.CommonBuildOpts.SSHSources)))
 		listener, err := net.Listen("unix", path)
 		if err != nil {
-			return fmt.Errorf("--ssh %s: %w", id, err)
+			return field.Errorf("%s %s: %w", field.Name("ssh"), id, err)
 		}
 		s.agents.add(listener)
 		go s.agents.serve(listener, connect)

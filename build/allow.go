@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -24,11 +25,7 @@ import (
 
 var errHostNetwork = errors.New("RUN --network=host: the build does not allow the host's network")
 
-var errNoneInChroot = errors.New("RUN --network=none: --isolation chroot has no network but the host's")
-
-const noneInChrootHint = "leave --isolation chroot out, or the flag of RUN"
-
-const hostNetworkHint = "if you trust what is built, allow it with --allow network.host, or give the whole build the host's network with --network host"
+var errNoneInChroot = field.Errorf("RUN --network=none: %s chroot has no network but the host's", field.Name("isolation"))
 
 // hostNetworkAllowed reports whether the caller has given RUN the host's network.
 func (o *Options) hostNetworkAllowed() bool {
@@ -52,10 +49,11 @@ func wantsNetwork(network string, n *parser.Node) bool {
 // checkNetwork refuses an instruction that takes more than it is given, or asks for what chroot cannot do.
 func (o *Options) checkNetwork(n *parser.Node) error {
 	if !o.hostNetworkAllowed() && wantsNetwork("host", n) {
-		return hint.Add(errHostNetwork, "%s", hostNetworkHint)
+		return hint.Add(errHostNetwork, "if you trust what is built, allow it with %s network.host, or give the whole build the host's network with %s host",
+			field.Name("allow"), field.Name("network"))
 	}
 	if o.Isolation == define.IsolationChroot && wantsNetwork("none", n) {
-		return hint.Add(errNoneInChroot, "%s", noneInChrootHint)
+		return hint.Add(errNoneInChroot, "leave %s chroot out, or the flag of RUN", field.Name("isolation"))
 	}
 	return nil
 }
@@ -65,7 +63,7 @@ func (r *recipe) checkNetworks(nodes []*parser.Node, o *Options) error {
 	for _, n := range nodes {
 		var hinted *hint.Error
 		if errors.As(o.checkNetwork(n), &hinted) {
-			return hint.Add(r.at(n, hinted.Err), "%s", hinted.Hint)
+			return hint.With(r.at(n, hinted.Err), hinted.Hint)
 		}
 	}
 	return nil

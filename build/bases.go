@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/image/library"
@@ -32,7 +33,6 @@ type external struct {
 	platform image.Platform // empty is that of the build
 	node     *parser.Node   // where it is named
 	stage    int            // the stage that begins with it; -1 where it is only copied from or mounted
-	archive  string         // in the context that it is in; empty for most
 }
 
 // externals lists the images that are needed. known is false where the text alone does not tell them all.
@@ -53,11 +53,6 @@ func (r *recipe) externals(o *Options) (images []external, known bool, err error
 		case name == "scratch":
 		case name == "" || strings.Contains(name, "$") || transport().MatchString(name):
 			known = false
-			if kind, path, _ := strings.Cut(name, ":"); kind == "docker-archive" || kind == "oci-archive" {
-				x.name = name
-				x.archive, _, _ = strings.Cut(path, ":")
-				images = append(images, x)
-			}
 		default:
 			x.name = name
 			images = append(images, x)
@@ -71,12 +66,12 @@ func (r *recipe) externals(o *Options) (images []external, known bool, err error
 			return nil, false, r.at(st.from, err)
 		}
 		if base == "" {
-			return nil, false, hint.Add(r.at(st.from, fmt.Errorf("%s stands for nothing", st.base)), "give it a value with --build-arg, or a default with ARG before FROM")
+			return nil, false, hint.Add(r.at(st.from, fmt.Errorf("%s stands for nothing", st.base)), "give it a value with %s, or a default with ARG before FROM", field.Name("build-arg"))
 		}
 		if p := stages[i].Builder.Platform; p != "" {
 			spec, err := platforms.Parse(p)
 			if err != nil {
-				return nil, false, r.at(st.from, fmt.Errorf("--platform: %w", err))
+				return nil, false, r.at(st.from, field.Errorf("%s: %w", field.Name("platform"), err))
 			}
 			x.platform = image.Platform{OS: spec.OS, Architecture: spec.Architecture, Variant: spec.Variant}
 		}
@@ -234,7 +229,6 @@ func (s *Session) fetchBases(ctx context.Context, o *Options, r *recipe, progres
 	if err != nil {
 		return err
 	}
-	images = slices.DeleteFunc(images, func(x external) bool { return x.archive != "" })
 	for _, x := range images {
 		if slices.ContainsFunc(images, func(y external) bool { return y.name == x.name && y.want(o, r) != x.want(o, r) }) {
 			return nil // the store has one image of a name, and buildah needs them in turn
@@ -261,7 +255,7 @@ func (s *Session) fetchBases(ctx context.Context, o *Options, r *recipe, progres
 	return nil
 }
 
-// fetchBase gets one image, and tells whether buildah will find it in the store.
+// fetchBase gets one image, and reports whether buildah will find it in the store.
 func (s *Session) fetchBase(ctx context.Context, o *Options, r *recipe, x external, progress io.Writer) (there bool, err error) {
 	want := x.want(o, r)
 	if o.PullPolicy == define.PullIfMissing {
@@ -333,7 +327,7 @@ func (s *Session) local(name string, p image.Platform) (*image.Image, error) {
 	return img, err
 }
 
-// triggersAreLocal tells whether the ONBUILD instructions of an image need no other image.
+// triggersAreLocal reports whether the ONBUILD instructions of an image need no other image.
 func triggersAreLocal(img *image.Image) bool {
 	c, err := img.Config()
 	return err == nil && !slices.ContainsFunc(c.OnBuild, func(line string) bool { return strings.Contains(line, "from=") })

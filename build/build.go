@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-containers/berth/build/confine"
 	"github.com/berth-containers/berth/build/copier"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/host"
@@ -110,7 +111,9 @@ func (s *Session) Build(ctx context.Context, o Options) (string, error) {
 	})
 	b.Out, b.Err = t, t
 	policy := b.PullPolicy
-	err = s.checkArchives(ctx, &o, r)
+	if o.AllPlatforms {
+		err = s.findPlatforms(ctx, &o, r)
+	}
 	if err == nil {
 		err = s.fetchBases(ctx, &o, r, t)
 	}
@@ -338,7 +341,7 @@ func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetw
 			continue
 		}
 		if o.Mode, err = network.ParseMode(ns[i].Path); err != nil {
-			return nil, fmt.Errorf("--network: %w", err)
+			return nil, field.Errorf("%s: %w", field.Name("network"), err)
 		}
 		ns[i].Path = "" // what is not a path, buildah takes for a list of networks
 		if o.Mode.Kind == network.Container {
@@ -354,10 +357,10 @@ func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetw
 func (s *Session) containerNetwork(ctx context.Context, name string) (string, error) {
 	c, err := s.engine.Lookup(ctx, name)
 	if err != nil {
-		return "", fmt.Errorf("--network container:%s: %w", name, err)
+		return "", field.Errorf("%s container:%s: %w", field.Name("network"), name, err)
 	}
 	if !libctr.Alive(c.State) {
-		return "", hint.Add(fmt.Errorf("--network container:%s: %w", name, libctr.ErrNotRunning), "start it with: berth start %s", name)
+		return "", hint.Add(field.Errorf("%s container:%s: %w", field.Name("network"), name, libctr.ErrNotRunning), "start it with: %s", hint.To(hint.StartContainer, name))
 	}
 	return fmt.Sprintf("/proc/%d/ns/net", c.State.Pid), nil
 }

@@ -12,31 +12,37 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/writable"
 	"github.com/openshift/imagebuilder"
 	"go.podman.io/buildah"
 	"go.podman.io/buildah/define"
 	"go.podman.io/common/libimage"
+	"go.podman.io/image/v5/manifest"
 	istorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
 )
 
 // CommitOptions are those of Commit.
 type CommitOptions struct {
-	Name           string   // of the image; empty is none
-	Author         string   // of the image
-	Message        string   // in its history
-	Changes        []string // instructions that change its config, as in a Containerfile
-	Format         string   // define.OCIv1ImageManifest or define.Dockerv2ImageManifest; empty is Docker's if the image needs it (format.go), else OCI's
-	Squash         bool     // one layer of all
-	Pause          bool     // freeze a running container meanwhile
-	IncludeVolumes bool     // list the places of its volumes in the config
-	Progress       io.Writer
+	Name    string   // of the image; empty is none
+	Author  string   // of the image
+	Message string   // in its history
+	Changes []string // instructions that change its config, as in a Containerfile
+	// Config is merged into the image's config, before Changes: what it has takes the place of the container's. nil is none.
+	Config         *manifest.Schema2Config
+	Format         string    // define.OCIv1ImageManifest or define.Dockerv2ImageManifest; empty is Docker's if the image needs it (format.go), else OCI's
+	Squash         bool      // one layer of all
+	Pause          bool      // freeze a running container meanwhile
+	IncludeVolumes bool      // list the places of its volumes in the config
+	Progress       io.Writer `json:"-"` // is told what is done; nil: nobody. Of the function Commit, what is logged
 }
 
 // Commit makes an image of what a container has changed in its root file system, and returns its ID. The container may
@@ -57,6 +63,9 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 	cfg, err := c.Config()
 	if err != nil {
 		return "", err
+	}
+	if cfg.Rootfs.Type == record.GivenRootfs {
+		return "", hint.Add(errors.New("cannot commit a container that uses an exploded rootfs"), "write its files to an archive with: %s, and make an image of that with: %s", hint.To(hint.ExportContainer, c.State.Name), hint.To(hint.ImportImage))
 	}
 	kept, err := s.store()
 	if err != nil {
@@ -81,6 +90,9 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 		if o.Format, err = s.commitFormat(cfg, o.Changes); err != nil {
 			return "", err
 		}
+		if c := o.Config; c != nil && (c.Healthcheck != nil || len(c.Shell) > 0 || len(c.OnBuild) > 0) { // which OCI's has not
+			o.Format = define.Dockerv2ImageManifest
+		}
 	}
 	from := cfg.ImageID
 	if from == "" {
@@ -100,7 +112,7 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 	}
 	adopt(b, cfg, o)
 	r, err := b.CommitResults(ctx, dest, buildah.CommitOptions{
-		PreferredManifestType: o.Format, SystemContext: sys, Squash: o.Squash, OverrideChanges: o.Changes, ReportWriter: o.Progress,
+		PreferredManifestType: o.Format, SystemContext: sys, Squash: o.Squash, OverrideConfig: o.Config, OverrideChanges: o.Changes, ReportWriter: o.Progress,
 	})
 	if err != nil {
 		return "", err
@@ -125,7 +137,7 @@ func (s *Session) commitFormat(cfg *record.Config, changes []string) (string, er
 	}
 	tree, err := imagebuilder.ParseDockerfile(strings.NewReader(strings.Join(changes, "\n")))
 	if err != nil {
-		return "", fmt.Errorf("--change: %w", err)
+		return "", field.Errorf("%s: %w", field.Name("change"), err)
 	}
 	for _, n := range tree.Children {
 		d.apply(n, "--change", true)
@@ -138,7 +150,7 @@ func (s *Session) commitFormat(cfg *record.Config, changes []string) (string, er
 
 // copyLayer puts what the container has changed into the working container.
 func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.Container, b *buildah.Builder, pause bool) (err error) {
-	from, err := store.Container(c.ID)
+	cfg, err := c.Config()
 	if err != nil {
 		return err
 	}
@@ -148,7 +160,7 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 	}
 	if pause && c.State.Status == record.Running {
 		if err := s.engine.Pause(ctx, c); err != nil {
-			return hint.Add(fmt.Errorf("pause it: %w", err), "use --pause=false, and see that nothing writes to its files meanwhile")
+			return hint.Add(fmt.Errorf("pause it: %w", err), "use %s=false, and see that nothing writes to its files meanwhile", field.Name("pause"))
 		}
 		defer func() { err = errors.Join(err, s.engine.Unpause(context.WithoutCancel(ctx), c)) }()
 	}
@@ -158,12 +170,13 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 		return err
 	}
 	defer func() { err = errors.Join(err, spool.Close(), os.Remove(spool.Name())) }()
-	diff, err := store.Diff("", from.LayerID, nil)
-	if err != nil {
-		return fmt.Errorf("read its layer: %w", err)
+	var n int64
+	if own := cfg.Rootfs.Writable; own != "" {
+		n, err = readOwnLayer(store, own, to.LayerID, spool)
+	} else {
+		n, err = readStoredLayer(store, c.ID, spool)
 	}
-	n, err := unpack.CopySparse(spool, diff)
-	if err = errors.Join(err, diff.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("read its layer: %w", err)
 	}
 	// What comes next writes all of it: the working container, the image's archive, the image's layer.
@@ -179,7 +192,36 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 	return nil
 }
 
-// engineEnv are variables that the engine sets in each container anew.
+// readStoredLayer writes the archive of a container's layer that the store has, and returns its size without holes.
+func readStoredLayer(store storage.Store, id string, to *os.File) (int64, error) {
+	c, err := store.Container(id)
+	if err != nil {
+		return 0, err
+	}
+	return readLayer(store, c.LayerID, to)
+}
+
+func readLayer(store storage.Store, layer string, to *os.File) (int64, error) {
+	diff, err := store.Diff("", layer, nil)
+	if err != nil {
+		return 0, err
+	}
+	n, err := unpack.CopySparse(to, diff)
+	return n, errors.Join(err, diff.Close())
+}
+
+// readOwnLayer does so for a layer of Berth's own (package writable): the store, which knows how whiteouts are written, reads it in
+// the place of an empty layer on top of the same image. The mount is seen by this process only.
+func readOwnLayer(store storage.Store, own, empty string, to *os.File) (n int64, err error) {
+	place := filepath.Join(store.GraphRoot(), "overlay", empty, "diff")
+	if err := unix.Mount(filepath.Join(own, writable.Upper), place, "", unix.MS_BIND, ""); err != nil {
+		return 0, fmt.Errorf("mount it on %s: %w", place, err)
+	}
+	defer func() { err = errors.Join(err, unix.Unmount(place, unix.MNT_DETACH)) }()
+	return readLayer(store, empty, to)
+}
+
+// engineEnv are variables that the engine sets for each container.
 var engineEnv = []string{"HOSTNAME", "TERM", "container", "HOME"}
 
 // adopt gives the image the container's settings.

@@ -63,7 +63,7 @@ func nameInContext(dir, file string) (name string, ok bool) {
 
 func within(dir, path string) bool { return strings.HasPrefix(path, dir+"/") }
 
-// isRegular tells whether there is a file; anything else than a regular one is an error: reading a FIFO never ends, nor
+// isRegular reports whether there is a file; anything else than a regular one is an error: reading a FIFO never ends, nor
 // does /dev/zero.
 func isRegular(path string) (bool, error) {
 	st, err := os.Stat(path)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ const (
 	Built      Kind = "built"   // Image is the result
 	Failed     Kind = "failed"  // the step; Text is the error
 	Warning    Kind = "warning" // Text is what to know; each is told once
+	Note       Kind = "note"    // Text is what to know of a composition (package build/partial)
 )
 
 // Event is one thing that happens in a build.
@@ -44,8 +46,7 @@ type Event struct {
 	File     string    `json:"file,omitempty"` // with Failed: where the instruction stands, as far as that is known
 	Line     int       `json:"line,omitempty"`
 	ExitCode int       `json:"exitCode,omitempty"` // with Failed: of the RUN that failed
-
-	ofRun bool // with Output: RUN printed it, not buildah
+	OfRun    bool      `json:"ofRun,omitempty"`    // with Output: RUN printed it, not buildah
 }
 
 // tracker is the writer that buildah tells its progress to, in words meant for people, from several goroutines; it
@@ -136,7 +137,7 @@ func (t *tracker) line(self, parent, line string) {
 	if s := t.stages[parent]; s != nil && t.stages[self] == nil {
 		if !s.runtimeFailed(line) {
 			e := s.now
-			e.ofRun = true
+			e.OfRun = true
 			t.emit(e, Output, line, "")
 		}
 		return
@@ -226,7 +227,8 @@ func (t *tracker) finish(err error, failed Event) {
 	t.emit(failed, Failed, err.Error(), "")
 }
 
-// failing is the step that an error of buildah's is about, or none, and what the OCI runtime said in it.
+// failing is the step that an error of buildah's is about, or none, and what the OCI runtime said in it. Where the error does not
+// tell, it is the step of the stage whose goroutine has ended: the others are at work still.
 func (t *tracker) failing(err error) (step Event, runtime string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -235,23 +237,54 @@ func (t *tracker) failing(err error) (step Event, runtime string) {
 	if m := onPlatform().FindStringSubmatch(err.Error()); m != nil {
 		platform = m[1]
 	}
-	var active, failed []*stageState
-	for _, s := range t.stages {
+	source := notFound().FindString(err.Error())
+	var active, ended, failed []*stageState
+	running := goroutines()
+	for id, s := range t.stages {
 		if !s.active || platform != "" && s.now.Platform != platform {
 			continue
 		}
 		active = append(active, s)
-		if strings.Contains(text, "building at step "+plainWords(s.now.Text)+" :") {
+		if !running[id] {
+			ended = append(ended, s)
+		}
+		if strings.Contains(text, "building at step "+plainWords(s.now.Text)+" :") || source != "" && copiesFrom(s.now.Text, source) {
 			failed = append(failed, s)
 		}
 	}
-	if len(failed) == 0 {
-		failed = active
+	for _, found := range [][]*stageState{failed, ended, active} {
+		if len(found) == 1 {
+			return found[0].now, strings.Join(found[0].failed, " ")
+		}
+		if len(found) > 1 {
+			break
+		}
 	}
-	if len(failed) != 1 {
-		return Event{}, ""
+	return Event{}, ""
+}
+
+// notFound matches what buildah says of a --from= or from= that is neither a stage nor an image, without naming the step.
+var notFound = lazy(`from=\S+: no stage or image found`)
+
+// copiesFrom reports whether an instruction has the from= that notFound matched.
+func copiesFrom(instruction, found string) bool {
+	from, _, _ := strings.Cut(found, ": no stage")
+	return slices.ContainsFunc(strings.FieldsFunc(instruction, func(c rune) bool { return c == ' ' || c == ',' }), func(word string) bool {
+		return strings.TrimPrefix(word, "--") == from
+	})
+}
+
+// goroutines are the IDs of those that run.
+func goroutines() map[string]bool {
+	buf := make([]byte, 1<<20)
+	ids := map[string]bool{}
+	for line := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n") {
+		if rest, ok := strings.CutPrefix(line, "goroutine "); ok {
+			id, _, _ := strings.Cut(rest, " ")
+			ids[id] = true
+		}
 	}
-	return failed[0].now, strings.Join(failed[0].failed, " ")
+	return ids
 }
 
 // goroutine returns the IDs of this goroutine and of that which started it, read from the trace that the runtime

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +72,53 @@ func TestTrackerNamesTheStepThatFailed(t *testing.T) {
 	tr.finish(err, step)
 	if last := (*told)[len(*told)-1]; !strings.HasPrefix(last, "failed 0/0 2/2 ") {
 		t.Errorf("the last event is %q", last)
+	}
+}
+
+func TestTrackerNamesTheStepThatFailedWhereOtherStagesGoOn(t *testing.T) {
+	for _, c := range []struct{ fails, goesOn, err, want string }{
+		{"RUN false", "RUN true", `building at STEP "RUN false": exit status 1`, "RUN false"},
+		{"COPY --from=r/other:1 /a /b", "FROM r/base:1 AS a", "COPY --from=r/other:1: no stage or image found with that name", "COPY --from=r/other:1 /a /b"},
+		{"RUN --mount=type=bind,from=r/other:1,target=/x true", "COPY --from=r/other /a /b", "--mount=type=bind,from=r/other:1: no stage or image found with that name", "RUN --mount=type=bind,from=r/other:1,target=/x true"},
+		{"RUN x", "RUN y", "committing container for step {...}: no space left on device", "RUN x"},
+		{"COPY --from=r/other:1 /a /b", "COPY --from=r/other:1 /a /b", "COPY --from=r/other:1: no stage or image found with that name", ""},
+	} {
+		for _, over := range []bool{true, false} { // the stage that failed
+			if !over && strings.HasPrefix(c.err, "committing") {
+				continue // nothing tells
+			}
+			tr, _ := collect()
+			stop, id := make(chan struct{}), make(chan string, 1)
+			var failed, others sync.WaitGroup
+			var ready sync.WaitGroup
+			ready.Add(2)
+			stage := func(n int, text string, ended bool) {
+				fmt.Fprintf(tr, "[%d/2] STEP 1/1: %s\n", n, text)
+				ready.Done()
+				if n == 1 {
+					self, _ := goroutine()
+					id <- self
+				}
+				if !ended {
+					<-stop
+				}
+			}
+			failed.Go(func() { stage(1, c.fails, over) })
+			others.Go(func() { stage(2, c.goesOn, false) })
+			ready.Wait()
+			if self := <-id; over {
+				for goroutines()[self] {
+					runtime.Gosched()
+				}
+			}
+			step, _ := tr.failing(errors.New(c.err))
+			close(stop)
+			others.Wait()
+			failed.Wait()
+			if step.Text != c.want {
+				t.Errorf("%s (over: %t): the step is %q, want %q", c.err, over, step.Text, c.want)
+			}
+		}
 	}
 }
 

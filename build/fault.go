@@ -14,7 +14,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/unpack"
 	"go.podman.io/storage"
 )
 
@@ -147,7 +149,9 @@ var rewording = []struct {
 	{lazy(`generating checksum for directory "[^"]*" in "[^"]*": `), ""},
 	{lazy(`sanitizing bind subdirectory ("[^"]*"): .*no such file or directory`), "$1: no such file or directory"},
 	{lazy(`^lstat (/\S*): no such file`), `"$1": no such file`},
+	{lazy(`(?s)(?:writing copy of image to "[^"]*": copying content for "[^"]*" in base image: |reading archive of base image: )?processing tar file\((.+)\): exit status 1`), "$1"},
 	{lazy(`(cloning "[^"]*") to "[^"]*":\n?`), "$1: "},
+	{lazy(`(?s)(cloning "[^"]*": ).*(the repository(?:: | takes ).*): failed while performing .*`), "$1$2"},
 	{lazy(`reading "/[^"]*": `), ""},
 	{lazy(`lstat ("/[^"]*")\("([^"]*)"\): lstat [^:]*: `), `$1 is a link to $2: `},
 	{lazy(`[a-z]+=\S+ from=([^:]*): no stage or image found`), `from=$1: no stage or image found`},
@@ -172,7 +176,7 @@ func (s *Session) Reword(err error, context string) error {
 	}
 	switch text, _ := s.words(err, &Options{}); {
 	case strings.HasPrefix(err.Error(), "prepping temporary context directory: "):
-		return &retold{fmt.Sprintf("fetch the context %s: %s", context, text), err}
+		return unpack.Advise(&retold{fmt.Sprintf("fetch the context %s: %s", context, text), err})
 	case strings.HasPrefix(text, "cannot find Containerfile or Dockerfile"):
 		return hint.Add(&retold{"there is neither a Containerfile nor a Dockerfile in the context", err}, "name the file with -f")
 	default:
@@ -232,7 +236,7 @@ func (s *Session) explainRuntime(told *StepError, runtime string, err error) err
 	why := runtime
 	if strings.HasPrefix(why, endedBy) {
 		told.Err = &retold{fmt.Sprintf("%s (exit code %d)", why, told.Code), err}
-		return hint.Add(told, "the kernel kills what takes more memory than there is, or than --memory allows")
+		return hint.Add(told, "the kernel kills what takes more memory than there is, or than %s allows", field.Name("memory"))
 	}
 	if _, rest, ok := strings.Cut(why, "]: "); ok { // from CRUN creating container for [ARGUMENTS]:
 		why = rest
@@ -251,13 +255,15 @@ func (s *Session) adviseStep(ctx context.Context, told *StepError, r *recipe, st
 	word, _, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(told.Instruction)), " ")
 	switch {
 	case errors.As(told, new(*hint.Error)): // of a pull
+	case strings.Contains(text, unpack.ErrRefused.Error()):
+		return unpack.Advise(told)
 	case strings.Contains(text, "no stage or image found with that name"):
 		if len(r.stages) > 1 {
 			return hint.Add(told, "%s", r.stageNames())
 		}
 		return hint.Add(told, "it is neither a stage before this one nor an image in the store or in a registry")
 	case word == "FROM" && errors.Is(told, storage.ErrImageUnknown):
-		return hint.Add(told, "fetch it with: berth pull %s, or build without --pull=never", baseWord(told.Instruction))
+		return hint.Add(told, "pull it with: %s, or build without %s=never", hint.To(hint.PullImage, baseWord(told.Instruction)), field.Name("pull"))
 	case word == "FROM" && s.images != nil && step.Step == 1:
 		return s.images.Explain(ctx, told, baseWord(told.Instruction))
 	case (word == "COPY" || word == "ADD") && strings.Contains(text, "is a link to"):

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/libctr/image/library"
@@ -55,7 +56,7 @@ func (s *Session) fetchContexts(ctx context.Context, contexts map[string]*define
 		}
 		dir, err := s.FetchContext(ctx, c.Value, os.Stdin)
 		if err != nil {
-			return fmt.Errorf("--build-context %s: %w", name, err)
+			return field.Errorf("%s %s: %w", field.Name("build-context"), name, err)
 		}
 		if dir == "" {
 			continue

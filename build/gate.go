@@ -33,11 +33,11 @@ func (g *gate) wait() {
 	}
 }
 
-// fetchingImage tells whether this goroutine is a stage that gets an image to copy from: what it gets goes into a map that is
+// fetchingImage reports whether this goroutine is a stage that gets an image to copy from: what it gets goes into a map that is
 // nil as soon as the build has failed, some time before that returns.
 func fetchingImage() bool { return isIn("imagebuildah.(*stageExecutor).getImageRootfs") }
 
-// isIn tells whether this goroutine is in a function.
+// isIn reports whether this goroutine is in a function.
 func isIn(function string) bool {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
@@ -52,7 +52,7 @@ func isIn(function string) bool {
 	}
 }
 
-// waitedFor tells whether a build waits for its stages still, and has not begun to clean up.
+// waitedFor reports whether a build waits for its stages still, and has not begun to clean up.
 func waitedFor() bool {
 	buf := make([]byte, 1<<20)
 	for trace := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/berth-containers/berth/doctor"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/layer"
@@ -24,17 +25,51 @@ import (
 	"go.podman.io/storage"
 )
 
-// Leftover is what a build that was killed has left behind.
-type Leftover struct {
-	What string // a sentence: what, where
+// Subsystem is what is looked after of builds: what those that were killed have left, and the room that their cache takes.
+type Subsystem struct{ Engine *libctr.Engine }
+
+// Name says what it looks after.
+func (Subsystem) Name() string { return "builds" }
+
+// Check looks for what dead builds left: processes, working containers with their layers, and temporary
+// files; package layer knows of their other layers. It takes no lock that a build at work would wait for.
+func (s Subsystem) Check(context.Context, bool) ([]doctor.Problem, error) {
+	found, err := newRoots(s.Engine).find(s.Engine)
+	problems := make([]doctor.Problem, len(found))
+	for i, l := range found {
+		problems[i] = doctor.Problem{What: l.what, Repair: l.removeAll}
+	}
+	return problems, err
+}
+
+// Recover removes what dead builds left. Where their directories are gone it costs two looks.
+func (s Subsystem) Recover(ctx context.Context) error { return newRoots(s.Engine).clean(ctx, s.Engine) }
+
+// Measure adds up what the build cache takes: what RUN --mount=type=cache has kept, and what is known of whole builds.
+func (s Subsystem) Measure(_ context.Context, size func(string) (int64, error)) (doctor.Share, error) {
+	share := doctor.Share{Kind: "Build Cache"}
+	for _, dir := range cacheDirs(s.Engine) {
+		n, err := size(dir)
+		if err != nil {
+			return share, err
+		}
+		share.Size += n
+	}
+	share.Reclaimable = share.Size
+	return share, nil
+}
+
+// leftover is what a build that was killed has left behind.
+type leftover struct {
+	what string // a sentence: what, where
 
 	roots   roots
 	session string
 	remove  func(context.Context) error
 }
 
-// Remove removes it, unless another command does so now.
-func (l Leftover) Remove(ctx context.Context) error {
+// removeAll removes it, unless another command does so now, and the session's directory with the last of its leftovers.
+func (l leftover) removeAll(ctx context.Context) error {
 	run := filepath.Join(l.roots.run, l.session)
 	lock, err := lockSession(run)
 	if err != nil || lock == nil {
@@ -56,16 +91,10 @@ func (l Leftover) Remove(ctx context.Context) error {
 // sessionName matches the end of a working container's name.
 var sessionName = lazy(suffixWord + `([0-9a-f]{12})(-[0-9]+)?$`)
 
-// Leftovers looks for what dead builds left: processes, working containers with their layers, and temporary
-// files; package layer knows of their other layers. It takes no lock that a build at work would wait for.
-func Leftovers(_ context.Context, e *libctr.Engine) ([]Leftover, error) {
-	return newRoots(e).find(e)
-}
-
-func (r roots) find(e *libctr.Engine) ([]Leftover, error) {
-	var found []Leftover
+func (r roots) find(e *libctr.Engine) ([]leftover, error) {
+	var found []leftover
 	add := func(session string, remove func(context.Context) error, format string, args ...any) {
-		found = append(found, Leftover{fmt.Sprintf(format, args...), r, session, remove})
+		found = append(found, leftover{fmt.Sprintf(format, args...), r, session, remove})
 	}
 	dead, err := r.dead()
 	if err != nil {
@@ -155,7 +184,7 @@ func (r roots) dead() ([]string, error) {
 	return dead, nil
 }
 
-// clean removes what dead sessions left. Where they have no directories left it costs two looks.
+// clean is Subsystem.Recover.
 func (r roots) clean(ctx context.Context, e *libctr.Engine) error {
 	dead, err := r.dead()
 	if err != nil || len(dead) == 0 {
@@ -167,7 +196,7 @@ func (r roots) clean(ctx context.Context, e *libctr.Engine) error {
 	}
 	var errs []error
 	for _, l := range found {
-		errs = append(errs, l.Remove(ctx))
+		errs = append(errs, l.removeAll(ctx))
 	}
 	store, err := e.Store()
 	if err == nil {

@@ -129,7 +129,7 @@ var (
 	transport  = lazy(`^(oci|oci-archive|docker-archive|dir|docker|docker-daemon|ostree|sif|containers-storage|https?|git):`)
 )
 
-// texts returns the Containerfiles, or nil if one of them fetches something anew each time.
+// texts returns the Containerfiles, or nil if one of them fetches something again each time.
 func (k *memoKeeper) texts() ([][]byte, error) {
 	var texts [][]byte
 	for _, f := range k.opts.Files {
@@ -386,7 +386,7 @@ func (k *memoKeeper) ownNames() []string {
 	return own
 }
 
-// readsOwn tells whether the build may begin with an image that it gives its own name to: then the next
+// readsOwn reports whether the build may begin with an image that it gives its own name to: then the next
 // build is another one.
 func (k *memoKeeper) readsOwn(own []string) bool {
 	texts, _ := k.texts() // read before

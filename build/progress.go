@@ -52,7 +52,7 @@ func sameFile(a, b io.Writer) bool {
 // shown is the event's text for people, in one line: what a RUN prints is its own, but an instruction, a name and what buildah
 // tells do not drive the terminal.
 func (e Event) shown() string {
-	if e.Kind == Output && e.ofRun {
+	if e.Kind == Output && e.OfRun {
 		return e.Text
 	}
 	return visible.Text(e.Text)

@@ -58,13 +58,13 @@ func (s *Session) divertPulls(ctx context.Context, o *Options, r *recipe, policy
 	return p, nil
 }
 
-// leave tells whether buildah may look for an image itself: it is to look in the store only.
+// leave reports whether buildah may look for an image itself: it is to look in the store only.
 func (p *pulls) leave(ref types.ImageReference) bool {
 	named := ref.DockerReference()
 	return p.o.PullPolicy == define.PullNever && ref.Transport().Name() == "docker" && named != nil && !p.isCache(named)
 }
 
-// isCache tells whether an image is looked for by --cache-from.
+// isCache reports whether an image is looked for by --cache-from.
 func (p *pulls) isCache(name reference.Named) bool {
 	return slices.ContainsFunc(p.o.CacheFrom, func(repository reference.Named) bool { return repository.Name() == name.Name() })
 }
@@ -138,10 +138,17 @@ func (p *pulls) pull(name string, opts image.PullOptions) (string, error) {
 func (p *pulls) told(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err == nil || p.failed == nil || errors.Is(err, p.failed) || !strings.Contains(err.Error(), "no stage or image found with that name") {
+	if err == nil || p.failed != nil && errors.Is(err, p.failed) || !strings.Contains(err.Error(), "no stage or image found with that name") {
 		return err
 	}
-	return &retold{err.Error() + ": " + p.failed.Error(), errors.Join(err, p.failed)}
+	why := p.failed
+	if text, rerr := os.ReadFile(filepath.Join(p.s.tmp, notPacked)); rerr == nil && why == nil {
+		why = errors.New(string(text))
+	}
+	if why == nil {
+		return err
+	}
+	return &retold{err.Error() + ": " + why.Error(), errors.Join(err, why)}
 }
 
 // end stops what is being fetched, and waits for it. Where the build has failed, stages may be at work still, and are not to find

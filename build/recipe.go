@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	bkparser "github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/util/suggest"
@@ -71,7 +72,7 @@ func readContainerfile(file string, o *Options) ([]byte, error) {
 			err = path.Err
 		}
 		err = fmt.Errorf("read the Containerfile %s: %w", o.name(file), err)
-		return nil, hint.Add(err, "--file takes a path from where you are, or from the context")
+		return nil, hint.Add(err, "%s takes a path from where you are, or from the context", field.Name("file"))
 	}
 	return text, nil
 }

@@ -19,7 +19,7 @@ var (
 // predefined are the arguments that a build has without being given them. Buildah knows half of them.
 const predefined = " BUILDPLATFORM BUILDOS BUILDARCH BUILDVARIANT TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT "
 
-// logged tells whether a line is one of buildah's log, and what of it is worth telling: nothing if Berth says it itself (which
+// logged reports whether a line is one of buildah's log, and what of it is worth telling: nothing if Berth says it itself (which
 // format keeps what), or says it better (an error that the build ends with).
 func logged(line string) (warning string, ok bool) {
 	if m := unusedArgs().FindStringSubmatch(line); m != nil {

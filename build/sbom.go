@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"go.podman.io/buildah"
 	"go.podman.io/buildah/define"
@@ -55,13 +56,13 @@ func (s *Session) holdForScan(o *Options) (*scanned, error) {
 	if len(b.SBOMScanOptions) == 0 {
 		return nil, nil
 	}
-	for flag, given := range map[string]bool{"several platforms": len(b.Platforms) > 1 || b.AllPlatforms, "--manifest": b.Manifest != "", "--output": len(b.BuildOutputs) > 0} {
+	for what, given := range map[any]bool{"several platforms": len(b.Platforms) > 1 || b.AllPlatforms, field.Name("manifest"): b.Manifest != "", field.Name("output"): len(b.BuildOutputs) > 0} {
 		if given {
-			return nil, hint.Add(fmt.Errorf("--sbom is not supported with %s: one image is scanned", flag), "build the images one by one")
+			return nil, hint.Add(field.Errorf("%s is not supported with %s: one image is scanned", field.Name("sbom"), what), "build the images one by one")
 		}
 	}
 	if o.Scan == nil {
-		return nil, errors.New("--sbom: this program cannot run containers")
+		return nil, field.Errorf("%s: this program cannot run containers", field.Name("sbom"))
 	}
 	h := &scanned{scan: b.SBOMScanOptions[0], iid: b.IIDFile, raw: b.IIDFileRaw}
 	for _, n := range append([]string{b.Output}, b.AdditionalTags...) {
@@ -82,7 +83,7 @@ func (s *Session) holdForScan(o *Options) (*scanned, error) {
 	return h, nil
 }
 
-// changesImage tells whether files are added to the image.
+// changesImage reports whether files are added to the image.
 func (h *scanned) changesImage() bool {
 	return h.scan.ImageSBOMOutput != "" || h.scan.ImagePURLOutput != ""
 }
@@ -95,11 +96,11 @@ func (h *scanned) finish(ctx context.Context, s *Session, o *Options, inner stri
 	}
 	id, err := h.scanImage(ctx, s, o, store, inner, t)
 	if err != nil {
-		return "", fmt.Errorf("--sbom: %w", err)
+		return "", field.Errorf("%s: %w", field.Name("sbom"), err)
 	}
 	if id != inner && !o.Layers { // that was made for this alone; its layers are those of the result
 		if _, err := store.DeleteImage(inner, true); err != nil {
-			return "", fmt.Errorf("--sbom: %w", err)
+			return "", field.Errorf("%s: %w", field.Name("sbom"), err)
 		}
 	}
 	if len(h.names) > 0 {
@@ -161,7 +162,7 @@ func (h *scanned) run(ctx context.Context, s *Session, o *Options, b *buildah.Bu
 	}
 	commands := h.commands()
 	if len(commands) == 0 {
-		return "", "", hint.Add(errors.New("no command of the scanner says what to scan"), "write {ROOTFS} or {CONTEXT}, and {OUTPUT}, in --sbom-scanner-command")
+		return "", "", hint.Add(errors.New("no command of the scanner says what to scan"), "write {ROOTFS} or {CONTEXT}, and {OUTPUT}, in %s", field.Name("sbom-scanner-command"))
 	}
 	var m merger
 	for i, args := range commands {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/flock"
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image/library"
 	"github.com/berth-containers/berth/libctr/layer"
@@ -41,8 +42,9 @@ type Session struct {
 	lock   *os.File
 	tmpdir string // TMPDIR as it was
 	hadTmp bool
-	failed bool // Build or Commit did
-	drop   bool // the working containers are to be removed, as after a failure
+	path   string // PATH as it was, if it is another now; see git.go
+	failed bool   // Build or Commit did
+	drop   bool   // the working containers are to be removed, as after a failure
 	images *library.Runtime
 	layers *layer.Keeper // see store
 	agents *agents       // of --ssh
@@ -65,6 +67,9 @@ func CacheDir(e *libctr.Engine) string { return filepath.Join(e.DataDir(), "buil
 // namespace. Until End, TMPDIR of the process is the session's own directory: buildah and its children
 // put everything temporary there, so that nothing stays behind of a build that is killed.
 func Begin(ctx context.Context, e *libctr.Engine) (_ *Session, err error) {
+	if err := e.CheckMounts(); err != nil {
+		return nil, err
+	}
 	r := newRoots(e)
 	// What cannot be removed does not keep this build from its work: system check tells of it.
 	_ = r.clean(ctx, e)
@@ -77,7 +82,11 @@ func Begin(ctx context.Context, e *libctr.Engine) (_ *Session, err error) {
 	}
 	s.tmpdir, s.hadTmp = os.LookupEnv("TMPDIR")
 	if err := s.prepare(); err != nil {
-		return nil, errors.Join(fmt.Errorf("make the build's temporary directory: %w", err), s.End())
+		err = fmt.Errorf("make the build's temporary directory %s: %w", s.tmp, err)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			err = hint.Add(err, "the disk is full: see %s, or df -h %s", hint.To(hint.ShowDiskUsage), r.tmp)
+		}
+		return nil, errors.Join(err, s.End())
 	}
 	return s, nil
 }
@@ -95,6 +104,9 @@ func (s *Session) prepare() error {
 	// buildah looks for cache mounts below TMPDIR, in a directory with a name that others could guess and
 	// make first if it were in /var/tmp. Ours is where nobody else can write, and lasts.
 	if err := os.Symlink(cache, filepath.Join(s.tmp, "buildah-cache-"+strconv.Itoa(rootless.UID()))); err != nil {
+		return err
+	}
+	if err := s.putGit(); err != nil {
 		return err
 	}
 	return os.Setenv("TMPDIR", s.tmp)
@@ -138,6 +150,9 @@ func (s *Session) End() error {
 		os.Setenv("TMPDIR", s.tmpdir)
 	} else {
 		os.Unsetenv("TMPDIR")
+	}
+	if s.path != "" {
+		os.Setenv("PATH", s.path)
 	}
 	err := errors.Join(newRoots(s.engine).endContainers(context.Background(), s.id), s.removeCgroups())
 	if s.agents != nil {
@@ -190,11 +205,8 @@ func (s *Session) removeCgroups() error {
 // systemContext is how images are found and fetched, as for the other commands.
 func (s *Session) systemContext() (*types.SystemContext, error) {
 	if s.images == nil {
-		store, err := s.engine.Store()
-		if err != nil {
-			return nil, err
-		}
-		if s.images, err = library.NewRuntime(store, s.engine.SystemContext()); err != nil {
+		var err error
+		if s.images, err = library.Open(s.engine); err != nil {
 			return nil, err
 		}
 	}
@@ -239,17 +251,20 @@ func (s *Session) dropContainers() error {
 		if err != nil {
 			return err
 		}
+		var errs []error // of those that stay; the others go nevertheless
 		for _, c := range all {
 			if sessionOf(c) != s.id {
 				continue
 			}
-			if err := store.DeleteContainer(c.ID); err != nil && !errors.Is(err, storage.ErrContainerUnknown) {
-				return fmt.Errorf("remove working container %s: %w", c.Names[0], err)
+			switch err := store.DeleteContainer(c.ID); {
+			case err == nil || errors.Is(err, storage.ErrContainerUnknown):
+				quiet = 0
+			default:
+				errs = append(errs, fmt.Errorf("remove working container %s: %w", c.Names[0], err))
 			}
-			quiet = 0
 		}
-		if !s.failed {
-			return nil
+		if len(errs) > 0 || !s.failed {
+			return errors.Join(errs...)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -366,7 +381,7 @@ func lockSession(run string) (*os.File, error) {
 
 func lockPath(run string) string { return filepath.Join(run, "lock") }
 
-// alive tells whether the process of a session lives.
+// alive reports whether the process of a session lives.
 func (r roots) alive(id string) (bool, error) {
 	f, err := os.OpenFile(lockPath(filepath.Join(r.run, id)), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,11 +12,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/held"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/rootless"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/buildah/define"
 	"go.podman.io/buildah/pkg/parse"
+	"go.podman.io/common/pkg/config"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,14 +43,23 @@ func (s *Session) open(path string) (int, error) {
 	return fd, nil
 }
 
-// mount mounts what is open as fd, of that path, in a place of its own.
-func (s *Session) mount(fd int, path string) (string, error) {
+// newPlace returns a place that nothing is at yet.
+func (s *Session) newPlace(path string) (string, error) {
 	r := newRoots(s.engine)
 	if err := os.MkdirAll(r.binds, 0o700); err != nil {
 		return "", err
 	}
 	at := r.placePrefix(s.id) + strconv.Itoa(len(s.places))
 	s.places = append(s.places, place{at, path})
+	return at, nil
+}
+
+// mount mounts what is open as fd, of that path, in a place of its own.
+func (s *Session) mount(fd int, path string) (string, error) {
+	at, err := s.newPlace(path)
+	if err != nil {
+		return "", err
+	}
 	if err := held.Mount(fd, at); err != nil {
 		return "", fmt.Errorf("mount %s: %w", path, err)
 	}
@@ -90,19 +102,37 @@ func (s *Session) withPaths(text string) string {
 	return text
 }
 
-// holdSources holds what -v, --device, --secret and --build-context name. It returns the places whose files are to be given to the
+// confVolumes takes the volumes for all containers out of containers.conf, as far as buildah reads it in this process, and returns them.
+func confVolumes() ([]string, error) {
+	c, err := config.Default()
+	if err != nil {
+		return nil, fmt.Errorf("read containers.conf: %w", err)
+	}
+	volumes := c.Volumes()
+	c.Containers.Volumes.Set(nil)
+	return volumes, nil
+}
+
+// holdSources holds what -v, --device, --secret and --build-context name, and volumes in containers.conf. It returns the places whose files are to be given to the
 // user of each RUN.
 func (s *Session) holdSources(b *define.BuildOptions) (give []string, err error) {
-	volumes := b.TransientMounts
+	inConf, err := confVolumes()
+	if err != nil {
+		return nil, err
+	}
+	volumes := append(inConf, b.TransientMounts...)
 	b.TransientMounts = nil
 	b.CommonBuildOpts.Volumes = nil // the same once more
-	for _, v := range volumes {
+	for i, v := range volumes {
 		m, err := parse.Volume(v)
 		if err == nil {
 			err = s.holdVolume(&m, &give)
 		}
+		if err != nil && i < len(inConf) {
+			return nil, fmt.Errorf("volumes in containers.conf: %s: %w", v, err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("--volume %s: %w", v, err)
+			return nil, field.Errorf("%s %s: %w", field.Name("volume"), v, err)
 		}
 		colons := strings.NewReplacer(":", `\:`)
 		v = colons.Replace(m.Source) + ":" + colons.Replace(m.Destination)
@@ -116,12 +146,12 @@ func (s *Session) holdSources(b *define.BuildOptions) (give []string, err error)
 			continue // of CDI
 		}
 		if b.Devices[i], err = s.holdDevice(d); err != nil {
-			return nil, fmt.Errorf("--device %s: %w", d, err)
+			return nil, field.Errorf("%s %s: %w", field.Name("device"), d, err)
 		}
 	}
 	for i, v := range b.CommonBuildOpts.Secrets {
 		if b.CommonBuildOpts.Secrets[i], err = s.holdSecret(v); err != nil {
-			return nil, fmt.Errorf("--secret: %w", err)
+			return nil, field.Errorf("%s: %w", field.Name("secret"), err)
 		}
 	}
 	for name, c := range b.AdditionalBuildContexts {
@@ -130,7 +160,7 @@ func (s *Session) holdSources(b *define.BuildOptions) (give []string, err error)
 		}
 		held := *c
 		if held.Value, err = s.holdContext(c.Value); err != nil {
-			return nil, fmt.Errorf("--build-context %s: %w", name, err)
+			return nil, field.Errorf("%s %s: %w", field.Name("build-context"), name, err)
 		}
 		b.AdditionalBuildContexts[name] = &held
 	}
@@ -143,6 +173,8 @@ func (s *Session) holdVolume(m *specs.Mount, give *[]string) error {
 	if err != nil {
 		return err
 	}
+	overlaid := slices.Contains(m.Options, "O")
+	upper, work := overlayDirs(m)
 	owned := slices.Contains(m.Options, "U")
 	if owned {
 		if err := libctr.CheckGiveTo(fd); err != nil {
@@ -151,10 +183,62 @@ func (s *Session) holdVolume(m *specs.Mount, give *[]string) error {
 		// buildah would change owners by path, in a tree where others may be at work.
 		m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "U" })
 	}
-	if m.Source, err = s.mount(fd, m.Source); err == nil && owned {
+	if overlaid && (upper != "" || work != "") {
+		m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "O" })
+		m.Source, err = s.mountOverlay(fd, m.Source, upper, work)
+	} else {
+		m.Source, err = s.mount(fd, m.Source)
+	}
+	if err == nil && owned {
 		*give = append(*give, m.Source)
 	}
 	return err
+}
+
+// overlayDirs takes the options that name an overlay's own directories out of those of a volume.
+func overlayDirs(m *specs.Mount) (upper, work string) {
+	m.Options = slices.DeleteFunc(m.Options, func(o string) bool {
+		if dir, ok := strings.CutPrefix(o, "upperdir="); ok {
+			upper = dir
+			return true
+		}
+		if dir, ok := strings.CutPrefix(o, "workdir="); ok {
+			work = dir
+			return true
+		}
+		return false
+	})
+	return upper, work
+}
+
+// mountOverlay mounts an overlay with directories of the user's over what is open as lower, in a place of its own. buildah would have the OCI
+// runtime mount it for each RUN, by paths: it can only name what is in the runtime's mount namespace.
+func (s *Session) mountOverlay(lower int, path, upper, work string) (string, error) {
+	if upper == "" || work == "" {
+		return "", errors.New("upperdir= needs workdir=, and workdir= needs upperdir=")
+	}
+	options := "lowerdir=/proc/self/fd/" + strconv.Itoa(lower)
+	for _, d := range []struct{ name, path string }{{"upperdir", upper}, {"workdir", work}} {
+		fd, err := s.open(d.path)
+		if err != nil {
+			return "", fmt.Errorf("%s=%w", d.name, err)
+		}
+		options += "," + d.name + "=/proc/self/fd/" + strconv.Itoa(fd)
+	}
+	if os.Getuid() != 0 || rootless.UID() != 0 {
+		options += ",userxattr"
+	}
+	at, err := s.newPlace(path)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(at, 0o700); err != nil {
+		return "", err
+	}
+	if err := unix.Mount("overlay", at, "overlay", 0, options); err != nil {
+		return "", fmt.Errorf("mount an overlay of %s with upperdir=%s,workdir=%s: %w", path, upper, work, err)
+	}
+	return at, nil
 }
 
 func (s *Session) holdDevice(v string) (string, error) {

@@ -8,19 +8,22 @@ import (
 	"testing"
 
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/spec"
 )
 
 func TestAboutNamesTheOuterVerbOnce(t *testing.T) {
-	web := &Container{ID: "1", State: &record.State{Name: "web"}}
-	db := &Container{ID: "2", State: &record.State{Name: "db"}}
+	web := &Container{ID: "1", State: &record.State{Name: "web", Status: record.Paused}}
+	db := &Container{ID: "2", State: &record.State{Name: "db", Status: record.Created}}
 	for name, tc := range map[string]struct {
 		err  error
 		want string
 	}{
-		"plain":             {about("stop", web, ErrPaused), `stop container "web": container is paused`},
-		"of another method": {about("remove", web, about("stop", web, ErrPaused)), `remove container "web": container is paused`},
-		"another container": {about("start", web, about("start", db, ErrPaused)), `start container "web": start container "db": container is paused`},
-		"with more text":    {about("stop", web, fmt.Errorf("connect: %w", ErrPaused)), `stop container "web": connect: container is paused`},
+		"plain":             {about("stop", web, ErrPaused), "can only stop created or running containers. 1 is in state paused: container state improper"},
+		"of another method": {about("remove", web, about("stop", web, ErrPaused)), "cannot remove container 1 as it is paused - running or paused containers cannot be removed without force: container state improper"},
+		"another container": {about("start", db, about("wait for", web, ErrPaused)), "container 2 must be in Created or Stopped state to be started, and is created: container state improper"},
+		"with more text":    {about("wait for", web, fmt.Errorf("connect: %w", ErrPaused)), `wait for container "web": connect: container is paused: container state improper`},
+		"exec":              {about("exec in", web, ErrPaused), "can only create exec sessions on running containers: container state improper"},
+		"pause":             {about("pause", web, ErrPaused), `"1" is already paused: container state improper`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.err.Error() != tc.want || !errors.Is(tc.err, ErrPaused) {
@@ -34,7 +37,7 @@ func TestAboutNamesTheOuterVerbOnce(t *testing.T) {
 }
 
 func TestNeededDir(t *testing.T) {
-	mounts := []record.Mount{
+	mounts := []spec.Mount{
 		{Type: "bind", Source: "/host/data", Destination: "/data"},
 		{Type: "volume", Source: "/volumes/deep", Destination: "/data/deep/"},
 		{Type: "tmpfs", Destination: "/tmp"},

@@ -20,7 +20,7 @@ var BootID = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(b))
 })
 
-// Alive tells whether the container's init process is there: the same process, in the same boot,
+// Alive reports whether the container's init process is there: the same process, in the same boot,
 // and not a zombie.
 func Alive(s *record.State) bool {
 	if s.Pid <= 0 || s.BootID != BootID() {

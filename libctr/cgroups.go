@@ -57,11 +57,11 @@ func (e *Engine) cgroups() (cgroups, error) {
 	}
 	switch {
 	case want == "disabled":
-		c.manager, c.why = want, "--cgroup-manager is disabled"
+		c.manager, c.why = want, "the cgroup manager is disabled"
 	case e.Rootless() && !c.v2:
 		c.manager, c.why = "disabled", "an unprivileged user cannot set limits with cgroups v1"
 	case want == "systemd" && !systemd:
-		return c, hint.Add(field.Errorf("%s systemd: systemd does not run here for this user", field.Name("cgroup-manager")), "use --cgroup-manager cgroupfs, or log in with a user session (loginctl enable-linger)")
+		return c, hint.Add(field.Errorf("%s systemd: systemd does not run here for this user", field.Name("cgroup-manager")), "use %s cgroupfs, or log in with a user session (loginctl enable-linger)", field.Name("cgroup-manager"))
 	case want == "systemd" || want == "" && systemd:
 		c.manager = "systemd"
 	case want == "cgroupfs" && c.v2 && c.parent == "":
@@ -100,7 +100,7 @@ var hostCgroups = sync.OnceValue(func() cgroups {
 	return c
 })
 
-// systemdRuns tells whether a systemd is there that makes scopes: the user's, or the system's.
+// systemdRuns reports whether a systemd is there that makes scopes: the user's, or the system's.
 func systemdRuns(user bool) bool {
 	path := "/run/systemd/system"
 	if user {
@@ -150,6 +150,9 @@ func (c cgroups) controllers(rootless bool) []string {
 			if c.haveV1(name) {
 				have = append(have, name)
 			}
+		}
+		if c.haveV1("blkio") {
+			have = append(have, "io") // as version 2 calls it
 		}
 	case c.manager == "systemd" && !rootless:
 		have = c.words("/", "cgroup.controllers")
@@ -254,6 +257,9 @@ func (e *Engine) fitDefaults(cg cgroups, s *spec.Options) error {
 			delete(s.DefaultSysctls, name)
 		}
 	}
+	if err := e.fitVersion(cg, s); err != nil {
+		return err
+	}
 	s.Controllers = cg.controllers(e.Rootless())
 	missing := s.Resources.Missing(s.Controllers)
 	if s.NoCgroup || len(missing) == 0 {
@@ -268,5 +274,120 @@ func (e *Engine) fitDefaults(cg cgroups, s *spec.Options) error {
 	if e.Rootless() && cg.manager == "systemd" {
 		return hint.Add(err, "as root, write [Service] and Delegate=cpu cpuset io memory pids with: systemctl edit user@.service; then log in again")
 	}
-	return hint.Add(err, "enable it in cgroup.subtree_control of the cgroup above this engine's, or leave the limit out; berth info shows the controllers there are")
+	return hint.Add(err, "enable it in cgroup.subtree_control of the cgroup above this engine's, or leave the limit out; the controllers there are: %s", hint.To(hint.ShowInfo))
+}
+
+// fitVersion refuses what the version of cgroups does not have, or drops it with a warning where podman does.
+func (e *Engine) fitVersion(cg cgroups, s *spec.Options) error {
+	r := &s.Resources
+	switch {
+	case s.NoCgroup: // there are no limits at all
+	case !cg.v2 && len(r.Unified) > 0:
+		return field.Errorf("cannot use %s without cgroup v2", field.Name("cgroup-conf"))
+	case !cg.v2:
+		for _, w := range []struct {
+			file string
+			drop func() bool // reports whether there was anything
+			what string
+		}{
+			{"blkio.weight", func() bool { was := r.BlockIO.Weight != 0; r.BlockIO.Weight = 0; return was }, "Block I/O weight or the cgroup is not mounted. Weight discarded."},
+			{"blkio.weight_device", func() bool { was := r.BlockIO.WeightDevice != nil; r.BlockIO.WeightDevice = nil; return was }, "Block I/O weight_device or the cgroup is not mounted. Weight-device discarded."},
+		} {
+			if !exists(filepath.Join(cg.root, "blkio", w.file)) && w.drop() {
+				e.warn(errors.New("Your kernel does not support " + w.what))
+			}
+		}
+	case r.Swappiness != nil:
+		return field.Errorf("%s: not supported on cgroups V2 systems", field.Name("memory-swappiness"))
+	case r.NoOOMKill:
+		return field.Errorf("%s: not supported on cgroups V2 systems", field.Name("oom-kill-disable"))
+	default:
+		if r.RealtimePeriod != 0 {
+			//lint:ignore ST1005 as podman
+			e.warn(errors.New("Realtime period not supported on cgroups V2 systems"))
+		}
+		if r.RealtimeRuntime != 0 {
+			//lint:ignore ST1005 as podman
+			e.warn(errors.New("Realtime runtime not supported on cgroups V2 systems"))
+		}
+		r.RealtimePeriod, r.RealtimeRuntime = 0, 0
+	}
+	return nil
+}
+
+// What becomes of a container's cgroup: the values of --cgroups.
+const (
+	cgroupsEnabled   = "enabled"
+	cgroupsDisabled  = "disabled"
+	cgroupsNoMonitor = "no-conmon" // the monitor stays where it was started; Berth's does anyway
+	cgroupsSplit     = "split"     // below this process's own
+)
+
+// checkCgroups checks the values of --cgroups and --cgroup-parent by themselves.
+func checkCgroups(mode, parent string) error {
+	switch mode {
+	case "", cgroupsEnabled, cgroupsNoMonitor:
+	case cgroupsDisabled, cgroupsSplit:
+		if parent != "" {
+			return field.Errorf("cannot set cgroup parent if %s is %s: leave %s out", field.Name("cgroups"), mode, field.Name("cgroup-parent"))
+		}
+	default:
+		return field.Errorf("%s: invalid cgroup mode %q: want enabled, disabled, no-conmon or split", field.Name("cgroups"), mode)
+	}
+	return nil
+}
+
+// cgroupsFor is how one container gets its cgroup, and the cgroup's path for the runtime.
+func (e *Engine) cgroupsFor(id, mode, parent string) (cg cgroups, path string, err error) {
+	if cg, err = e.cgroups(); err != nil {
+		return cg, "", err
+	}
+	slice := strings.HasSuffix(parent, ".slice")
+	switch {
+	case mode == cgroupsDisabled:
+		cg.manager, cg.why = "disabled", "cgroups are disabled for this container"
+	case mode == cgroupsSplit:
+		own, err := splitCgroup(cg)
+		if err != nil {
+			return cg, "", field.In("cgroups", fmt.Errorf("split: %w", err))
+		}
+		cg.manager, cg.parent = "cgroupfs", own
+		return cg, filepath.Join(own, "berth-payload-"+id), nil
+	case parent == "":
+	case cg.manager == "disabled":
+		return cg, "", field.Errorf("%s: cannot set cgroup parent if not creating cgroups: %s", field.Name("cgroup-parent"), cg.why)
+	case cg.manager == "systemd" && !slice:
+		return cg, "", field.Errorf("%s %s: did not receive systemd slice as cgroup parent when using systemd to manage cgroups", field.Name("cgroup-parent"), parent)
+	case cg.manager == "cgroupfs" && slice:
+		return cg, "", field.Errorf("%s %s: systemd slice received as cgroup parent when using cgroupfs", field.Name("cgroup-parent"), parent)
+	case cg.manager == "cgroupfs":
+		cg.parent = filepath.Join("/", parent)
+	}
+	return cg, cg.pathIn(parent, id, e.Rootless()), nil
+}
+
+// splitCgroup moves the processes of this process's cgroup into one below it, so that the one they were in can have that of a container beside it (cgroups(7), "No internal processes"), and returns the one it was in.
+func splitCgroup(cg cgroups) (string, error) {
+	if !cg.v2 {
+		return "", errors.New("needs cgroup v2")
+	}
+	own, err := ownCgroup()
+	if err != nil {
+		return "", err
+	}
+	const supervisor = "supervisor"
+	if filepath.Base(own) == supervisor {
+		return filepath.Dir(own), nil
+	}
+	dir := filepath.Join(cg.root, own, supervisor)
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", hint.Add(err, "have the cgroup that this command runs in delegated to it, as a unit of systemd with Delegate=yes does")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
+		return "", err
+	}
+	for _, pid := range cg.words(own, "cgroup.procs") {
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(pid), 0) // it may have ended
+	}
+	return own, nil
 }

@@ -4,6 +4,7 @@ package libctr
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,111 +13,117 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
+	"github.com/berth-containers/berth/doctor"
 	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/writable"
+	netattach "github.com/berth-containers/berth/network/attach"
 	"go.podman.io/storage"
 )
 
-// CheckOptions say how deep Check looks.
+// CheckOptions say what a repair may do.
 type CheckOptions struct {
-	Repair bool // mend what is found
-	Quick  bool // leave out the checks of the image store that read every layer
+	RemoveContainers bool          // remove containers, whoever made them, of which a layer or the image is damaged
+	LayerAge         time.Duration // how old a layer must be that belongs to nothing, to be nobody's; 0 is layer.OldAge
 }
 
-// Problem is one thing that no record owns, or that a record claims and is not there.
-type Problem struct {
-	What   string // a sentence: what, where
-	Mended bool
-	Kept   bool  // it is no problem yet, and stays
-	Err    error // why it could not be mended
+// ErrDamagedInUse is why a repair leaves a damaged image or layer: CheckOptions do not let it remove the containers that have it.
+var ErrDamagedInUse = errors.New("containers have it")
 
-	mend func() error
+// Subsystems are what `system check` looks at of the engine: containers, volumes, secrets and images. They require the user namespace.
+func (e *Engine) Subsystems(o CheckOptions) []doctor.Subsystem {
+	if o.LayerAge == 0 {
+		o.LayerAge = layer.OldAge
+	}
+	return []doctor.Subsystem{containerCheck{e}, volumeCheck{e}, secretCheck{e}, imageCheck{e, o}}
 }
 
-// Check looks for what a killed command, a full disk or a power cut may have left: half-made
-// containers, names, layers, mounts, processes and files without an owner, and damaged images. It takes the lock of
-// what it touches, so that it can run beside other commands.
-func (e *Engine) Check(ctx context.Context, opts CheckOptions) ([]Problem, error) {
-	store, err := e.Store()
+// containerCheck looks for what a killed command, a full disk or a power cut may have left of containers: half-made ones, names, layers,
+// mounts, processes and files without an owner.
+type containerCheck struct{ e *Engine }
+
+func (containerCheck) Name() string { return "containers" }
+
+func (c containerCheck) Check(ctx context.Context, _ bool) ([]doctor.Problem, error) {
+	store, err := c.e.Store()
 	if err != nil {
 		return nil, err
 	}
-	if err := e.emptyTrash(); err != nil {
+	if err := c.e.emptyTrash(); err != nil {
 		return nil, err
 	}
-	var all []Problem
-	// What one mending leaves (a name without its container) the next look finds.
-	for range 4 {
-		c := &checker{e: e, store: store, opts: opts, owned: map[string]bool{}}
-		if err := c.look(ctx); err != nil {
-			return append(all, c.found...), err
-		}
-		if !opts.Repair {
-			return c.found, nil
-		}
-		again := c.mend()
-		all = append(slices.DeleteFunc(all, func(p Problem) bool { return p.Kept }), c.found...)
-		if !again {
-			break
-		}
-	}
-	return all, nil
-}
-
-// look takes every step of the check.
-func (c *checker) look(ctx context.Context) error {
+	look := &checker{e: c.e, store: store, owned: map[string]bool{}}
 	for _, step := range []func(context.Context) error{
-		c.records, c.pending, c.names, c.links, c.storage, c.layers, c.strays, c.runtimes, c.processes, c.volumes, c.files, c.namespaces, c.mounts, c.images,
+		look.records, look.pending, look.others, look.names, look.storage, look.runtimes, look.processes, look.files, look.namespaces, look.mounts,
 	} {
 		if err := step(ctx); err != nil {
+			return look.found, err
+		}
+		if err := ctx.Err(); err != nil {
+			return look.found, err
+		}
+	}
+	return look.found, nil
+}
+
+// problems collects what a check finds.
+type problems struct{ found []doctor.Problem }
+
+// report adds a problem; repair is nil where nothing can be done safely.
+func (p *problems) report(repair func(context.Context) error, format string, args ...any) {
+	p.found = append(p.found, doctor.Problem{What: fmt.Sprintf(format, args...), Repair: repair})
+}
+
+// note adds what is left alone.
+func (p *problems) note(format string, args ...any) {
+	p.found = append(p.found, doctor.Problem{What: fmt.Sprintf(format, args...), Kept: true})
+}
+
+// checker is one look at the containers.
+type checker struct {
+	problems
+	e     *Engine
+	store storage.Store
+	owned map[string]bool // IDs with a record, or with a command at work on them
+	live  []*Container
+
+	elsewhere map[string]bool // IDs with a layer, and a record that this RUNROOT does not have: --rm containers of another
+}
+
+// others finds the containers of other RUNROOTs on this store.
+func (c *checker) others(context.Context) error {
+	c.elsewhere = map[string]bool{}
+	images, err := c.e.writable().Images()
+	if err != nil {
+		return err
+	}
+	for _, image := range images {
+		users, err := c.e.writable().Users(image)
+		if err != nil {
 			return err
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		for _, id := range users {
+			c.elsewhere[id] = true // of those that have ended strayLayers tells, and the next look takes their names
+		}
+	}
+	stored, err := c.store.Containers()
+	if err != nil {
+		return err
+	}
+	for _, sc := range stored {
+		var meta struct{ Run string }
+		if json.Unmarshal([]byte(sc.Metadata), &meta) != nil || meta.Run == "" {
+			continue
+		}
+		if _, err := os.Lstat(meta.Run); err == nil {
+			c.elsewhere[sc.ID] = true
 		}
 	}
 	return nil
-}
-
-// mend mends what was found, and tells whether everything there was could be mended, so that another look is worth while.
-func (c *checker) mend() bool {
-	for i := range c.found {
-		p := &c.found[i]
-		if p.Kept {
-			continue
-		}
-		if p.mend == nil {
-			p.Err = errors.New("there is no safe way to mend it")
-			continue
-		}
-		p.Err = p.mend()
-		p.Mended = p.Err == nil
-	}
-	mended := func(p Problem) bool { return p.Mended }
-	return slices.ContainsFunc(c.found, mended) && !slices.ContainsFunc(c.found, func(p Problem) bool { return !p.Mended && !p.Kept })
-}
-
-type checker struct {
-	e     *Engine
-	store storage.Store
-	opts  CheckOptions
-	owned map[string]bool // IDs with a record, or with a command at work on them
-	live  []*Container
-	found []Problem
-}
-
-func (c *checker) report(mend func() error, format string, args ...any) {
-	c.found = append(c.found, Problem{What: fmt.Sprintf(format, args...), mend: mend})
-}
-
-// note tells of what is left alone.
-func (c *checker) note(format string, args ...any) {
-	c.found = append(c.found, Problem{What: fmt.Sprintf(format, args...), Kept: true})
 }
 
 // records looks at every container's directory.
@@ -145,20 +152,20 @@ func (c *checker) records(ctx context.Context) error {
 			c.owned[id] = true // a command is making or removing it
 		case record.IsNotExist(err) || errors.Is(err, ErrNoSuchContainer):
 			if c.onlyRunDir(id) {
-				c.report(func() error { return os.RemoveAll(runDir) }, "runtime directory of a container that is gone: %s", runDir)
+				c.report(func(context.Context) error { return os.RemoveAll(runDir) }, "runtime directory of a container that is gone: %s", runDir)
 				continue
 			}
 			c.owned[id] = true
-			c.report(func() error { return c.e.removeUnlessBusy(ctx, id) }, "container %.12s is half-made: it has no record", id)
+			c.report(func(ctx context.Context) error { return c.e.removeUnlessBusy(ctx, id) }, "container %.12s is half-made: it has no record", id)
 		default:
 			c.owned[id] = true
-			c.report(func() error { return c.e.removeUnlessBusy(ctx, id) }, "container %.12s has a damaged record: %v", id, err)
+			c.report(func(ctx context.Context) error { return c.e.removeUnlessBusy(ctx, id) }, "container %.12s has a damaged record: %v", id, err)
 		}
 	}
 	return nil
 }
 
-// onlyRunDir tells whether nothing but an empty runtime directory is left of a container.
+// onlyRunDir reports whether nothing but an empty runtime directory is left of a container.
 func (c *checker) onlyRunDir(id string) bool {
 	dir, runDir := c.e.dirs(id, false)
 	if _, err := os.Lstat(dir); err == nil {
@@ -175,17 +182,19 @@ func (c *checker) state(ctx context.Context, ctr *Container, busy bool) {
 		return
 	}
 	if cfg, err := ctr.Config(); err == nil && !Alive(s) && monitor.HalfStarted(ctr.RunDir) {
-		c.report(func() error { return c.e.withLock(ctr, func() error { return monitor.EndHalfStart(&cfg.Supervised) }) },
+		c.report(func(context.Context) error {
+			return c.e.withLock(ctr, func() error { return monitor.EndHalfStart(&cfg.Supervised) })
+		},
 			"the start of container %s was cut short", s.Name)
 	}
-	claims := s.Status == record.Running || s.Status == record.Paused
+	claims := s.Status.HasProcess()
 	switch {
 	case claims && !Alive(s):
-		c.report(func() error {
+		c.report(func(context.Context) error {
 			return c.e.withLock(ctr, func() error { return ctr.State.Write(ctr.Dir, !ctr.State.AutoRemove) })
 		}, "container %s is recorded as %s, but its process is gone", s.Name, s.Status)
 	case claims:
-		c.report(func() error {
+		c.report(func(ctx context.Context) error {
 			conn, err := c.e.connect(ctx, ctr)
 			if err == nil {
 				conn.Close()
@@ -202,13 +211,18 @@ func (c *checker) pending(ctx context.Context) error {
 	}
 	for _, d := range entries {
 		if id := d.Name(); !c.owned[id] && !c.e.exists(id) {
-			c.report(func() error { return c.e.clearPending(id) }, "mark of a container that is gone: %s", c.e.pendingPath(id))
+			c.report(func(context.Context) error { return c.e.clearPending(id) }, "mark of a container that is gone: %s", c.e.pendingPath(id))
 		}
 	}
 	return err
 }
 
 func (c *checker) names(context.Context) error {
+	lock, err := c.e.lockNames() // no container is being renamed
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	defer lock.Close()
 	entries, err := os.ReadDir(filepath.Join(c.e.data, "names"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -221,13 +235,17 @@ func (c *checker) names(context.Context) error {
 			continue
 		}
 		named[d.Name()+" "+id] = true
-		if !c.owned[id] && !c.e.exists(id) {
-			c.report(func() error { return c.e.dropName(d.Name(), id) }, "name %q of a container that is gone", d.Name())
+		if !c.owned[id] && !c.e.exists(id) && !c.elsewhere[id] {
+			c.report(func(context.Context) error { return c.e.dropName(d.Name(), id) }, "name %q of a container that is gone", d.Name())
+			continue
+		}
+		if ctr, err := c.e.load(id); err == nil && ctr.State.Name != d.Name() {
+			c.report(func(context.Context) error { return c.e.dropStaleName(d.Name(), id) }, "name %q of container %.12s, which is called %q: a rename was cut short", d.Name(), id, ctr.State.Name)
 		}
 	}
 	for _, ctr := range c.live {
-		if !named[ctr.State.Name+" "+ctr.ID] {
-			c.report(func() error { return c.e.takeName(ctr.State.Name, ctr.ID, true) }, "container %.12s has lost its name, %q", ctr.ID, ctr.State.Name)
+		if c.e.Refresh(ctr) == nil && !named[ctr.State.Name+" "+ctr.ID] {
+			c.report(func(context.Context) error { return c.e.takeName(ctr.State.Name, ctr.ID, true) }, "container %.12s has lost its name, %q", ctr.ID, ctr.State.Name)
 		}
 	}
 	return nil
@@ -242,17 +260,77 @@ func (c *checker) storage(ctx context.Context) error {
 	has := map[string]bool{}
 	for _, sc := range all {
 		has[sc.ID] = true
-		if !strings.Contains(sc.Metadata, `"created-by":"berth"`) || c.owned[sc.ID] || c.e.exists(sc.ID) {
+		if writable.IsPin(sc.Metadata) {
+			if sound, err := c.e.pinned(sc.ImageID); err == nil && !sound {
+				c.report(func(context.Context) error { return c.e.pin(sc.ImageID) }, "the record that keeps image %.12s is damaged", sc.ImageID)
+			}
 			continue
 		}
-		c.report(func() error { return c.store.DeleteContainer(sc.ID) }, "layer of container %.12s, which is gone", sc.ID)
+		if !strings.Contains(sc.Metadata, `"created-by":"berth"`) || c.owned[sc.ID] || c.e.exists(sc.ID) || c.elsewhere[sc.ID] {
+			continue
+		}
+		c.report(func(context.Context) error { return c.store.DeleteContainer(sc.ID) }, "layer of container %.12s, which is gone", sc.ID)
 	}
 	for _, ctr := range c.live {
-		if !has[ctr.ID] && c.e.exists(ctr.ID) {
-			c.report(func() error { return c.e.Remove(ctx, ctr, RemoveOptions{Force: true}) }, "container %s has lost its layer", ctr.State.Name)
+		cfg, err := ctr.Config()
+		if err != nil {
+			continue
+		}
+		image, own := cfg.ImageID, cfg.Rootfs.Writable
+		pinned := has[writable.Pin(image)]
+		lost := !has[ctr.ID]
+		if own != "" {
+			_, err := os.Lstat(filepath.Join(own, writable.Upper))
+			lost = err != nil
+		}
+		if cfg.Rootfs.Type == record.GivenRootfs { // of no image
+			_, err := os.Lstat(own)
+			pinned, lost = true, err != nil
+		}
+		if own != "" && !pinned {
+			_, err := c.store.Image(image)
+			lost = lost || errors.Is(err, storage.ErrImageUnknown) // and the layers below with it
+		}
+		switch {
+		case lost && c.e.exists(ctr.ID):
+			c.report(func(ctx context.Context) error { return c.e.Remove(ctx, ctr, RemoveOptions{Force: true, orphan: true}) }, "container %s has lost its layers", ctr.State.Name)
+		case own != "" && !pinned && c.e.exists(ctr.ID):
+			c.report(func(context.Context) error { return c.e.pin(image) }, "another engine may remove image %.12s of container %s", image, ctr.State.Name)
+			has[writable.Pin(image)] = true
 		}
 	}
+	if err := c.halfPins(has); err != nil {
+		return err
+	}
+	return c.strayLayers()
+}
+
+// halfPins finds the layers of pins whose maker was killed before the pin was in the store. A pin that somebody needs is found as one that is missing.
+func (c *checker) halfPins(has map[string]bool) error {
+	images, err := c.e.writable().Images()
+	if err != nil {
+		return err
+	}
+	for _, image := range images {
+		users, err := c.e.writable().Users(image)
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 || has[writable.Pin(image)] || !c.store.Exists(writable.Layer(image)) {
+			continue
+		}
+		c.report(func(context.Context) error { _, err := layer.Unpin(c.store, image); return err }, "half a record that was to keep image %.12s", image)
+	}
 	return nil
+}
+
+// strayLayers finds the layers of containers that are gone.
+func (c *checker) strayLayers() error {
+	strays, err := c.e.strayLayers()
+	for _, path := range strays {
+		c.report(func(context.Context) error { return c.e.discard(c.e.data, path) }, "layer of a container that is gone: %s", path)
+	}
+	return err
 }
 
 // runtimes looks for containers that an OCI runtime remembers and no record owns.
@@ -266,7 +344,7 @@ func (c *checker) runtimes(ctx context.Context) error {
 		return !isID(id) || c.owned[id] || c.e.exists(id)
 	})
 	for _, dir := range thoseThatStay(ctx, dirs) {
-		c.report(func() error { return os.RemoveAll(dir) }, "state of the OCI runtime for a container that is gone: %s", dir)
+		c.report(func(context.Context) error { return os.RemoveAll(dir) }, "state of the OCI runtime for a container that is gone: %s", dir)
 	}
 	return nil
 }
@@ -310,18 +388,21 @@ func (c *checker) processes(context.Context) error {
 			continue
 		}
 		argv := strings.Split(string(cmdline), "\x00")
-		helper := slices.Contains([]string{"pasta", "pasta.avx2", "slirp4netns"}, filepath.Base(argv[0]))
-		if !helper {
-			continue
+		netns := netattach.Served(pid)
+		if netns == "" {
+			if !slices.Contains([]string{"pasta", "pasta.avx2", "slirp4netns"}, filepath.Base(argv[0])) {
+				continue
+			}
+			netns = string(cmdline) // which has it
 		}
-		id := idBehind(string(cmdline), prefix)
-		if i := idBehind(string(cmdline), "/netns/"+netnsPrefix); i != "" && c.e.ownsNetNS(i) {
+		id := idBehind(netns, prefix)
+		if i := idBehind(netns, "/netns/"+netnsPrefix); i != "" && c.e.ownsNetNS(i) {
 			id = i
 		}
 		if id == "" || c.runs(id) {
 			continue
 		}
-		c.report(func() error { return syscall.Kill(pid, syscall.SIGTERM) }, "process %d (%s) of container %.12s, which does not run", pid, filepath.Base(argv[0]), id)
+		c.report(func(context.Context) error { return syscall.Kill(pid, syscall.SIGTERM) }, "process %d (%s) of container %.12s, which does not run", pid, filepath.Base(argv[0]), id)
 	}
 	return nil
 }
@@ -335,7 +416,7 @@ func idBehind(s, prefix string) string {
 	return rest[:64]
 }
 
-// ownsNetNS tells whether the file of a container's network namespace belongs to this engine's
+// ownsNetNS reports whether the file of a container's network namespace belongs to this engine's
 // containers: those of the user's other stores lie in the same directory.
 func (e *Engine) ownsNetNS(id string) bool {
 	path := e.sharedNetNS(id)
@@ -358,12 +439,12 @@ func (c *checker) namespaces(ctx context.Context) error {
 		return !isID(id(p)) || c.owned[id(p)] || c.e.exists(id(p)) || !c.e.ownsNetNS(id(p))
 	})
 	for _, p := range thoseThatStay(ctx, paths) {
-		c.report(func() error { return c.e.removeNetNS(id(p), nil) }, "network namespace of container %.12s, which is gone: %s", id(p), p)
+		c.report(func(context.Context) error { return c.e.removeNetNS(id(p), nil) }, "network namespace of container %.12s, which is gone: %s", id(p), p)
 	}
 	return nil
 }
 
-// runs tells whether a container has a process, or a monitor that may be about to start one.
+// runs reports whether a container has a process, or a monitor that may be about to start one.
 func (c *checker) runs(id string) bool {
 	_, runDir := c.e.dirs(id, false)
 	if busy, err := locked(runDir); err != nil || busy {
@@ -371,32 +452,6 @@ func (c *checker) runs(id string) bool {
 	}
 	ctr, err := c.e.load(id)
 	return err == nil && Alive(ctr.State)
-}
-
-// volumes looks for volumes that killed commands were making or filling. One that was ever there stays, whoever it
-// was made for: its data may be wanted, and volume prune removes it.
-func (c *checker) volumes(ctx context.Context) error {
-	names, err := c.e.volumeNames()
-	for _, name := range names {
-		if lock, lerr := c.e.lockVolume(ctx, name, syscall.LOCK_EX|syscall.LOCK_NB); lerr != nil {
-			continue // a command is making, filling or removing it
-		} else if err := lock.Close(); err != nil {
-			return err
-		}
-		dir := c.e.volumeDir(name)
-		if _, err := os.Lstat(filepath.Join(dir, "_data")); errors.Is(err, fs.ErrNotExist) {
-			c.report(func() error { return c.e.removeHalfMadeVolume(ctx, name) }, "volume %s is half-made", name)
-			continue
-		}
-		half, err := halfFilled(dir)
-		if err != nil {
-			return err
-		}
-		for _, d := range half {
-			c.report(func() error { return os.RemoveAll(d) }, "files of a command that was killed while it filled a volume: %s", d)
-		}
-	}
-	return err
 }
 
 // files looks for temporary files of writers that were killed.
@@ -412,7 +467,7 @@ func (c *checker) files(context.Context) error {
 				if pid, err := strconv.Atoi(w[1]); err == nil && syscall.Kill(pid, 0) == nil {
 					continue
 				}
-				c.report(func() error { return os.Remove(p) }, "temporary file of a command that was killed: %s", p)
+				c.report(func(context.Context) error { return os.Remove(p) }, "temporary file of a command that was killed: %s", p)
 			}
 		}
 	}
@@ -435,27 +490,7 @@ func (c *checker) mounts(context.Context) error {
 	return nil
 }
 
-// images has the storage library check itself.
-func (c *checker) images(ctx context.Context) error {
-	opts := &storage.CheckOptions{LayerData: true, ImageData: true, ContainerData: true}
-	if !c.opts.Quick {
-		opts = storage.CheckMost()
-	}
-	r, err := layer.Check(ctx, c.store, opts)
-	if err != nil {
-		return fmt.Errorf("check the image store: %w", err)
-	}
-	repair := func() error { return errors.Join(c.store.Repair(r, &storage.RepairOptions{RemoveContainers: true})...) }
-	for kind, broken := range map[string]map[string][]error{"layer": r.Layers, "image": r.Images, "container layer": r.Containers} {
-		for id, errs := range broken {
-			c.report(repair, "%s %.12s is damaged: %v", kind, id, errors.Join(errs...))
-			repair = func() error { return nil } // the first one mends them all
-		}
-	}
-	return nil
-}
-
-// locked tells whether somebody holds the container's lock.
+// locked reports whether somebody holds the container's lock.
 func locked(runDir string) (bool, error) {
 	if _, err := os.Lstat(filepath.Join(runDir, record.LockFile)); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -490,46 +525,4 @@ func (e *Engine) removeUnlessBusy(ctx context.Context, id string) error {
 	}
 	defer lock.Close()
 	return e.removeAbandoned(ctx, id, false)
-}
-
-// layers finds those that belong to no image and no container, and images that are not whole.
-func (c *checker) layers(ctx context.Context) error {
-	all, err := layer.Orphans(c.store)
-	if err != nil {
-		return err
-	}
-	half, err := layer.HalfImages(c.store)
-	if err != nil {
-		return err
-	}
-	sweep := sync.OnceValue(func() error { _, err := layer.Sweep(ctx, c.store); return err })
-	for _, id := range half {
-		c.report(sweep, "image %.12s was never finished: it has no manifest", id)
-	}
-	for _, o := range all {
-		if o.Kept != "" {
-			c.note("layer %.12s belongs to no image and no container: %s", o.ID, o.Kept)
-			continue
-		}
-		c.report(sweep, "layer %.12s belongs to no image and no container", o.ID)
-	}
-	return nil
-}
-
-// strays finds the files of the store that no record names.
-func (c *checker) strays(context.Context) error {
-	all, err := layer.Strays(c.store)
-	for _, s := range all {
-		c.report(func() error { return s.Remove(c.store) }, "%s", s.What)
-	}
-	return err
-}
-
-// links finds the layers that others cannot name any more.
-func (c *checker) links(context.Context) error {
-	missing, err := c.e.missingLinks()
-	if len(missing) > 0 {
-		c.report(func() error { return c.e.RemakeLinks() }, "short links of %d layers are missing", len(missing))
-	}
-	return err
 }

@@ -50,7 +50,7 @@ containers.privileged
 containers.read_only
 containers.seccomp_profile
 containers.shm_size
-containers.tz: Berth has no --tz; set TZ with env
+containers.tz
 containers.umask
 containers.userns
 containers.userns_size: the library no longer uses it
@@ -58,10 +58,10 @@ containers.utsns
 containers.volumes
 engine.active_service: Berth has no service to connect to
 engine.add_compression: push --all sends an index as it is
-engine.cdi_spec_dirs: Berth reads no CDI specifications
+engine.cdi_spec_dirs
 engine.cgroup_check: it belongs to podman
 engine.cgroup_manager
-engine.chown_copied_files: Berth has no cp
+engine.chown_copied_files: cp has --archive for that
 engine.compat_api_enforce_docker_hub: Berth has no service
 engine.compose_providers: Berth has no compose
 engine.compose_warning_logs: Berth has no compose
@@ -81,7 +81,7 @@ engine.events_logger
 engine.exit_command_delay: Berth has no service
 engine.healthcheck_events: health events are always logged
 engine.helper_binaries_dir
-engine.hooks_dir: Berth runs no OCI hooks
+engine.hooks_dir
 engine.image_build_format
 engine.image_copy_tmp_dir
 engine.image_default_format: push and commit have --format
@@ -121,8 +121,8 @@ engine.static_dir: records are in GRAPHROOT/berth
 engine.stop_timeout
 engine.tmp_dir: Berth's runtime files are in RUNROOT/berth, or where --tmpdir says
 engine.volume_path: volumes are in GRAPHROOT/berth/volumes
-engine.volume_plugin_timeout: Berth has no volume plugins
-engine.volume_plugins: Berth has no volume plugins
+engine.volume_plugin_timeout
+engine.volume_plugins
 network.default_host_ips
 network.default_network: this version has no bridge networks
 network.default_rootless_network_cmd
@@ -135,7 +135,8 @@ network.network_backend: pasta and slirp4netns need none
 network.network_config_dir: this version has no bridge networks
 network.pasta_options
 network.rootless_port_forwarder: this version has no bridge networks
-secrets: this version has no secrets
+secrets.driver
+secrets.opts
 configmaps: this version has no kube
 machine: Berth has no virtual machines
 farms: Berth has no farms

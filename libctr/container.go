@@ -30,14 +30,22 @@ type Container struct {
 	// process is gone is not shown as running.
 	State *record.State
 
-	made bool // by this very command
+	made  bool      // by this very command
+	early *launched // the monitor that was started while the container was made; nil if there is none
+	size  *containerSize
 }
+
+// containerSize is what Size has added up.
+type containerSize struct{ own, all int64 }
 
 // Config reads the container's configuration.
 func (c *Container) Config() (*record.Config, error) {
 	cfg, err := record.ReadConfig(c.Dir)
 	if record.IsNotExist(err) {
-		return nil, fmt.Errorf("%w: %s", ErrNoSuchContainer, c.ID)
+		return nil, noSuchID(c.ID)
+	}
+	if err == nil && c.State != nil {
+		cfg.Name = c.State.Name // a rename that was killed has written it there first
 	}
 	return cfg, err
 }
@@ -67,16 +75,23 @@ func (e *Engine) load(id string) (*Container, error) {
 	return c, nil
 }
 
-// correct sets right what the snapshot says of a process that is no more.
+// correct sets right what the snapshot says of a process that has exited.
 func (c *Container) correct() {
 	if !c.endUnrecorded() || c.awaitRecord() {
 		return
 	}
 	s := c.State
+	if c.Initialized() && s.BootID != BootID() { // it is as it was before
+		s.Pid, s.Status = 0, record.Exited
+		if s.StartedAt.IsZero() {
+			s.Status = record.Created
+		}
+		return
+	}
 	s.Status = record.Exited
 	s.Pid = 0
 	if s.BootID != BootID() {
-		s.Error = "the host went down while the container ran"
+		s.Error = endedWithHost
 	} else if s.Error == "" {
 		s.Error = "its monitor was killed before it could record the exit status"
 	}
@@ -97,12 +112,12 @@ func (c *Container) monitorLives() bool {
 	return err == nil && bytes.HasSuffix(cmdline, []byte("\x00"+c.Dir+"\x00"))
 }
 
-// endUnrecorded tells whether the container's process has ended, and the snapshot does not know.
+// endUnrecorded reports whether the container's process has ended, and the snapshot does not know.
 func (c *Container) endUnrecorded() bool {
-	return (c.State.Status == record.Running || c.State.Status == record.Paused) && !Alive(c.State)
+	return c.State.Status.HasProcess() && !Alive(c.State)
 }
 
-// awaitRecord reads the state anew until a monitor that lives has recorded how the process ended, and tells whether
+// awaitRecord reads the state again until a monitor that lives has recorded how the process ended, and reports whether
 // it has: it learns of that as soon as everybody else, and needs a moment to write it down.
 func (c *Container) awaitRecord() bool {
 	if c.State.BootID != BootID() || c.State.Monitor <= 0 {
@@ -127,6 +142,9 @@ func (c *Container) awaitRecord() bool {
 	return false
 }
 
+// endedWithHost is the error of a container whose end nobody recorded before the host went down.
+const endedWithHost = "the host went down while the container ran"
+
 // unknownExit is recorded for a container whose end nobody saw.
 const unknownExit = 255
 
@@ -146,7 +164,7 @@ func (e *Engine) List(ctx context.Context) ([]*Container, error) {
 				if c, err := e.load(ids[i]); err == nil {
 					list[i] = c
 				} else if !record.IsNotExist(err) {
-					e.log.Warn("container record cannot be read: see berth system check", "id", ids[i], "error", err)
+					e.log.Warn("container record cannot be read", "id", ids[i], "error", err, "see", hint.To(hint.Check))
 				}
 			}
 		})
@@ -193,11 +211,14 @@ func isHex(s string) bool {
 // Lookup finds a container by name, ID, or the beginning of an ID that no other container's has.
 // The error wraps ErrNoSuchContainer or ErrAmbiguous.
 func (e *Engine) Lookup(_ context.Context, nameOrID string) (*Container, error) {
-	none := hint.Add(fmt.Errorf("%w: %q", ErrNoSuchContainer, nameOrID), "list the containers with: berth ps -a")
+	nameOrID = strings.TrimPrefix(nameOrID, "/") // as docker writes names
+	none := hint.Add(fmt.Errorf("no container with name or ID %q found: %w", nameOrID, ErrNoSuchContainer), "list the containers with: %s", hint.To(hint.ListContainers))
 	if id, err := e.nameID(nameOrID); err == nil {
-		if c, err := e.load(id); err == nil {
+		c, err := e.load(id)
+		switch {
+		case err == nil && c.State.Name == nameOrID:
 			return c, nil
-		} else if !record.IsNotExist(err) {
+		case err != nil && !record.IsNotExist(err):
 			return nil, fmt.Errorf("container %q: %w", nameOrID, err)
 		}
 	}
@@ -235,11 +256,16 @@ func (e *Engine) Lookup(_ context.Context, nameOrID string) (*Container, error) 
 	return found, nil
 }
 
+// noSuchID is the error for a container that is not there any more.
+func noSuchID(id string) error {
+	return fmt.Errorf("no container with ID %s found: %w", id, ErrNoSuchContainer)
+}
+
 // Refresh reads the container's state again. The error wraps ErrNoSuchContainer once it is removed.
 func (e *Engine) Refresh(c *Container) error {
 	n, err := e.load(c.ID)
 	if record.IsNotExist(err) {
-		return fmt.Errorf("%w: %s", ErrNoSuchContainer, c.ID)
+		return noSuchID(c.ID)
 	}
 	if err == nil {
 		c.State = n.State

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -79,7 +80,7 @@ func (i imageFiles) copyUp(path, dir string, content bool) (found imageDir, err 
 
 // mount makes the image's files appear in a directory, until unmount is called.
 func (i imageFiles) mount() (dir string, unmount func() error, err error) {
-	if i.root.Type == "bind" {
+	if i.root.Type == "bind" || i.root.Type == record.GivenRootfs {
 		return i.root.Source, func() error { return nil }, nil
 	}
 	mnt, err := os.MkdirTemp("", "berth-rootfs-")
@@ -95,37 +96,57 @@ func (i imageFiles) mount() (dir string, unmount func() error, err error) {
 func (i imageFiles) mountLowers(mnt string) error {
 	root := &i.root
 	// the lower directories alone need no work directory; a second one is wanted by overlayfs for a read-only mount
-	var lower, xattr string
+	var lower, upper, xattr string
 	for o := range strings.SplitSeq(root.Options, ",") {
 		if v, ok := strings.CutPrefix(o, "lowerdir="); ok {
 			lower = v
+		}
+		if v, ok := strings.CutPrefix(o, "upperdir="); ok {
+			upper = v
 		}
 		if o == "userxattr" {
 			xattr = ",userxattr"
 		}
 	}
 	if !strings.Contains(lower, ":") {
-		lower += ":" + root.Layer + "/diff"
+		lower += ":" + upper // which is empty yet
 	}
 	if root.Type == "fuse" {
 		if err := i.leash(); err != nil {
 			return err
 		}
-		cmd := exec.Command(root.Program, "-o", "lowerdir="+lower, mnt)
-		cmd.Dir, cmd.Env = root.Workdir, monitor.Environ(os.Environ()) // it stays until the image is unmounted
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("mount the image with %s: %w: %s", root.Program, err, strings.TrimSpace(string(out)))
+		return mountFuse(root.Program, root.Workdir, "lowerdir="+lower, mnt)
+	}
+	return in(root.Workdir, func() error { // the options' paths are relative to it
+		return unix.Mount("overlay", mnt, "overlay", unix.MS_RDONLY, "lowerdir="+lower+xattr)
+	})
+}
+
+// mountFuse has a program mount what options say; it stays until that is unmounted.
+func mountFuse(program, workdir, options, at string) error {
+	cmd := exec.Command(program, "-o", options, at)
+	cmd.Dir, cmd.Env = workdir, monitor.Environ(os.Environ())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s: %w: %s", program, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// in calls work with dir as the working directory, which stays what it is for the rest of the process: work runs in a thread that has
+// one of its own, and ends with it.
+func in(dir string, work func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil {
+			err = unix.Chdir(dir)
 		}
-		return nil
-	}
-	here, err := os.Open(".")
-	if err != nil {
-		return err
-	}
-	defer here.Close()
-	if err := os.Chdir(root.Workdir); err != nil { // the options' paths are relative to it
-		return err
-	}
-	defer func() { _ = here.Chdir() }()
-	return unix.Mount("overlay", mnt, "overlay", unix.MS_RDONLY, "lowerdir="+lower+xattr)
+		if err != nil {
+			done <- fmt.Errorf("go to %s: %w", dir, err)
+			return
+		}
+		done <- work()
+	}()
+	return <-done
 }

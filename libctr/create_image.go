@@ -44,7 +44,7 @@ func imageName(img *image.Image, asked string) string {
 
 // layerDirs are the directories of the image's layers, the uppermost first, as spec.NewRootfs wants them.
 func (e *Engine) layerDirs(m *making) []string {
-	if m.cfg.Rootfs.Type == "bind" {
+	if t := m.cfg.Rootfs.Type; t == "bind" || t == record.GivenRootfs {
 		return []string{m.cfg.Rootfs.Source}
 	}
 	home := m.cfg.Rootfs.Workdir
@@ -81,7 +81,7 @@ func (e *Engine) initPath(given string) (string, error) {
 	if p, err := exec.LookPath("catatonit"); err == nil {
 		return p, nil
 	}
-	return "", hint.Add(field.Errorf("%s: no init program is installed", field.Name("init")), "install one with: sudo apt-get install catatonit, or name one with --init-path")
+	return "", hint.Add(field.Errorf("%s: no init program is installed", field.Name("init")), "install one with: sudo apt-get install catatonit, or name one with %s", field.Name("init-path"))
 }
 
 // containerEnv is the content of /run/.containerenv: who runs the container, from which image, of which layers.

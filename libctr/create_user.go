@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/idtools"
 	storagetypes "go.podman.io/storage/types"
@@ -18,6 +20,11 @@ import (
 // idMapping has the files of a container with a user namespace of its own belong to the IDs in it.
 func idMapping(u spec.UserNS) (o storagetypes.IDMappingOptions, err error) {
 	if !u.Nested() {
+		return o, nil
+	}
+	if u.Mode == "auto" {
+		o.AutoUserNs = true
+		o.AutoUserNsOpts = storagetypes.AutoUserNsOptions{Size: u.Size, AdditionalUIDMappings: storageMaps(u.UIDs), AdditionalGIDMappings: storageMaps(u.GIDs)}
 		return o, nil
 	}
 	host, err := spec.ReadHost()
@@ -31,13 +38,15 @@ func idMapping(u spec.UserNS) (o storagetypes.IDMappingOptions, err error) {
 	if _, _, err := u.HostIDs(host, 0, 0); err != nil {
 		return o, nil // without subordinate IDs there is no root inside that they could belong to
 	}
-	for _, m := range uids {
-		o.UIDMap = append(o.UIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
-	}
-	for _, m := range gids {
-		o.GIDMap = append(o.GIDMap, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
-	}
+	o.UIDMap, o.GIDMap = storageMaps(uids), storageMaps(gids)
 	return o, nil
+}
+
+func storageMaps(list []specs.LinuxIDMapping) (maps []idtools.IDMap) {
+	for _, m := range list {
+		maps = append(maps, idtools.IDMap{ContainerID: int(m.ContainerID), HostID: int(m.HostID), Size: int(m.Size)})
+	}
+	return maps
 }
 
 // ownRoot gives the directory / to the container's root. The storage library leaves it out where it gives an image's
@@ -49,7 +58,7 @@ func (m *making) ownRoot(so *storage.ContainerOptions) error {
 	}
 	dir := m.cfg.Rootfs.Source
 	if m.cfg.Rootfs.Type != "bind" {
-		dir = filepath.Join(m.cfg.Rootfs.Workdir, m.cfg.Rootfs.Layer, "diff")
+		dir = filepath.Join(m.cfg.Rootfs.Workdir, m.cfg.Rootfs.Layer, "diff") // such a layer is the store's
 	}
 	return os.Lchown(dir, root.UID, root.GID)
 }
@@ -75,7 +84,7 @@ func (m *making) ownFiles() error {
 // workingDir is the image's working directory, if somebody else than root is to own it.
 func (m *making) workingDir() *record.MakeDir {
 	s := &m.spec
-	need := neededDir(m.cfg.WorkingDir, m.cfg.Mounts)
+	need := neededDir(m.cfg.WorkingDir, s.Mounts)
 	if s.User.UID == 0 && s.User.GID == 0 || need == nil || need.Root != "" || need.Path == "/" {
 		return nil // the runtime makes it
 	}
@@ -110,7 +119,14 @@ func (m *making) environment(root *spec.Rootfs) error {
 	if err != nil {
 		return err
 	}
-	if !m.opts.Entries.None {
+	for _, name := range m.opts.HostUsers {
+		line, err := hostUserLine(name)
+		if err != nil {
+			return field.Errorf("%s %q: %w", field.Name("hostuser"), name, err)
+		}
+		lines.Passwd += line
+	}
+	if !m.opts.Entries.None || len(m.opts.HostUsers) > 0 {
 		cfg.Passwd, cfg.Group = lines.Passwd, lines.Group
 	}
 	env.Home = or(home, s.User.Home)

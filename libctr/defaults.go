@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -28,6 +29,7 @@ type settled struct {
 	spec     spec.Options
 	env      spec.EnvOptions
 	mountsOf spec.MountOptions
+	secrets  []spec.Secret
 	net      network.Options
 	log      record.Log
 	restart  record.Restart
@@ -35,8 +37,12 @@ type settled struct {
 	pullPolicy     image.Policy
 	stopSignal     syscall.Signal // 0 is the image's
 	stopTimeout    uint
+	sdNotify       string
 	init           bool
 	noHosts        bool
+	noHostname     bool
+	timezone       string
+	cdi, cdiDirs   []string // devices that files describe, and where these are
 	nameAsHostname bool
 	userns         string // as it was asked for, or containers.conf's where it makes a namespace
 }
@@ -55,6 +61,9 @@ func (e *Engine) settle(o *CreateOptions) (s settled, err error) {
 		if err := stage(o, conf); err != nil {
 			return s, err
 		}
+	}
+	if err := s.checkIDMaps(); err != nil {
+		return s, err
 	}
 	s.spec.Security, err = e.Security(o.SecurityOpt, s.spec.Privileged)
 	return s, err
@@ -117,7 +126,7 @@ func (s *settled) process(o *CreateOptions, conf *config.Config) error {
 		p.OOMScoreAdj = score
 	}
 
-	s.env = spec.EnvOptions{Defaults: c.Env.Get(), Flags: o.Env.Vars, Unset: o.Env.Unset, UnsetAll: o.Env.UnsetAll}
+	s.env = spec.EnvOptions{Defaults: c.Env.Get(), Merge: o.Env.Merge, Flags: o.Env.Vars, Unset: o.Env.Unset, UnsetAll: o.Env.UnsetAll}
 	switch {
 	case said(o.Env.Host, c.EnvHost):
 		s.env.Host = os.Environ()
@@ -151,6 +160,30 @@ func (s *settled) files(o *CreateOptions, conf *config.Config) (err error) {
 	if _, err := spec.Mounts(s.mountsOf); err != nil { // before there is an image, whose volumes will be among them
 		return err
 	}
+	if s.secrets, err = parseSecrets(o.Secrets); err != nil {
+		return err
+	}
+	if s.timezone = cmp.Or(o.Timezone, c.TZ); s.timezone != "" {
+		if _, err := readTimezone(s.timezone); err != nil {
+			return fromConf(o.Timezone, "tz", field.Errorf("%s %q: %w", field.Name("tz"), s.timezone, err))
+		}
+	}
+	for _, dir := range o.ChrootDirs {
+		if !filepath.IsAbs(dir) {
+			return field.Errorf("%s %q: want an absolute path", field.Name("chrootdirs"), dir)
+		}
+		s.spec.ChrootDirs = append(s.spec.ChrootDirs, filepath.Clean(dir))
+	}
+	switch o.Systemd {
+	case "", "true", "false", "always":
+	default:
+		return field.Errorf("%s %q: want true, false or always", field.Name("systemd"), o.Systemd)
+	}
+	switch o.SeccompPolicy {
+	case "", "default", "image":
+	default:
+		return field.Errorf("%s %q: want default or image", field.Name("seccomp-policy"), o.SeccompPolicy)
+	}
 	if o.ShmSize != nil {
 		s.spec.ShmSize = o.ShmSize
 	}
@@ -170,7 +203,12 @@ func (s *settled) files(o *CreateOptions, conf *config.Config) (err error) {
 		}
 		s.spec.Devices = append(s.spec.Devices, found...)
 	}
+	s.cdiDirs = conf.Engine.CdiSpecDirs.Get()
 	for _, v := range o.Devices {
+		if isCDI(v) {
+			s.cdi = append(s.cdi, v)
+			continue
+		}
 		found, err := findDevice(v)
 		if err != nil {
 			return err
@@ -180,12 +218,30 @@ func (s *settled) files(o *CreateOptions, conf *config.Config) (err error) {
 	return nil
 }
 
+// checkIDMaps refuses what the kernel cannot do: mount_setattr(2) wants the privileges of the file system's own user namespace.
+func (s *settled) checkIDMaps() error {
+	mounts, err := spec.Mounts(s.mountsOf)
+	if err != nil {
+		return err
+	}
+	for _, m := range mounts {
+		switch {
+		case !m.MapsIDs():
+		case s.spec.Host.Rootless:
+			return hint.Add(fmt.Errorf("mount %s: option idmap: the kernel lets only root map the IDs of a mount", m.Destination), "use the option U, or %s keep-id", field.Name("userns"))
+		case !s.spec.UserNS.Nested():
+			return fmt.Errorf("mount %s: option idmap needs a user namespace: give %s", m.Destination, field.Name("userns"))
+		}
+	}
+	return nil
+}
+
 func findDevice(value string) ([]spec.Device, error) {
 	d, err := spec.ParseDevice(value)
 	if err != nil {
 		return nil, err
 	}
-	return spec.StatDevice(d)
+	return spec.FindDevices(d)
 }
 
 func (s *settled) network(o *CreateOptions, conf *config.Config) error {
@@ -214,9 +270,18 @@ func (s *settled) network(o *CreateOptions, conf *config.Config) error {
 	if err := network.CheckDNS(o.DNS, o.DNSSearch, o.DNSOptions); err != nil {
 		return err
 	}
+	if s.noHosts && o.HostsFile != "" {
+		return field.Errorf("%s and %s exclude each other", field.Name("no-hosts"), field.Name("hosts-file"))
+	}
+	if f := o.HostsFile; f != "" && f != "none" && f != "image" {
+		if _, err := os.Stat(f); err != nil {
+			return field.Errorf("%s: %w", field.Name("hosts-file"), err)
+		}
+	}
+	s.noHostname = said(o.NoHostname, false)
 	s.nameAsHostname = c.ContainerNameAsHostName
 	s.net = network.Options{
-		Mode: mode, Ports: ports, AddHosts: o.AddHosts,
+		Mode: mode, Ports: ports, AddHosts: o.AddHosts, BaseHosts: o.HostsFile,
 		DNS:        saidList(o.DNS, c.DNSServers.Get()),
 		DNSSearch:  saidList(o.DNSSearch, c.DNSSearches.Get()),
 		DNSOptions: saidList(o.DNSOptions, c.DNSOptions.Get()),
@@ -247,8 +312,19 @@ func (s *settled) namespaces(o *CreateOptions, conf *config.Config) (err error) 
 	if o.UserNS == "" && !s.spec.Host.Rootless && u.Nested() {
 		u = spec.UserNS{} // a default that is for users other than root
 	}
+	maps, err := userMaps(o, s.spec.Host)
+	switch {
+	case err != nil:
+		return err
+	case maps != nil:
+		u, o.UserNS = *maps, "private"
+	case u.Mode == "private":
+		return hint.Add(field.Errorf("%s private: the IDs of the namespace are missing", field.Name("userns")), "give %s and %s", field.Name("uidmap"), field.Name("gidmap"))
+	}
 	if u.Mode == "nomap" {
-		return hint.Add(field.Errorf("%s nomap is not supported: the container's users could not reach its root file system", field.Name("userns")), "use --userns keep-id, or host")
+		if _, _, err := u.Mappings(s.spec.Host); err != nil {
+			return err
+		}
 	}
 	if s.spec.UserNS, s.userns = u, o.UserNS; u.Nested() {
 		s.userns = cmp.Or(o.UserNS, c.UserNS)
@@ -273,7 +349,40 @@ func (s *settled) limits(o *CreateOptions, _ *config.Config) (err error) {
 	byDefault := p.Resources.PidsDefault
 	p.Resources = o.Resources
 	p.Resources.PidsDefault = byDefault
+	if err := p.Resources.BlockIO.Stat(); err != nil {
+		return err
+	}
+	if p.DeviceRules, err = spec.ParseDeviceRules(o.DeviceRules); err != nil {
+		return err
+	}
+	if len(p.DeviceRules) > 0 && p.Host.Rootless {
+		return field.Errorf("%s: device cgroup rules are not supported in rootless mode or in a user namespace", field.Name("device-cgroup-rule"))
+	}
+	switch p.Personality = o.Personality; o.Personality {
+	case "", "LINUX", "LINUX32":
+	default:
+		return field.Errorf("%s %q: want LINUX or LINUX32", field.Name("personality"), o.Personality)
+	}
+	if p.RdtClass = o.RdtClass; o.RdtClass != "" {
+		if err := checkRdt(p.Host.Rootless); err != nil {
+			return err
+		}
+	}
+	if err := checkCgroups(o.Cgroups, o.CgroupParent); err != nil {
+		return err
+	}
 	return p.Resources.Check()
+}
+
+// checkRdt refuses a class of Intel's RDT where there are none (resctrl, in the kernel's documentation).
+func checkRdt(rootless bool) error {
+	if rootless {
+		return field.Errorf("%s: not supported in rootless mode", field.Name("rdt-class"))
+	}
+	if !exists("/sys/fs/resctrl/schemata") {
+		return hint.Add(field.Errorf("%s: this host's kernel offers no Intel RDT at /sys/fs/resctrl", field.Name("rdt-class")), "where the processor has it: mount -t resctrl resctrl /sys/fs/resctrl")
+	}
+	return nil
 }
 
 // life is what happens while the container runs and when it ends.
@@ -288,6 +397,9 @@ func (s *settled) life(o *CreateOptions, conf *config.Config) (err error) {
 		if s.stopSignal, err = spec.ParseSignal(o.StopSignal); err != nil {
 			return field.Errorf("%s: %w", field.Name("stop-signal"), err)
 		}
+	}
+	if s.sdNotify, err = parseNotify(o.SdNotify); err != nil {
+		return err
 	}
 	s.stopTimeout = said(o.StopTimeout, conf.Engine.StopTimeout)
 	return s.logging(o, conf)

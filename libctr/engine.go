@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/layer"
@@ -26,23 +27,28 @@ import (
 // Options are an engine's roots and settings. The zero value takes everything
 // from storage.conf and containers.conf.
 type Options struct {
-	GraphRoot     string   // images, container layers, and Berth's records below berth/
-	RunRoot       string   // what ends with the boot
-	TmpDir        string   // Berth's own runtime directory; empty is RUNROOT/berth, or RUNROOT/berth-HASH for a GraphRoot without a RunRoot of its own
-	StorageDriver string   // overlay or vfs
-	StorageOpts   []string // driver options, as in storage.conf: overlay.mountopt=nodev
-	Runtime       string   // OCI runtime, name or path; empty is containers.conf's
-	RuntimeFlags  []string // global flags for it, without the leading dashes
-	CgroupManager string   // systemd, cgroupfs, disabled; empty is chosen by the host
-	EventsBackend string   // file or none; empty is containers.conf's
-	Modules       []string // containers.conf modules
-	Program       string   // path of berth, for what outlives this process; empty is the running program, as berth itself has it. See Leash
-	Pull          Puller   // fetches an image that a new container needs; nil: it must be in the store
-	Log           *slog.Logger
+	GraphRoot      string         // images, container layers, and Berth's records below berth/
+	RunRoot        string         // what ends with the boot
+	TmpDir         string         // Berth's own runtime directory; empty is RUNROOT/berth, or RUNROOT/berth-HASH for a GraphRoot without a RunRoot of its own
+	StorageDriver  string         // overlay or vfs
+	TransientStore bool           // records of containers end with the boot
+	ImageStore     string         // images, apart from the containers; empty is storage.conf's
+	StorageOpts    []string       // driver options, as in storage.conf: overlay.mountopt=nodev
+	Runtime        string         // OCI runtime, name or path; empty is containers.conf's
+	RuntimeFlags   []string       // global flags for it, without the leading dashes
+	CgroupManager  string         // systemd, cgroupfs, disabled; empty is chosen by the host
+	EventsBackend  string         // file or none; empty is containers.conf's
+	Modules        []string       // containers.conf modules
+	Program        string         // path of berth, for what needs a process of its own: what outlives this one, and builds; empty is the running program, as berth itself has it. See Leash
+	Pull           Puller         `json:"-"` // fetches an image that a new container needs; nil: it must be in the store
+	CDI            DeviceInjector `json:"-"` // adds devices VENDOR/CLASS=NAME; nil: there are none
+	HooksDirs      []string       // of OCI hooks (oci-hooks(5)); nil is containers.conf's
+	CDISpecDirs    []string       // of the files that describe them; nil is containers.conf's
+	Log            *slog.Logger   `json:"-"`
 }
 
 // Puller makes sure that the image called name is in the store, as opts.Policy says, and returns the
-// IDs of the images it has found or fetched. Package libctr/image/library has what it takes; libctr itself
+// IDs of the images it has found or fetched. Pull of package libctr/image/library is one; libctr itself
 // does not link it (docs/decisions/0005).
 type Puller func(ctx context.Context, e *Engine, name string, opts image.PullOptions) ([]string, error)
 
@@ -80,6 +86,12 @@ func Open(_ context.Context, opts Options) (*Engine, error) {
 		}
 		so.ImageStore = ""
 	}
+	if opts.ImageStore != "" {
+		if so.ImageStore, err = filepath.Abs(opts.ImageStore); err != nil {
+			return nil, err
+		}
+	}
+	so.TransientStore = so.TransientStore || opts.TransientStore
 	if opts.RunRoot != "" {
 		if so.RunRoot, err = filepath.Abs(opts.RunRoot); err != nil {
 			return nil, err
@@ -163,6 +175,20 @@ func (e *Engine) reopenStore() (err error) {
 	return err
 }
 
+// Options returns what the engine was opened with; another process that opens one with them works on the same store. Paths are absolute.
+func (e *Engine) Options() Options {
+	o := e.opts
+	for _, path := range []*string{&o.GraphRoot, &o.RunRoot, &o.TmpDir} {
+		if *path == "" {
+			continue
+		}
+		if abs, err := filepath.Abs(*path); err == nil { // Open has done the same
+			*path = abs
+		}
+	}
+	return o
+}
+
 // StoreOptions returns the roots and the driver in use.
 func (e *Engine) StoreOptions() storage.StoreOptions { return e.storeOpts }
 
@@ -180,16 +206,16 @@ func (e *Engine) SystemContext() *imagetypes.SystemContext {
 func (e *Engine) DataDir() string    { return e.data }
 func (e *Engine) RuntimeDir() string { return e.runtime }
 
-// Rootless tells whether the engine works for an unprivileged user.
+// Rootless reports whether the engine works for an unprivileged user.
 func (e *Engine) Rootless() bool { return rootless.IsRootless() }
 
 // storeHint adds what a user can do about a store that cannot be written.
 func storeHint(err error, root string) error {
 	switch {
 	case isErrno(err, errROFS):
-		return hint.Add(err, "%s is on a read-only file system: remount it, or choose another with --root", root)
+		return hint.Add(err, "%s is on a read-only file system: remount it, or choose another with %s", root, field.Name("root"))
 	case isErrno(err, errNoSpace...):
-		return hint.Add(err, "the disk is full: see berth system df, or df -h %s", root)
+		return hint.Add(err, "the disk is full: see %s, or df -h %s", hint.To(hint.ShowDiskUsage), root)
 	case isErrno(err, errAccess):
 		return hint.Add(err, "%s must belong to you: check its owner with ls -ld %s", root, root)
 	}
@@ -197,11 +223,11 @@ func storeHint(err error, root string) error {
 }
 
 // Enter prepares the process for this package; main calls it before anything else. The libraries run the program again for some of
-// their work, and it has been done then where helper is true: main returns. An ordinary user's program is executed again, with the same
+// their work: Enter does it then, and ends the process. An ordinary user's program is executed again, with the same
 // arguments, inside the user namespace of the user's containers (package rootless).
-func Enter() (helper bool, err error) {
+func Enter() error {
 	if reexec.Init() {
-		return true, nil
+		os.Exit(0)
 	}
-	return false, rootless.Enter()
+	return rootless.Enter()
 }

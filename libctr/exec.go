@@ -9,11 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/berth-containers/berth/libctr/ctl"
-	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -99,7 +97,7 @@ func (e *Engine) exec(ctx context.Context, c *Container, opts ExecOptions) (int,
 // ErrNotRunning where there is none.
 func (e *Engine) awaitStart(ctx context.Context, c *Container) error {
 	for end := time.Now().Add(monitorPatience); ; time.Sleep(10 * time.Millisecond) {
-		if c.State.Status == record.Running || c.State.Status == record.Paused {
+		if c.State.Status.HasProcess() {
 			return nil
 		}
 		lock, err := tryLock(c.RunDir)
@@ -199,13 +197,9 @@ func runTerminal(ctx context.Context, conn *ctl.Conn, pty *os.File, opts ExecOpt
 
 // execProcess makes the process object from the container's own.
 func (e *Engine) execProcess(c *Container, opts ExecOptions) (*specs.Process, error) {
-	data, err := os.ReadFile(filepath.Join(c.Dir, record.BundleDir, "config.json"))
+	s, err := c.spec()
 	if err != nil {
-		return nil, fmt.Errorf("read the container's OCI spec: %w", err)
-	}
-	s := new(specs.Spec)
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, fmt.Errorf("read the container's OCI spec: %w", err)
+		return nil, err
 	}
 	o := spec.ExecOptions{Args: opts.Args, Env: opts.Env, WorkingDir: opts.WorkingDir, Terminal: opts.Terminal, TTYSize: opts.Size.spec(), Privileged: opts.Privileged}
 	if o.Host, err = spec.ReadHost(); err != nil {

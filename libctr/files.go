@@ -4,19 +4,17 @@ package libctr
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/berth-containers/berth/libctr/ctl"
 	"golang.org/x/sys/unix"
 )
 
-// ownedFiles are what a process in a container gets as stdin, stdout and stderr. OCI runtimes give
-// these files to the container's user (fchown), so that it can open /dev/stdout: a file or a terminal of the caller's would
-// be given away. So only pipes, sockets and /dev/null are passed as they are; others are copied through a pipe.
+// ownedFiles are what a process in a container gets as stdin, stdout and stderr. A file or a terminal of the caller's would be given
+// to the container's user: see ctl.Givable. Such are copied through a pipe.
 type ownedFiles struct {
 	files  [3]*os.File
 	ours   []*os.File // to be closed once the process has them
@@ -38,7 +36,7 @@ func processFiles(stdin, stdout, stderr *os.File) (o *ownedFiles, err error) {
 			}
 			o.ours = append(o.ours, f)
 		}
-		if o.files[i] = f; passable(f) {
+		if o.files[i] = f; ctl.Givable(f) {
 			continue
 		}
 		r, w, err := os.Pipe()
@@ -70,12 +68,6 @@ func processFiles(stdin, stdout, stderr *os.File) (o *ownedFiles, err error) {
 		})
 	}
 	return o, nil
-}
-
-// passable tells whether a change of the file's owner changes nothing that others see.
-func passable(f *os.File) bool {
-	target, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
-	return err == nil && (strings.HasPrefix(target, "pipe:") || strings.HasPrefix(target, "socket:") || target == os.DevNull)
 }
 
 // given closes what the process has its own copies of, so that its end can be seen.

@@ -83,7 +83,7 @@ func (e *Engine) removeBinds(id string) {
 	}
 }
 
-// hasLinks tells whether a path leads through symbolic links.
+// hasLinks reports whether a path leads through symbolic links.
 func hasLinks(path string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	return err != nil || real != path

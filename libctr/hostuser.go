@@ -3,9 +3,11 @@
 package libctr
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 
+	"github.com/berth-containers/berth/internal/etcfile"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/moby/sys/user"
 )
@@ -25,4 +27,17 @@ func hostUser(uid, gid uint32) *spec.HostUser {
 		h.Group = g.Name
 	}
 	return h
+}
+
+// hostUserLine is the line of the host's /etc/passwd of a user, by name or number.
+func hostUserLine(name string) (string, error) {
+	u, err := user.LookupUser(name)
+	if uid, nerr := strconv.Atoi(name); err != nil && nerr == nil {
+		u, err = user.LookupUid(uid)
+	}
+	if err != nil {
+		return "", err
+	}
+	line := fmt.Sprintf("%s:*:%d:%d:%s:%s:%s", u.Name, u.Uid, u.Gid, u.Gecos, u.Home, or(u.Shell, "/bin/sh"))
+	return line + "\n", etcfile.OneLine(line)
 }

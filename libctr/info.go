@@ -21,11 +21,43 @@ import (
 
 // Info describes the engine and its host. The fields and their names in JSON and YAML are podman's.
 type Info struct {
-	Host    HostInfo            `json:"host"`
-	Store   StoreInfo           `json:"store"`
-	Plugins map[string][]string `json:"plugins"`
-	Config  ConfigInfo          `json:"config"` // podman has none
-	Version VersionInfo         `json:"version"`
+	Host       HostInfo       `json:"host"`
+	Store      StoreInfo      `json:"store"`
+	Registries map[string]any `json:"registries"`
+	Plugins    PluginInfo     `json:"plugins"`
+	Config     ConfigInfo     `json:"config"` // podman has none
+	Version    VersionInfo    `json:"version"`
+}
+
+// PluginInfo names the drivers that there are.
+type PluginInfo struct {
+	Volume        []string `json:"volume"`
+	Network       []string `json:"network"`
+	Log           []string `json:"log"`
+	Authorization []string `json:"authorization"`
+}
+
+// NetworkBackend says what connects containers to networks.
+type NetworkBackend struct {
+	Backend        string     `json:"backend"`
+	Version        string     `json:"version,omitempty"`
+	Package        string     `json:"package,omitempty"`
+	Path           string     `json:"path,omitempty"`
+	DNS            DNSBackend `json:"dns"`
+	DefaultNetwork string     `json:"defaultNetwork"`
+}
+
+// DNSBackend says what answers containers that ask for names.
+type DNSBackend struct {
+	Version string `json:"version,omitempty"`
+	Package string `json:"package,omitempty"`
+	Path    string `json:"path,omitempty"`
+}
+
+// RemoteSocket is where an API would be served.
+type RemoteSocket struct {
+	Path   string `json:"path,omitempty"`
+	Exists bool   `json:"exists"`
 }
 
 // HostInfo is the host's part of Info.
@@ -55,12 +87,24 @@ type HostInfo struct {
 	SwapFree          int64        `json:"swapFree"`
 	SwapTotal         int64        `json:"swapTotal"`
 	Uptime            string       `json:"uptime"`
+
+	BuildahVersion        string          `json:"buildahVersion"`
+	CPUUtilization        *CPUUtilization `json:"cpuUtilization,omitempty"`
+	EmulatedArchitectures []string        `json:"emulatedArchitectures,omitempty"`
+	FreeLocks             *uint32         `json:"freeLocks,omitempty"` // nil: they are not numbered
+	Linkmode              string          `json:"linkmode"`
+	NetworkBackendInfo    NetworkBackend  `json:"networkBackendInfo"`
+	RemoteSocket          *RemoteSocket   `json:"remoteSocket,omitempty"`
+	RootlessNetworkCmd    string          `json:"rootlessNetworkCmd"`
+	RuntimeInfo           map[string]any  `json:"runtimeInfo,omitempty"`
+	Variant               string          `json:"variant"`
 }
 
 // ProgramInfo names a program that Berth works with; empty where it is not installed.
 type ProgramInfo struct {
 	Name       string `json:"name,omitempty"`
 	Executable string `json:"executable,omitempty"`
+	Package    string `json:"package,omitempty"`
 	Path       string `json:"path,omitempty"`
 	Version    string `json:"version"`
 }
@@ -69,6 +113,7 @@ type ProgramInfo struct {
 type Distribution struct {
 	Codename     string `json:"codename,omitempty"`
 	Distribution string `json:"distribution"`
+	Variant      string `json:"variant,omitempty"`
 	Version      string `json:"version"`
 }
 
@@ -136,6 +181,9 @@ type VersionInfo struct {
 	GoVersion  string `json:"GoVersion"`
 	OsArch     string `json:"OsArch"`
 	Version    string `json:"Version"`
+
+	Os          string `json:"Os"`
+	BuildOrigin string `json:"BuildOrigin,omitempty"`
 }
 
 // Info gathers what there is to know of engine and host.
@@ -154,8 +202,9 @@ func (e *Engine) Info(ctx context.Context) (*Info, error) {
 	}
 	return &Info{
 		Host: *host, Store: *store, Config: *conf,
-		Plugins: map[string][]string{"log": {"k8s-file", "json-file", "none", "passthrough"}, "network": {"pasta", "slirp4netns"}, "volume": {"local"}},
-		Version: VersionInfo{APIVersion: version.Version, Version: version.Version, GitCommit: version.Commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH},
+		Registries: e.registries(),
+		Plugins:    PluginInfo{Log: []string{"k8s-file", "json-file", "none", "passthrough"}, Network: []string{"pasta", "slirp4netns"}, Volume: []string{"local"}, Authorization: []string{}},
+		Version:    VersionInfo{APIVersion: version.Podman, Os: runtime.GOOS, BuildOrigin: "Berth " + version.Version, Version: version.Version, GitCommit: version.Commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH},
 	}, nil
 }
 
@@ -186,6 +235,16 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 		h.OCIRuntime = ProgramInfo{Name: r.Name, Path: r.Path, Version: r.Version}
 	}
 	h.Pasta, h.Slirp4NetNS = programInfo(ctx, "pasta"), programInfo(ctx, "slirp4netns")
+	h.BuildahVersion, h.CPUUtilization, h.EmulatedArchitectures, h.Linkmode = moduleVersion("go.podman.io/buildah"), cpuUtilization(), emulated(), "dynamic"
+	h.RootlessNetworkCmd, h.RuntimeInfo, h.RemoteSocket = "pasta", map[string]any{}, &RemoteSocket{}
+	if h.Pasta.Executable == "" && h.Slirp4NetNS.Executable != "" {
+		h.RootlessNetworkCmd = "slirp4netns"
+	}
+	packages := packagesOf(ctx, h.Conmon.Path, h.OCIRuntime.Path, h.Pasta.Executable, h.Slirp4NetNS.Executable)
+	for path, p := range map[string]*ProgramInfo{h.Conmon.Path: &h.Conmon, h.OCIRuntime.Path: &h.OCIRuntime, h.Pasta.Executable: &h.Pasta, h.Slirp4NetNS.Executable: &h.Slirp4NetNS} {
+		p.Package = packages[path]
+	}
+	h.NetworkBackendInfo = NetworkBackend{Backend: h.NetworkBackend, DefaultNetwork: conf.Network.DefaultNetwork}
 	if e.Rootless() {
 		uids, gids, err := rootless.IDMaps()
 		if err != nil {
@@ -237,6 +296,8 @@ func distribution() Distribution {
 			d.Distribution = v
 		case "VERSION_ID":
 			d.Version = v
+		case "VARIANT_ID":
+			d.Variant = v
 		case "VERSION_CODENAME":
 			d.Codename = v
 		}

@@ -5,6 +5,7 @@ package libctr
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,6 +55,8 @@ type InspectData struct {
 	NetworkSettings InspectNetwork
 	Namespace       string
 	IsInfra         bool
+	SizeRw          *int64 `json:",omitempty"` // bytes, if they were asked for; see Engine.Size
+	SizeRootFs      int64  `json:",omitempty"`
 	Config          InspectConfig
 	HostConfig      InspectHostConfig
 }
@@ -115,6 +118,8 @@ type InspectConfig struct {
 	Timeout                                 uint
 	StopTimeout                             uint
 	Passwd                                  bool
+	SdNotifyMode                            string
+	Secrets                                 []InspectSecret
 }
 
 // InspectHostConfig is how the host confines and serves the container.
@@ -145,9 +150,31 @@ type InspectHostConfig struct {
 	CpuQuota                                                          int64
 	CpusetCpus, CpusetMems                                            string
 	MemoryReservation, MemorySwap                                     int64
+	MemorySwappiness                                                  int64
+	OomKillDisable                                                    bool
+	CpuRealtimePeriod                                                 uint64
+	CpuRealtimeRuntime                                                int64
+	BlkioWeight                                                       uint16
+	BlkioWeightDevice                                                 []InspectWeight
+	BlkioDeviceReadBps, BlkioDeviceWriteBps                           []InspectRate
+	BlkioDeviceReadIOps, BlkioDeviceWriteIOps                         []InspectRate
+	CgroupConf                                                        map[string]string
+	IntelRdtClosID                                                    string
 	PidsLimit                                                         int64
 	Ulimits                                                           []record.Ulimit
 	Init                                                              bool
+}
+
+// InspectWeight is the weight of a device's block I/O.
+type InspectWeight struct {
+	Path   string
+	Weight uint16
+}
+
+// InspectRate is the limit of a device's block I/O.
+type InspectRate struct {
+	Path string
+	Rate uint64
 }
 
 // InspectLog is where the output goes.
@@ -182,9 +209,9 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 	s := c.State
 	d := &InspectData{
 		ID: c.ID, Created: cfg.Created, Image: cfg.ImageID, ImageDigest: cfg.ImageDigest, ImageName: cfg.ImageName, Name: s.Name,
-		Rootfs: "", ProcessLabel: cfg.ProcessLabel, MountLabel: cfg.MountLabel, StaticDir: c.Dir, OCIRuntime: cfg.Runtime.Name, OCIConfigPath: filepath.Join(c.Dir, record.BundleDir, "config.json"),
-		PidFile: filepath.Join(c.RunDir, record.PidFile), LogPath: cfg.Log.Path, RestartCount: s.Restarts, Driver: e.storeOpts.GraphDriverName,
-		Mounts: nonNil(cfg.Mounts), Dependencies: []string{}, ExecIDs: []string{},
+		Rootfs: given(cfg.Rootfs), ProcessLabel: cfg.ProcessLabel, MountLabel: cfg.MountLabel, StaticDir: c.Dir, OCIRuntime: cfg.Runtime.Name, OCIConfigPath: filepath.Join(c.Dir, record.BundleDir, "config.json"),
+		ConmonPidFile: cfg.MonitorPidFile, PidFile: or(cfg.PidFile, filepath.Join(c.RunDir, record.PidFile)), LogPath: cfg.Log.Path, RestartCount: s.Restarts, Driver: e.storeOpts.GraphDriverName,
+		Mounts: nonNil(cfg.Mounts), Dependencies: nonNil(cfg.Requires), ExecIDs: []string{},
 		ResolvConfPath: existing(c.Dir, "resolv.conf"), HostsPath: existing(c.Dir, "hosts"), HostnamePath: existing(c.Dir, "hostname"),
 	}
 	if len(cfg.Command) > 0 {
@@ -195,7 +222,7 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 		d.AppArmorProfile = oci.Process.ApparmorProfile
 	}
 	d.State = InspectState{
-		OciVersion: oci.Version, Status: string(s.Status), Running: s.Status == record.Running, Paused: s.Status == record.Paused, OOMKilled: s.OOMKilled,
+		OciVersion: oci.Version, Status: string(s.Status), Running: s.Status == record.Running, Restarting: c.Restarting(), Paused: s.Status == record.Paused, OOMKilled: s.OOMKilled,
 		Pid: s.Pid, ConmonPid: s.Monitor, ExitCode: s.ExitCode, Error: s.Error, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt, CgroupPath: cfg.CgroupPath,
 		Health: s.Health, Healthcheck: s.Health, StoppedByUser: s.StoppedBy == "user",
 	}
@@ -211,8 +238,14 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 
 func (e *Engine) inspectDriver(cfg *record.Config) InspectDriver {
 	d := InspectDriver{Name: e.storeOpts.GraphDriverName, Data: map[string]string{}}
-	if cfg.Rootfs.Type == "bind" {
+	switch cfg.Rootfs.Type {
+	case "bind":
 		d.Data["dir"] = cfg.Rootfs.Source
+		return d
+	case record.GivenRootfs:
+		if o := cfg.Rootfs.Overlay; o != nil {
+			d.Data["LowerDir"], d.Data["UpperDir"], d.Data["WorkDir"] = cfg.Rootfs.Source, o.Upper, o.Work
+		}
 		return d
 	}
 	for o := range strings.SplitSeq(cfg.Rootfs.Options, ",") {
@@ -234,7 +267,8 @@ func inspectConfig(cfg *record.Config, p *specs.Process) InspectConfig {
 	i := InspectConfig{
 		Hostname: cfg.Hostname, User: cfg.User, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.StdinOnce, Env: nonNil(cfg.Env), Cmd: nonNil(cfg.Cmd),
 		Image: cfg.ImageName, WorkingDir: cfg.WorkingDir, Entrypoint: nonNil(cfg.Entrypoint), Labels: cfg.Labels, Annotations: cfg.Annotations,
-		StopSignal: unix.SignalName(syscall.Signal(cfg.StopSignal)), Healthcheck: cfg.Health, CreateCommand: cfg.CreateCommand, Timeout: cfg.Timeout, StopTimeout: cfg.StopTimeout,
+		StopSignal: signalName(cfg.StopSignal), Healthcheck: cfg.Health, CreateCommand: cfg.CreateCommand, Timeout: cfg.Timeout, StopTimeout: cfg.StopTimeout,
+		Secrets: secretsOf(cfg), SdNotifyMode: or(cfg.SdNotify, notifyByContainer),
 	}
 	if cfg.Health != nil {
 		i.HealthcheckOnFailureAction = or(cfg.Health.OnFailure, "none")
@@ -258,6 +292,8 @@ func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
 	}
 	if cfg.CgroupPath == "" {
 		h.Cgroups = "disabled"
+	} else if cfg.Cgroups != "" && cfg.Cgroups != cgroupsEnabled {
+		h.Cgroups = cfg.Cgroups
 	}
 	for _, m := range cfg.Mounts {
 		switch m.Type {
@@ -271,15 +307,27 @@ func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
 			h.Binds = append(h.Binds, or(m.Name, m.Source)+":"+m.Destination+":"+strings.Join(append([]string{opts}, m.Options...), ","))
 		}
 	}
+	h.CgroupParent, h.BlkioWeightDevice = cfg.CgroupParent, []InspectWeight{}
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps, h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = []InspectRate{}, []InspectRate{}, []InspectRate{}, []InspectRate{}
+	if oci.Linux != nil && oci.Linux.IntelRdt != nil {
+		h.IntelRdtClosID = oci.Linux.IntelRdt.ClosID
+	}
 	if oci.Linux != nil && oci.Linux.Resources != nil {
 		r := oci.Linux.Resources
+		h.CgroupConf = r.Unified
+		h.inspectBlockIO(r.BlockIO)
 		if r.CPU != nil {
 			h.CpuShares, h.CpuPeriod, h.CpuQuota = deref(r.CPU.Shares), deref(r.CPU.Period), deref(r.CPU.Quota)
 			h.CpusetCpus, h.CpusetMems = r.CPU.Cpus, r.CPU.Mems
+			h.CpuRealtimePeriod, h.CpuRealtimeRuntime = deref(r.CPU.RealtimePeriod), deref(r.CPU.RealtimeRuntime)
 		}
 		if r.Memory != nil {
 			h.MemoryReservation = deref(r.Memory.Reservation)
-			h.MemorySwap = deref(r.Memory.Swap)
+			h.Memory, h.MemorySwap = deref(r.Memory.Limit), deref(r.Memory.Swap)
+			if r.Memory.Swappiness != nil {
+				h.MemorySwappiness = int64(*r.Memory.Swappiness)
+			}
+			h.OomKillDisable = deref(r.Memory.DisableOOMKiller)
 		}
 		if r.Pids != nil {
 			h.PidsLimit = deref(r.Pids.Limit)
@@ -295,6 +343,35 @@ func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
 		}
 	}
 	return h
+}
+
+// inspectBlockIO names the devices as the kernel does, /dev/block/MAJOR:MINOR.
+func (h *InspectHostConfig) inspectBlockIO(io *specs.LinuxBlockIO) {
+	if io == nil {
+		return
+	}
+	path := func(major, minor int64) string {
+		p := fmt.Sprintf("/dev/block/%d:%d", major, minor)
+		if target, err := filepath.EvalSymlinks(p); err == nil {
+			return target
+		}
+		return p
+	}
+	h.BlkioWeight = deref(io.Weight)
+	for _, d := range io.WeightDevice {
+		h.BlkioWeightDevice = append(h.BlkioWeightDevice, InspectWeight{path(d.Major, d.Minor), deref(d.Weight)})
+	}
+	for _, l := range []struct {
+		from []specs.LinuxThrottleDevice
+		to   *[]InspectRate
+	}{
+		{io.ThrottleReadBpsDevice, &h.BlkioDeviceReadBps}, {io.ThrottleWriteBpsDevice, &h.BlkioDeviceWriteBps},
+		{io.ThrottleReadIOPSDevice, &h.BlkioDeviceReadIOps}, {io.ThrottleWriteIOPSDevice, &h.BlkioDeviceWriteIOps},
+	} {
+		for _, d := range l.from {
+			*l.to = append(*l.to, InspectRate{path(d.Major, d.Minor), d.Rate})
+		}
+	}
 }
 
 func cgroupManagerOf(cfg *record.Config) string {
@@ -329,4 +406,13 @@ func deref[T any](p *T) (v T) {
 		v = *p
 	}
 	return v
+}
+
+// signalName is what a signal is called; the kernel numbers those of real time only.
+func signalName(n int) string {
+	const rtMin = 34 // glibc's and musl's SIGRTMIN
+	if n > rtMin {
+		return "SIGRTMIN+" + itoa(n-rtMin)
+	}
+	return unix.SignalName(syscall.Signal(n))
 }

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
+	"golang.org/x/sys/unix"
 )
 
 // ask sends one request to the container's monitor and returns its answer.
@@ -38,16 +40,40 @@ type StopOptions struct {
 }
 
 // Stop stops a container and waits for its end; its restart policy does not bring it back. A container
-// that has ended is no error, one that was never started is ErrNotRunning.
+// that does not run is no error. That it had to be killed is logged as a warning.
 func (e *Engine) Stop(ctx context.Context, c *Container, opts StopOptions) error {
 	r, err := stopRequest("stop", c, opts)
 	if err == nil {
-		_, err = e.ask(ctx, c, r)
+		err = e.askToStop(ctx, c, r)
 	}
-	if errors.Is(err, ErrNotRunning) && (c.State.Status != record.Created || errors.Is(err, errMonitorEnded)) {
-		return nil
+	if errors.Is(err, ErrNotRunning) {
+		return about("stop", c, e.noteStopped(c))
 	}
 	return about("stop", c, err)
+}
+
+// noteStopped records of a container that does not run that the user wants it so: StartAtBoot might start it.
+func (e *Engine) noteStopped(c *Container) error {
+	if !c.startsAtBoot() || c.State.StoppedBy == record.ByUser {
+		return nil
+	}
+	return e.withLock(c, func() error {
+		if Alive(c.State) {
+			return nil
+		}
+		c.State.StoppedBy = record.ByUser
+		return c.State.Write(c.Dir, c.Dir != c.RunDir)
+	})
+}
+
+// askToStop is ask, and warns where the container had to be killed.
+func (e *Engine) askToStop(ctx context.Context, c *Container, r ctl.Request) error {
+	ev, err := e.ask(ctx, c, r)
+	if err == nil && ev.Forced != nil {
+		e.log.Warn(fmt.Sprintf("StopSignal %s failed to stop container %s in %d seconds, resorting to SIGKILL",
+			or(unix.SignalName(syscall.Signal(ev.Forced.Signal)), fmt.Sprintf("(%d)", ev.Forced.Signal)), c.State.Name, ev.Forced.AfterMs/1000))
+	}
+	return err
 }
 
 func stopRequest(op string, c *Container, opts StopOptions) (ctl.Request, error) {
@@ -66,9 +92,16 @@ func stopRequest(op string, c *Container, opts StopOptions) (ctl.Request, error)
 
 // Restart stops a container if it runs, and starts it again. The process has to be in the user namespace.
 func (e *Engine) Restart(ctx context.Context, c *Container, opts StopOptions) error {
-	r, err := stopRequest("restart", c, opts)
+	cfg, err := c.Config()
 	if err == nil {
-		_, err = e.ask(ctx, c, r)
+		err = e.startRequired(ctx, cfg)
+	}
+	var r ctl.Request
+	if err == nil {
+		r, err = stopRequest("restart", c, opts)
+	}
+	if err == nil {
+		err = e.askToStop(ctx, c, r)
 	}
 	if errors.Is(err, ErrNotRunning) {
 		_, err = e.Start(ctx, c, StartOptions{})
@@ -121,7 +154,7 @@ func (e *Engine) RunHealthcheck(ctx context.Context, c *Container) (*record.Heal
 
 // Rename gives a container another name. The error wraps ErrNameInUse.
 func (e *Engine) Rename(ctx context.Context, c *Container, name string) error {
-	return about("rename", c, e.rename(ctx, c, name))
+	return about("rename", c, e.rename(ctx, c, strings.TrimPrefix(name, "/")))
 }
 
 func (e *Engine) rename(ctx context.Context, c *Container, name string) error {
@@ -140,7 +173,7 @@ func (e *Engine) rename(ctx context.Context, c *Container, name string) error {
 	}
 	old := c.State.Name
 	if name == old {
-		return fmt.Errorf("the name %q is taken by this container itself: %w", name, ErrNameInUse)
+		return fmt.Errorf("the container name %q is already in use by this container itself: %w", name, ErrNameInUse)
 	}
 	if err := e.takeNameLocked(name, c.ID, !cfg.AutoRemove); err != nil {
 		return err

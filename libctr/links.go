@@ -40,7 +40,7 @@ func (e *Engine) missingLinks() ([]layerLink, error) {
 	return missing, nil
 }
 
-// RemakeLinks makes the overlay driver's short links anew that are missing.
+// RemakeLinks restores missing short links of the overlay driver.
 func (e *Engine) RemakeLinks() error {
 	missing, err := e.missingLinks()
 	if err != nil || len(missing) == 0 {

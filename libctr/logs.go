@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/logfile"
 	"github.com/berth-containers/berth/libctr/record"
@@ -23,12 +24,12 @@ func (e *Engine) Logs(ctx context.Context, c *Container, opts logfile.ReadOption
 	switch cfg.Log.Driver {
 	case "k8s-file", "json-file":
 	default:
-		return nil, hint.Add(fmt.Errorf("its log driver is %s, which keeps nothing to read", cfg.Log.Driver), "make it anew with: --log-driver k8s-file")
+		return nil, hint.Add(fmt.Errorf("this container is using the '%s' log driver, cannot read logs: %w", cfg.Log.Driver, ErrNoLogs), "make it again with: %s k8s-file", field.Name("log-driver"))
 	}
 	opts.Path, opts.Format = cfg.Log.Path, logfile.Format(cfg.Log.Driver)
 	opts.Pos = filepath.Join(c.RunDir, record.LogPosFile)
 	if opts.Follow {
-		running := c.State.Status == record.Running || c.State.Status == record.Paused
+		running := c.State.Status.HasProcess()
 		if !running && !c.Restarting() {
 			opts.Follow = false
 		} else {

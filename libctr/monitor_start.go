@@ -33,6 +33,18 @@ func programPath(given string) (string, error) {
 	return rootless.Executable()
 }
 
+// HelperCommand prepares a process that is berth with the given command word. It will be in the user namespace and in a mount namespace of its own.
+func (e *Engine) HelperCommand(word string) (*exec.Cmd, error) {
+	path, err := programPath(e.opts.Program)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, word)
+	cmd.Args[0] = "berth-" + word // package leash knows it by that
+	cmd.Env = rootless.NewMountsEnv()
+	return cmd, nil
+}
+
 // monitorPath finds the monitor: $BERTH_MONITOR, beside berth, or in ../libexec/berth.
 func monitorPath(program string) (string, error) {
 	if p := os.Getenv("BERTH_MONITOR"); p != "" {
@@ -64,9 +76,29 @@ func Leash(program string) error {
 	return nil
 }
 
-// startMonitor starts the container's monitor and hands it the lock; the connection is its first client.
+// startMonitor starts the container's monitor, unless it is there already, and hands it the lock; the connection is its first client.
 // The process has to be in the user namespace that the container is to live in.
-func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl.Conn, error) {
+func (e *Engine) startMonitor(c *Container, lock *os.File) (conn *ctl.Conn, pid int, err error) {
+	m := c.early
+	if c.early = nil; m == nil {
+		if m, err = e.launchMonitor(c.Dir, lock); err != nil {
+			return nil, 0, err
+		}
+	}
+	rootless.Pin(m.pid)
+	e.moveToUserManager(m.pid, c.ID)
+	return m.conn, m.pid, nil
+}
+
+// launched is a monitor that has been started.
+type launched struct {
+	conn *ctl.Conn
+	pid  int
+}
+
+// launchMonitor starts the monitor of the container in dir. With --early it does not look for the records before a request comes, and
+// ends if none does.
+func (e *Engine) launchMonitor(dir string, lock *os.File, args ...string) (*launched, error) {
 	path, err := monitorPath(e.opts.Program)
 	if err != nil {
 		return nil, err
@@ -82,7 +114,7 @@ func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl
 		return nil, err
 	}
 	defer devNull.Close()
-	argv := append(append([]string{path}, args...), c.Dir)
+	argv := append(append([]string{path}, args...), dir)
 	p, err := os.StartProcess(path, argv, &os.ProcAttr{
 		Dir:   "/",
 		Env:   monitorEnv(os.Environ()),
@@ -94,10 +126,10 @@ func (e *Engine) startMonitor(c *Container, lock *os.File, args ...string) (*ctl
 		conn.Close()
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
-	rootless.Pin(p.Pid)
-	e.moveToUserManager(p.Pid, c.ID)
+	m := &launched{conn, p.Pid}
 	_ = p.Release()
-	return conn, nil
+	go reap(m.pid)
+	return m, nil
 }
 
 // moveToUserManager puts a monitor below the user's systemd. From a login's session the OCI runtime could not
@@ -272,7 +304,7 @@ func BecomeMonitor(dir string) error {
 	return unix.Exec(path, []string{path, "--adopt", dir}, monitorEnv(os.Environ()))
 }
 
-// hasOwnUserNS tells whether the container is in a user namespace below Berth's.
+// hasOwnUserNS reports whether the container is in a user namespace below Berth's.
 func hasOwnUserNS(cfg *record.Config) bool {
 	switch cfg.UserNS {
 	case "", "host":

@@ -14,12 +14,13 @@ import (
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
 // A name is taken by making DATA/names/NAME, a symbolic link to the ID: symlink(2) fails where there
-// is one. A link whose container is gone counts for nothing.
+// is one. A link whose container is gone, or has another name, counts for nothing: a rename that was killed leaves the latter.
 
 func (e *Engine) namePath(name string) string { return filepath.Join(e.data, "names", name) }
 
@@ -50,14 +51,14 @@ func (e *Engine) takeNameLocked(name, id string, durable bool) error {
 
 func (e *Engine) takeNameOr(name, id string, durable bool, takeStale func() error) error {
 	if !record.ValidName(name) {
-		return fmt.Errorf("name %q: only letters, digits, and _ . - after the first letter or digit are allowed", name)
+		return fmt.Errorf("name %q: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: %w", name, fs.ErrInvalid)
 	}
 	err := os.Symlink(id, e.namePath(name))
 	if errors.Is(err, fs.ErrExist) {
 		err = takeStale()
 	}
 	if err == nil && durable {
-		err = atomicfile.SyncDir(filepath.Dir(e.namePath(name)))
+		err = atomicfile.Sync(filepath.Dir(e.namePath(name)))
 	}
 	if err != nil && !errors.Is(err, ErrNameInUse) {
 		return fmt.Errorf("take the name %q: %w", name, err)
@@ -81,9 +82,9 @@ func (e *Engine) lockNames() (*os.File, error) {
 // takeStaleName takes a name over from a container that is not there any more. Two commands
 // may find that at once: the lock, which the caller holds, lets one of them replace the link.
 func (e *Engine) takeStaleName(name, id string) error {
-	if owner, err := os.Readlink(e.namePath(name)); err == nil && e.exists(owner) {
-		return hint.Add(fmt.Errorf("the name %q is taken by container %.12s: %w", name, owner, ErrNameInUse),
-			"remove it with: berth rm %s, or choose another --name", name)
+	if owner, err := os.Readlink(e.namePath(name)); err == nil && e.bears(owner, name) {
+		return hint.Add(fmt.Errorf("the container name %q is already in use by %s. You have to remove that container to be able to reuse that name: %w", name, owner, ErrNameInUse),
+			"remove it with: %s, or choose another %s", hint.To(hint.RemoveContainer, name), field.Name("name"))
 	}
 	if err := os.Remove(e.namePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -91,7 +92,15 @@ func (e *Engine) takeStaleName(name, id string) error {
 	return os.Symlink(id, e.namePath(name))
 }
 
-// exists tells whether a container, perhaps a half-made one, has a directory.
+// bears reports whether a container has that name, or is being made and may. The caller holds the lock of the names, so none is being renamed.
+func (e *Engine) bears(id, name string) bool {
+	if c, err := e.load(id); err == nil {
+		return c.State.Name == name
+	}
+	return e.exists(id)
+}
+
+// exists reports whether a container, perhaps a half-made one, has a directory.
 func (e *Engine) exists(id string) bool {
 	if !isID(id) {
 		return false
@@ -114,6 +123,19 @@ func (e *Engine) dropName(name, id string) error {
 		return err
 	}
 	return nil
+}
+
+// dropStaleName gives a name up that leads to a container of another name.
+func (e *Engine) dropStaleName(name, id string) error {
+	lock, err := e.lockNames()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if e.bears(id, name) {
+		return nil
+	}
+	return e.dropName(name, id)
 }
 
 func newID() string {

@@ -3,6 +3,7 @@
 package libctr
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,15 +17,13 @@ import (
 
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/field"
-	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
 	"github.com/berth-containers/berth/rootless"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// networkFile, in Dir, keeps the options that each start's plan is made from anew.
+// networkFile, in Dir, keeps the options that each start's plan is made from again.
 const networkFile = "network.json"
 
 // planNetwork plans the container's network, writes the files that belong to it, and tells the spec.
@@ -33,6 +32,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	o := m.net
 	o.Rootless, o.UserNS, o.Name, o.RuntimeDir = e.Rootless(), s.UserNS.Nested(), cfg.Name, e.runtime
 	o.NetNSElsewhere = e.sharedNetNS(cfg.ID) == ""
+	o.ImageHosts = e.imageHosts(m)
 	if err := e.NetworkDefaults(&o); err != nil {
 		return err
 	}
@@ -66,9 +66,10 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 		}
 		o.Mode.Container = other.ID
 		s.Files.Hosts, s.Files.ResolvConf = existing(other.Dir, "hosts"), existing(other.Dir, "resolv.conf")
-		s.NetNSPath, s.NetShared = placeholder(other.ID, "net"), true
+		s.NetNSPath, s.NetShared = m.join("net", other), true
 		if otherConf, err := other.Config(); err == nil && otherConf.Network.Mode == "host" {
 			s.NetHost, s.NetNSPath = true, ""
+			delete(m.joins, "net")
 		}
 	}
 	for _, ns := range []struct {
@@ -82,7 +83,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 		if err != nil {
 			return field.Errorf("%s container:%s: %w", field.Name(ns.kind), ns.n.Container, err)
 		}
-		ns.n.Path = placeholder(other.ID, ns.kind)
+		ns.n.Path = m.join(ns.kind, other)
 	}
 	r, err := e.plan(ctx, cfg, o, m.noHosts)
 	if err != nil {
@@ -109,8 +110,13 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	if r.ResolvConf != nil {
 		s.Files.ResolvConf = filepath.Join(m.dir, "resolv.conf")
 	}
-	s.Files.Hostname = filepath.Join(m.dir, "hostname")
-	if err := os.WriteFile(s.Files.Hostname, []byte(cfg.Hostname+"\n"), 0o644); err != nil {
+	if !m.noHostname {
+		s.Files.Hostname = filepath.Join(m.dir, "hostname")
+		if err := os.WriteFile(s.Files.Hostname, []byte(cfg.Hostname+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := m.setLocaltime(); err != nil {
 		return err
 	}
 	data, err := json.Marshal(o)
@@ -127,7 +133,7 @@ func (e *Engine) NetworkDefaults(o *network.Options) error {
 	if err != nil {
 		return err
 	}
-	o.BaseHosts, o.HostIP = conf.Containers.BaseHostsFile, conf.Containers.HostContainersInternalIP
+	o.BaseHosts, o.HostIP = cmp.Or(o.BaseHosts, conf.Containers.BaseHostsFile), conf.Containers.HostContainersInternalIP
 	o.HelperDirs, o.PastaOptions, o.SlirpOptions = conf.Engine.HelperBinariesDir.Get(), conf.Network.PastaOptions.Get(), conf.Engine.NetworkCmdOptions.Get()
 	o.Prefer = network.Kind(conf.Network.DefaultRootlessNetworkCmd)
 	return nil
@@ -181,7 +187,7 @@ func (e *Engine) plan(ctx context.Context, cfg *record.Config, o network.Options
 		return r, e.portHint(ctx, err)
 	}
 	for _, w := range r.Warnings {
-		e.log.Warn(w)
+		e.warn(w)
 	}
 	cfg.Network = r.Network
 	for name, text := range map[string][]byte{"hosts": r.Hosts, "resolv.conf": r.ResolvConf} {
@@ -196,7 +202,7 @@ func (e *Engine) plan(ctx context.Context, cfg *record.Config, o network.Options
 }
 
 // refreshNetwork does at each start what may have changed since the container was made: the host's
-// resolvers and addresses, ports that others have taken, the process whose namespaces are joined.
+// resolvers and addresses, ports that others have taken.
 func (e *Engine) refreshNetwork(ctx context.Context, c *Container, cfg *record.Config) error {
 	if c.State.Status != record.Created || !c.made {
 		data, err := os.ReadFile(filepath.Join(c.Dir, networkFile))
@@ -214,56 +220,8 @@ func (e *Engine) refreshNetwork(ctx context.Context, c *Container, cfg *record.C
 				return err
 			}
 			cfg.Network.NetNS, cfg.Network.Path = ns, path
-			if err := cfg.Write(c.Dir, false); err != nil {
-				return err
-			}
+			return cfg.Write(c.Dir, false)
 		}
 	}
-	return e.resolvePlaceholders(ctx, c)
-}
-
-// A container that joins another's namespaces has, in its OCI spec, a placeholder for the other's init process.
-func placeholder(id, kind string) string { return "/proc/container:" + id + "/ns/" + kind }
-
-// resolvePlaceholders writes the paths of namespaces that are joined into the OCI spec. The spec as it was made
-// stays beside it.
-func (e *Engine) resolvePlaceholders(ctx context.Context, c *Container) error {
-	path := filepath.Join(c.Dir, record.BundleDir, "config.json")
-	made := path + ".made"
-	data, err := os.ReadFile(made)
-	if errors.Is(err, fs.ErrNotExist) {
-		if data, err = os.ReadFile(path); err == nil && !strings.Contains(string(data), "/proc/container:") {
-			return nil
-		}
-		if err == nil {
-			err = atomicfile.Write(made, data, 0o600, false)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("read the container's OCI spec: %w", err)
-	}
-	s := new(specs.Spec)
-	if err := json.Unmarshal(data, s); err != nil {
-		return fmt.Errorf("read the container's OCI spec: %w", err)
-	}
-	for i := range s.Linux.Namespaces {
-		n := &s.Linux.Namespaces[i]
-		rest, ok := strings.CutPrefix(n.Path, "/proc/container:")
-		if !ok {
-			continue
-		}
-		id, kind, _ := strings.Cut(rest, "/ns/")
-		other, err := e.Lookup(ctx, id)
-		if err != nil {
-			return fmt.Errorf("join the namespace of another: %w", err)
-		}
-		if !Alive(other.State) {
-			return hint.Add(fmt.Errorf("join the %s namespace of container %q: %w", kind, other.State.Name, ErrNotRunning), "start that first with: berth start %s", other.State.Name)
-		}
-		n.Path = fmt.Sprintf("/proc/%d/ns/%s", other.State.Pid, kind)
-	}
-	if data, err = json.Marshal(s); err != nil {
-		return err
-	}
-	return atomicfile.Write(path, data, 0o600, false)
+	return nil
 }

@@ -95,13 +95,13 @@ func (e *Engine) fitHost(s *spec.Options, r *RuntimeInfo, cg cgroups, cgroup str
 	return e.fitDefaults(cg, s)
 }
 
-// warnSpec tells what of s will be done differently from what was asked.
+// warnSpec says what of s will be done differently from what was asked.
 func (e *Engine) warnSpec(s *spec.Options, cg cgroups) {
 	for _, w := range s.Warnings() {
-		if s.NoCgroup && cg.why != "" && strings.Contains(w, "cgroup") {
-			w += " (" + cg.why + ")"
+		if s.NoCgroup && cg.why != "" && strings.HasPrefix(w.Error(), "no cgroup") {
+			w = fmt.Errorf("%w (%s)", w, cg.why)
 		}
-		e.log.Warn(w)
+		e.warn(w)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/rootless"
 	"golang.org/x/sys/unix"
@@ -42,7 +43,7 @@ func (e *Engine) checkDirs() error {
 }
 
 func ownHint(err error, dir string) error {
-	return hint.Add(err, "look at it with: ls -ld %s; if it is yours, chown it to yourself and chmod go-w it, else choose another with --root and --runroot", dir)
+	return hint.Add(err, "look at it with: ls -ld %s; if it is yours, chown it to yourself and chmod go-w it, else choose another with %s and %s", dir, field.Name("root"), field.Name("runroot"))
 }
 
 // checkDir returns an error where dir is there and is not a directory of this user's, or of another's, that no one else may

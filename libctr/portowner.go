@@ -34,7 +34,7 @@ func (e *Engine) portHint(ctx context.Context, err error) error {
 	}
 	switch {
 	case c != nil:
-		return hint.Add(err, "container %q uses it; choose another host port, or stop that with: berth stop %s", c.State.Name, c.State.Name)
+		return hint.Add(err, "container %q uses it; choose another host port, or stop that with: %s", c.State.Name, hint.To(hint.StopContainer, c.State.Name))
 	case stranger != "":
 		return hint.Add(err, "a container of another user, store or engine uses it (through %s); choose another host port, or stop that container", stranger)
 	}
@@ -46,7 +46,7 @@ func (e *Engine) portHint(ctx context.Context, err error) error {
 func portHolder(list []*Container, pid int) (c *Container, stranger string) {
 	for ; pid > 1; pid = parent(pid) {
 		for _, c := range list {
-			if pid == c.State.Pid || pid == c.State.Monitor || pid == c.State.NetHelper {
+			if pid == c.State.Pid || pid == c.State.Monitor || slices.Contains(c.State.NetHelpers, pid) {
 				return c, ""
 			}
 		}

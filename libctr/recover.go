@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/layer"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
@@ -28,6 +30,18 @@ func (e *Engine) markPending(id string) error {
 		}
 	}
 	return err
+}
+
+// makersPatience is longer than the disk takes for a new container.
+const makersPatience = 10 * time.Second
+
+// pendingFor is how long a container has been pending.
+func (e *Engine) pendingFor(id string) time.Duration {
+	st, err := os.Stat(e.pendingPath(id))
+	if err != nil {
+		return 0
+	}
+	return time.Since(st.ModTime())
 }
 
 func (e *Engine) clearPending(id string) error {
@@ -55,42 +69,37 @@ func (e *Engine) lockPending(how int) (*os.File, error) {
 // Recover finishes what killed commands and monitors began: it removes half-made containers, those
 // whose removal was under way, and --rm containers that have ended without anybody to remove
 // them. It costs one readdir where there is nothing to do. Commands that have entered
-// the user namespace call it first; the number says how many containers went.
-func (e *Engine) Recover(ctx context.Context) (int, error) {
+// the user namespace call it first.
+func (e *Engine) Recover(ctx context.Context) error {
 	d, err := os.Open(filepath.Join(e.runtime, "pending"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, e.firstOfBoot(ctx)
+		return e.firstOfBoot(ctx)
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	ids, err := d.Readdirnames(-1)
 	d.Close()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if err := e.sweepLayers(ctx); err != nil {
-		e.log.Warn("remove the layers of a killed command; see: berth system check --repair", "error", err)
+		e.log.Warn("remove the layers of a killed command", "error", err, "see", hint.To(hint.Repair))
 	}
 	if len(ids) == 0 {
-		return 0, e.emptyTrash()
+		return e.emptyTrash()
 	}
 	left, err := e.leftovers(ids)
-	n := 0
 	for _, l := range left {
 		if ctx.Err() == nil {
-			gone, rerr := e.recoverOne(ctx, l.id)
-			if gone {
-				n++
-			}
-			err = errors.Join(err, rerr)
+			err = errors.Join(err, e.recoverOne(ctx, l.id))
 		}
 		l.lock.Close()
 	}
 	if len(left) > 0 {
 		err = errors.Join(err, e.RemakeLinks())
 	}
-	return n, errors.Join(err, e.emptyTrash())
+	return errors.Join(err, e.emptyTrash())
 }
 
 type leftover struct {
@@ -128,6 +137,11 @@ func (e *Engine) leftovers(ids []string) (left []leftover, err error) {
 		switch {
 		case lock != nil:
 			left = append(left, leftover{id, lock})
+		case err == nil && e.pendingFor(id) > makersPatience:
+			// Its command was killed after the monitor had begun, so nobody else says that it is whole.
+			if err := e.vouch(dir); err != nil && !record.IsNotExist(err) {
+				return left, err
+			}
 		case err != nil && !record.IsNotExist(err):
 			return left, err
 		}
@@ -136,27 +150,27 @@ func (e *Engine) leftovers(ids []string) (left []leftover, err error) {
 }
 
 // recoverOne removes the pending container id, unless it is to stay. The caller holds its lock.
-func (e *Engine) recoverOne(ctx context.Context, id string) (bool, error) {
+func (e *Engine) recoverOne(ctx context.Context, id string) error {
 	c, err := e.load(id)
 	if err == nil {
 		cfg, cerr := record.ReadConfig(c.Dir)
 		switch {
 		case cerr != nil && !record.IsNotExist(cerr):
-			return false, cerr
+			return cerr
 		case cerr == nil && Alive(c.State):
-			return false, nil // its monitor was killed: the next command that wants it adopts it
+			return nil // its monitor was killed: the next command that wants it adopts it
 		case cerr == nil && !cfg.AutoRemove && !c.removing():
 			// killed just before its making was over, or while it was started
-			return false, errors.Join(monitor.EndHalfStart(&cfg.Supervised), e.clearPending(id))
+			return errors.Join(monitor.EndHalfStart(&cfg.Supervised), e.vouch(c.Dir), e.clearPending(id))
 		}
 	} else if !record.IsNotExist(err) {
-		return false, err
+		return err
 	}
 	if err := e.removeAbandoned(ctx, id, false); err != nil {
-		return false, fmt.Errorf("remove what is left of container %.12s: %w", id, err)
+		return fmt.Errorf("remove what is left of container %.12s: %w", id, err)
 	}
 	e.log.Debug("removed a half-made or ended container", "id", id)
-	return true, nil
+	return nil
 }
 
 // discard makes a directory disappear at once, and then deletes it: nobody finds it by its name meanwhile,
@@ -205,7 +219,9 @@ func (e *Engine) sweepLayers(ctx context.Context) error {
 
 // sweepStore removes the layers that belong to nothing, and the files of the store that are in no record.
 func (e *Engine) sweepStore(ctx context.Context, store storage.Store) error {
-	_, err := layer.Sweep(ctx, store)
+	err := e.sweepWritable(ctx, store)
+	_, lerr := layer.Sweep(ctx, store)
+	err = errors.Join(err, lerr)
 	strays, serr := layer.Strays(store)
 	err = errors.Join(err, serr)
 	for _, s := range strays {
@@ -226,7 +242,7 @@ func (e *Engine) firstOfBoot(ctx context.Context) error {
 	}
 	// another engine's leftovers go with ours
 	if err := e.sweepStore(ctx, store); err != nil {
-		e.log.Warn("clear away what the last boot left in the store; see: berth system check --repair", "error", err)
+		e.log.Warn("clear away what the last boot left in the store", "error", err, "see", hint.To(hint.Repair))
 	}
 	ids, err := e.ids()
 	if err != nil {
@@ -234,9 +250,10 @@ func (e *Engine) firstOfBoot(ctx context.Context) error {
 	}
 	for _, id := range ids { // a making or removal that the end of the last boot cut short
 		dir, runDir := e.dirs(id, false)
-		if _, cerr := record.ReadConfig(dir); cerr == nil && !(&Container{Dir: dir}).removing() {
+		c := &Container{Dir: dir}
+		if _, cerr := record.ReadConfig(dir); cerr == nil && !c.removing() && !c.making() {
 			continue
-		} else if cerr != nil && !record.IsNotExist(cerr) {
+		} else if cerr != nil && !record.IsNotExist(cerr) && !c.making() {
 			continue // system check says what is wrong with it
 		}
 		if err := os.MkdirAll(runDir, 0o700); err != nil {
@@ -249,6 +266,7 @@ func (e *Engine) firstOfBoot(ctx context.Context) error {
 			return err
 		}
 	}
+	e.note(Event{Type: "system", Status: "refresh"})
 	return os.MkdirAll(filepath.Join(e.runtime, "pending"), 0o700)
 }
 
@@ -267,10 +285,14 @@ func (e *Engine) prepare() error {
 
 const (
 	removingFile    = "removing" // in Dir: removal has begun and will be finished, whatever happens
+	makingFile      = "making"   // in Dir: not all of the container is on the disk yet; the first command of a boot removes it
 	removingVolumes = "volumes"  // what it says where the anonymous volumes go too
 )
 
-func (c *Container) removing() bool {
-	_, err := os.Lstat(filepath.Join(c.Dir, removingFile))
+func (c *Container) removing() bool { return c.has(removingFile) }
+func (c *Container) making() bool   { return c.has(makingFile) }
+
+func (c *Container) has(mark string) bool {
+	_, err := os.Lstat(filepath.Join(c.Dir, mark))
 	return err == nil
 }

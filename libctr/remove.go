@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,36 +29,53 @@ type RemoveOptions struct {
 	Force   bool           // stop it first if it runs
 	Timeout *time.Duration // for that stop; nil is the container's own
 	Volumes bool           // remove its anonymous volumes too; --rm containers' always go
+	Depend  bool           // remove first, in the same way, the containers that depend on it (see Dependents), and those that depend on them
+
+	orphan bool // leave the containers that depend on it; else they are an error
 }
 
 // Remove removes a container: name, layer, record. It waits until nothing of it is left. The error wraps
-// ErrRunning where the container runs, or waits to be restarted, and opts.Force is not set. A removal that was
+// ErrRunning where the container runs, or waits to be restarted, and opts.Force is not set, and ErrDependents where others depend
+// on it and opts.Depend is not set. A removal that was
 // killed half way is finished by the next command.
 func (e *Engine) Remove(ctx context.Context, c *Container, opts RemoveOptions) error {
-	return about("remove", c, e.remove(ctx, c, opts))
+	_, err := e.removeOrSay(ctx, c, opts)
+	return err
 }
 
-func (e *Engine) remove(ctx context.Context, c *Container, opts RemoveOptions) error {
+// removeOrSay is Remove, and reports whether there was something to remove.
+func (e *Engine) removeOrSay(ctx context.Context, c *Container, opts RemoveOptions) (removed bool, err error) {
+	err = e.removeDependents(ctx, c, opts)
+	if errors.Is(err, ErrDependents) || err != nil && opts.Depend {
+		return false, err // it says what it is about
+	}
+	if err == nil {
+		removed, err = e.remove(ctx, c, opts)
+	}
+	return removed, about("remove", c, err)
+}
+
+func (e *Engine) remove(ctx context.Context, c *Container, opts RemoveOptions) (bool, error) {
 	err := e.needRunDir(c)
 	var lock *os.File
 	if err == nil {
 		lock, err = e.lockStopped(ctx, c, opts)
 	}
 	if errors.Is(err, ErrNoSuchContainer) || record.IsNotExist(err) {
-		return nil // a --rm container that its monitor has removed, or one that another command has
+		return false, nil // a --rm container that its monitor has removed, or one that another command has
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer lock.Close()
 	if err := e.removeAbandoned(ctx, c.ID, opts.Volumes); err != nil {
-		return err
+		return false, err
 	}
 	e.event(c.State, "remove")
-	return nil
+	return true, nil
 }
 
-// lockStopped takes the lock of a container that does not run, with its state read anew. With opts.Force it stops one that
+// lockStopped takes the lock of a container that does not run, with its state read again. With opts.Force it stops one that
 // does; the error is that of Remove.
 func (e *Engine) lockStopped(ctx context.Context, c *Container, opts RemoveOptions) (*os.File, error) {
 	stopped := false
@@ -79,10 +97,16 @@ func (e *Engine) lockStopped(ctx context.Context, c *Container, opts RemoveOptio
 		if lock != nil { // its monitor was killed: the next one will want it
 			lock.Close()
 		}
+		if runs && c.Initialized() { // it has not been started, so nothing is lost
+			if err := e.drop(ctx, c); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if !opts.Force && (runs || c.Restarting()) {
 			return nil, runningHint(c)
 		}
-		if opts.Force && !stopped {
+		if opts.Force && (!stopped || runs && time.Now().Before(end)) { // somebody else may have started it again
 			if err := e.stopByForce(ctx, c, opts.Timeout); err != nil {
 				return nil, err
 			}
@@ -96,12 +120,21 @@ func (e *Engine) lockStopped(ctx context.Context, c *Container, opts RemoveOptio
 	}
 }
 
+// drop ends a container that Init has made, which is then as it was before. That it runs by now, or has ended, is no error.
+func (e *Engine) drop(ctx context.Context, c *Container) error {
+	_, err := e.ask(ctx, c, ctl.Request{Op: "drop"})
+	if errors.Is(err, ErrNotRunning) || errors.Is(err, ErrRunning) {
+		return nil
+	}
+	return err
+}
+
 func runningHint(c *Container) error {
 	err := ErrRunning
 	if c.Restarting() {
 		err = fmt.Errorf("%w, or rather waits to be restarted", err)
 	}
-	return hint.Add(err, "stop it first with: berth stop %s, or use: berth rm --force %s", c.State.Name, c.State.Name)
+	return hint.Add(err, "stop it first with: %s, or use: %s", hint.To(hint.StopContainer, c.State.Name), hint.To(hint.ForceRemoveContainer, c.State.Name))
 }
 
 // stopByForce stops a container for good, frozen or not, and also where its monitor does not answer.
@@ -157,7 +190,7 @@ func (e *Engine) removeAbandoned(ctx context.Context, id string, volumes bool) e
 			return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
 		}
 		e.deleteFromRuntime(ctx, cfg)
-		e.endNetHelper(&Container{ID: id, Dir: cfg.Dir, RunDir: cfg.RunDir})
+		e.detachNetwork(cfg)
 	}
 	return e.removeAll(ctx, id, volumes)
 }
@@ -178,12 +211,26 @@ func (e *Engine) removeAll(ctx context.Context, id string, volumes bool) error {
 	return remove()
 }
 
-// dropContent removes the files of a container that is being removed before its records, and has the store read these anew.
+// dropContent removes the files of a container that is being removed before its records, and has the store read these again.
 func (e *Engine) dropContent(id string) error {
-	dir := filepath.Join(e.storeOpts.GraphRoot, "overlay", layerOf(id), "diff")
-	if e.storeOpts.GraphDriverName == "vfs" {
-		dir = filepath.Join(e.storeOpts.GraphRoot, "vfs/dir", layerOf(id))
+	paths, err := e.writable().Find(id)
+	if err != nil {
+		return err
 	}
+	layers := []record.Rootfs{{Layer: layerOf(id)}}
+	for _, own := range paths {
+		layers = append(layers, record.Rootfs{Writable: own})
+	}
+	for _, r := range layers {
+		if err := emptyDir(e.upperDir(r)); err != nil {
+			return err
+		}
+	}
+	return e.reopenStore()
+}
+
+// emptyDir removes what is in a directory, if there is one.
+func emptyDir(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -193,7 +240,7 @@ func (e *Engine) dropContent(id string) error {
 			return err
 		}
 	}
-	return e.reopenStore()
+	return nil
 }
 
 // removeStepwise is removeAll where there is room on the disk.
@@ -207,24 +254,29 @@ func (e *Engine) removeStepwise(ctx context.Context, id string, volumes bool) er
 	} else if volumes, err = noteRemoval(dir, volumes); err != nil {
 		return err
 	}
+	if err := e.dropMounted(id); err != nil {
+		return fmt.Errorf("unmount it: %w", err)
+	}
 	if err := e.dropNamesOf(dir, id); err != nil {
 		return err
 	}
 	trace("name dropped")
-	store, err := e.Store()
-	if err != nil {
-		return err
-	}
-	if err := deleteStored(store, id); err != nil {
-		return fmt.Errorf("delete its layer: %w", err)
-	}
-	trace("layer removed")
 	cfg, err := record.ReadConfig(dir)
 	if err != nil {
 		cfg = nil
 	}
+	if rerr := e.removeLayer(id, cfg); rerr != nil {
+		return fmt.Errorf("remove its layer: %w", rerr)
+	}
+	trace("layer removed")
 	if err := e.removeNetNS(id, cfg); err != nil {
 		return err
+	}
+	if err := e.forgetRequired(cfg); err != nil {
+		return err
+	}
+	if err := removeIDFile(cfg); err != nil {
+		e.log.Warn("the file with the container's ID is left", "error", err)
 	}
 	switch _, there := os.Lstat(dir); {
 	case cfg != nil && (volumes || cfg.AutoRemove):
@@ -246,7 +298,32 @@ func (e *Engine) removeStepwise(ctx context.Context, id string, volumes bool) er
 		return err
 	}
 	e.removeBinds(id)
-	return e.clearPending(id)
+	if err := e.clearPending(id); err != nil {
+		return err
+	}
+	if cfg != nil && cfg.RemoveImage {
+		e.removeImageOf(ctx, cfg)
+	}
+	return nil
+}
+
+// removeIDFile removes the file that a container's ID was written to, unless it says something else by now.
+func removeIDFile(cfg *record.Config) error {
+	if cfg == nil || cfg.IDFile == "" {
+		return nil
+	}
+	st, err := os.Lstat(cfg.IDFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !st.Mode().IsRegular() {
+		return err
+	}
+	text, err := os.ReadFile(cfg.IDFile)
+	if err != nil || strings.TrimSpace(string(text)) != cfg.ID {
+		return err
+	}
+	return os.Remove(cfg.IDFile)
 }
 
 // noteRemoval notes that the removal of a container has begun, for the command that may have to finish it. It
@@ -265,7 +342,28 @@ func noteRemoval(dir string, volumes bool) (bool, error) {
 	return volumes, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// layerOf is the ID of a container's layer. The store makes the layer before it writes down whose it is: so it can be found.
+// removeLayer removes a container's layer; without a record it may be anywhere.
+func (e *Engine) removeLayer(id string, cfg *record.Config) error {
+	if cfg != nil && cfg.Rootfs.Writable != "" {
+		err := e.discard(e.data, cfg.Rootfs.Writable)
+		for _, b := range cfg.Binds {
+			if b.Image != nil && b.Image.Writable != "" {
+				err = errors.Join(err, e.discard(e.data, b.Image.Writable))
+			}
+		}
+		return err
+	}
+	if err := e.discardWritable(id); err != nil {
+		return err
+	}
+	store, err := e.Store()
+	if err != nil {
+		return err
+	}
+	return deleteStored(store, id)
+}
+
+// layerOf is the ID of a container's layer where the store has it. The store makes the layer before it writes down whose it is: so it can be found.
 func layerOf(id string) string {
 	sum := sha256.Sum256([]byte("layer of container " + id))
 	return hex.EncodeToString(sum[:])
@@ -326,7 +424,7 @@ func runtimeRoot(args []string) string {
 	return ""
 }
 
-// withLock runs change while it holds the lock of a container that has no monitor, with the state read anew.
+// withLock runs change while it holds the lock of a container that has no monitor, with the state read again.
 func (e *Engine) withLock(c *Container, change func() error) error {
 	if err := e.needRunDir(c); err != nil {
 		return err
@@ -346,7 +444,7 @@ func (e *Engine) withLock(c *Container, change func() error) error {
 // a container that is gone, which would then be half a container. The error wraps ErrNoSuchContainer for that.
 func (e *Engine) needRunDir(c *Container) error {
 	if _, err := os.Lstat(c.Dir); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s", ErrNoSuchContainer, c.ID)
+		return noSuchID(c.ID)
 	}
 	if c.Dir == c.RunDir {
 		return nil

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/rootless"
 	"golang.org/x/sys/unix"
@@ -19,11 +22,15 @@ import (
 // as containers/storage lays them out: LAYER/diff, LAYER/work, and LAYER/lower with short links to
 // the layers below it, highest first.
 func (e *Engine) rootfs(layer string, volatile bool) (record.Rootfs, error) {
-	r := record.Rootfs{Layer: layer}
 	if e.storeOpts.GraphDriverName == "vfs" {
-		r.Type, r.Source = "bind", filepath.Join(e.storeOpts.GraphRoot, "vfs/dir", layer)
-		return r, nil
+		return record.Rootfs{Layer: layer, Type: "bind", Source: filepath.Join(e.storeOpts.GraphRoot, "vfs/dir", layer)}, nil
 	}
+	return e.rootfsOn(layer, layer, volatile)
+}
+
+// rootfsOn mounts the directory own, absolute or relative to overlay/, with its diff and work, on what is below a layer of the overlay driver.
+func (e *Engine) rootfsOn(layer, own string, volatile bool) (record.Rootfs, error) {
+	r := record.Rootfs{Layer: layer}
 	home := filepath.Join(e.storeOpts.GraphRoot, "overlay")
 	lowers, err := e.lowers(home, layer)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,24 +42,65 @@ func (e *Engine) rootfs(layer string, volatile bool) (record.Rootfs, error) {
 	if err != nil {
 		return r, fmt.Errorf("read the layers below %s: %w", layer, err)
 	}
-	r.Type, r.Workdir, r.Program = "overlay", home, e.driverOption("mount_program")
+	r.Type, r.Workdir, r.Program = "overlay", home, e.mountProgram()
 	if r.Program != "" {
 		r.Type = "fuse"
 	}
-	opts := []string{"lowerdir=" + lowers, "upperdir=" + layer + "/diff", "workdir=" + layer + "/work"}
-	if more := e.driverOption("mountopt"); more != "" {
-		opts = append(opts, more)
+	opts := []string{"lowerdir=" + lowers, "upperdir=" + own + "/diff", "workdir=" + own + "/work"}
+	more, err := e.mountOptions(r.Program)
+	if err != nil {
+		return r, err
 	}
-	if r.Type == "overlay" {
-		if e.Rootless() || !rootless.FirstUserNS() {
-			opts = append(opts, "userxattr") // overlayfs.rst, "User xattr": trusted.* needs the first user namespace
-		}
-		if volatile {
-			opts = append(opts, "volatile")
-		}
+	opts = append(opts, more...)
+	if r.Type == "overlay" && volatile {
+		opts = append(opts, "volatile")
 	}
 	r.Options = strings.Join(opts, ",")
 	return r, nil
+}
+
+// mountOptions are what layers are mounted with besides their directories, by a program or by the kernel: mountopt of storage.conf, and what the kernel wants
+// of an ordinary user.
+func (e *Engine) mountOptions(program string) (opts []string, err error) {
+	if more := e.driverOption("mountopt"); more != "" {
+		opts = strings.Split(more, ",")
+	}
+	if program != "" || !e.Rootless() && rootless.FirstUserNS() {
+		return opts, nil
+	}
+	if slices.Contains(opts, "redirect_dir=on") {
+		err := errors.New("the store's mountopt has redirect_dir=on, which the kernel lets only root mount with")
+		return nil, hint.Add(err, "take redirect_dir=on out of mountopt in %s", storageConfFile())
+	}
+	// A storage.conf for all users may have metacopy; the kernel refuses it together with userxattr, and containers/storage leaves it out as well.
+	opts = slices.DeleteFunc(opts, func(o string) bool { return o == "metacopy=on" })
+	return append(opts, "userxattr"), nil // overlayfs.rst, "User xattr": trusted.* needs the first user namespace
+}
+
+// CheckMounts reports why no layer can be mounted with the options of storage.conf, where that is known.
+func (e *Engine) CheckMounts() error {
+	if e.storeOpts.GraphDriverName == "vfs" {
+		return nil
+	}
+	_, err := e.mountOptions(e.mountProgram())
+	return err
+}
+
+// mountProgram is what mounts layers in place of the kernel: the option's, or fuse-overlayfs where it has been used in this store before.
+// containers/storage notes that, and keeps to it (drivers/overlay, SupportsNativeOverlay): what was deleted is written down in another way then.
+func (e *Engine) mountProgram() string {
+	if program := e.driverOption("mount_program"); program != "" {
+		return program
+	}
+	used, err := os.ReadFile(filepath.Join(e.storeOpts.GraphRoot, "overlay/.has-mount-program"))
+	if err != nil || strings.TrimSpace(string(used)) != "true" {
+		return ""
+	}
+	program, err := exec.LookPath("fuse-overlayfs")
+	if err != nil {
+		return "" // as the library does without it
+	}
+	return program
 }
 
 // lowers are the directories below the layer's own, the uppermost first. A layer whose files were given to other IDs

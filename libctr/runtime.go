@@ -30,7 +30,7 @@ type RuntimeInfo struct {
 	Size        int64  `json:"size"`
 }
 
-// isCrun tells whether it has crun's flags.
+// isCrun reports whether it has crun's flags.
 func (r *RuntimeInfo) isCrun() bool { return strings.HasPrefix(r.Version, "crun ") }
 
 // Runtime finds the OCI runtime: name is a name in containers.conf, a program in PATH, or a path. An
@@ -79,7 +79,7 @@ func runtimePath(name string, candidates []string) (string, error) {
 			return p, nil
 		}
 	}
-	return "", hint.Add(fmt.Errorf("OCI runtime %q is not installed", name), "install it with: sudo apt-get install crun, or choose another with --runtime")
+	return "", hint.Add(fmt.Errorf("OCI runtime %q is not installed", name), "install it with: sudo apt-get install crun, or choose another with %s", field.Name("runtime"))
 }
 
 // askRuntime asks the program for its version, or reads the answer of last time.
@@ -97,7 +97,7 @@ func (e *Engine) askRuntime(ctx context.Context, name, path string) (*RuntimeInf
 	}
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
-		return nil, hint.Add(fmt.Errorf("ask the OCI runtime %s for its version: %w", path, err), "choose another with --runtime")
+		return nil, hint.Add(fmt.Errorf("ask the OCI runtime %s for its version: %w", path, err), "choose another with %s", field.Name("runtime"))
 	}
 	r = &RuntimeInfo{Name: name, Path: path, Version: string(bytes.TrimSpace(out)), ModTime: st.ModTime().UnixNano(), Size: st.Size()}
 	r.SpecVersion = specVersion(r.Version)

@@ -55,7 +55,7 @@ func (e *Engine) noNewPrivileges() (on bool, err error) {
 	return on, nil
 }
 
-// appArmorOn tells whether the kernel confines programs with AppArmor.
+// appArmorOn reports whether the kernel confines programs with AppArmor.
 func appArmorOn() bool { return fileSays("/sys/module/apparmor/parameters/enabled", "Y") }
 
 // appArmor returns the profile of a new container: the one asked for, "unconfined", or empty where there is none to give.
@@ -82,7 +82,7 @@ func loadAppArmor(name string) (string, error) {
 	case err == nil:
 		return loaded, nil
 	case strings.HasPrefix(name, apparmor.ProfilePrefix):
-		return "", hint.Add(err, "see journalctl -k for what the kernel says; --security-opt apparmor=unconfined goes without")
+		return "", hint.Add(err, "see journalctl -k for what the kernel says; %s apparmor=unconfined goes without", field.Name("security-opt"))
 	}
 	return "", hint.Add(err, "load it first with: sudo apparmor_parser -r FILE")
 }

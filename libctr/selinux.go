@@ -120,7 +120,7 @@ func relabel(path, mountLabel string, shared bool) error {
 		return nil
 	}
 	if err != nil {
-		err = hint.Add(fmt.Errorf("give %s the label %s: %w", path, mountLabel, err), "leave out z and Z, and use --security-opt label=disable if the container may not use it then")
+		err = hint.Add(fmt.Errorf("give %s the label %s: %w", path, mountLabel, err), "leave out z and Z, and use %s label=disable if the container may not use it then", field.Name("security-opt"))
 	}
 	return err
 }
@@ -141,7 +141,7 @@ func relabelVolume(path string) error {
 // ownFilesLabelled are the files in a container's directory that are bound into it.
 var ownFilesLabelled = []string{"hosts", "resolv.conf", "hostname", "containerenv"}
 
-// labelFiles gives the container's own files its label; they are written anew for a start.
+// labelFiles gives the container's own files its label; they are written again for a start.
 func labelFiles(dir, mountLabel string) error {
 	if mountLabel == "" {
 		return nil

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/spec"
 	"golang.org/x/sys/unix"
@@ -38,6 +40,9 @@ func typed(err error) error {
 		if r.Kind == kind {
 			return sentinel // it says all that the monitor does
 		}
+	}
+	if strings.HasSuffix(r.Text, ctl.NoSuchRequest) {
+		return hint.Add(errors.New("its monitor is of an older Berth, which cannot do that while the container runs"), "restart it: then it has a monitor of this Berth")
 	}
 	if r.Code == 126 || r.Code == 127 {
 		return &StartError{Err: err, Code: r.Code}
@@ -189,7 +194,7 @@ func (s *Session) copyOutput() (*ctl.Event, error) {
 	for {
 		p, err := s.conn.Recv()
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("the container's monitor was killed; the container goes on: see berth ps")
+			return nil, hint.Add(errors.New("the container's monitor was killed; the container goes on"), "see: %s", hint.To(hint.ListContainers))
 		}
 		if err != nil {
 			return nil, err

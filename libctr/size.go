@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/berth-containers/berth/libctr/image"
@@ -18,16 +17,16 @@ import (
 // Size returns how many bytes the container's own layer has, and how many it has with those of its image. A container with
 // --rootfs has no layer. The process must be in the user namespace to read all of it.
 func (e *Engine) Size(ctx context.Context, c *Container) (own, all int64, err error) {
+	if c.size != nil { // a listing is sorted by it
+		return c.size.own, c.size.all, nil
+	}
 	cfg, err := c.Config()
 	if err != nil {
 		return 0, 0, err
 	}
-	if cfg.Rootfs.Layer == "" {
+	dir := e.upperDir(cfg.Rootfs)
+	if dir == "" {
 		return 0, 0, nil
-	}
-	dir := filepath.Join(e.storeOpts.GraphRoot, "overlay", cfg.Rootfs.Layer, "diff")
-	if e.storeOpts.GraphDriverName == "vfs" {
-		dir = filepath.Join(e.storeOpts.GraphRoot, "vfs/dir", cfg.Rootfs.Layer)
 	}
 	if own, err = filesSize(ctx, dir); err != nil {
 		return 0, 0, fmt.Errorf("add up the files of container %s: %w", cfg.Name, err)

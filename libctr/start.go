@@ -3,23 +3,18 @@
 package libctr
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // StartOptions say how a container is started. The zero value starts it in the background.
@@ -28,6 +23,13 @@ type StartOptions struct {
 	Attach *Streams
 	// Passthrough is for a container whose log driver is passthrough; for any other it is ignored.
 	Passthrough *Passthrough
+	// NotifySocket is where systemd wants to hear of the start (sd_notify(3)), if the container was made so; empty is nowhere.
+	NotifySocket string
+	// Preserve are files that the container's first process gets as descriptors 3, 4, …. One that is started again, by its restart policy or
+	// by anybody else, has them no more.
+	Preserve []*os.File
+
+	onlyMake bool // see Init
 }
 
 // Passthrough are files that become the container's standard streams themselves. A nil one is /dev/null.
@@ -47,6 +49,9 @@ func (o *StartOptions) passthrough(l record.Log) (*ownedFiles, error) {
 // command could not be executed, and wraps ErrRunning or ErrPaused where the container runs already.
 func (e *Engine) Start(ctx context.Context, c *Container, opts StartOptions) (*Session, error) {
 	s, err := e.start(ctx, c, opts)
+	if err == nil {
+		err = e.notifyHealthy(ctx, c, opts)
+	}
 	return s, about("start", c, err)
 }
 
@@ -76,16 +81,69 @@ func (e *Engine) start(ctx context.Context, c *Container, opts StartOptions) (*S
 	if err := e.Refresh(c); err != nil {
 		return nil, err
 	}
-	if Alive(c.State) {
-		if c.State.Status == record.Paused {
-			return nil, ErrPaused
-		}
-		return nil, ErrRunning
+	switch {
+	case !Alive(c.State):
+		return e.startLocked(ctx, c, lock, opts)
+	case c.Initialized(): // its monitor was killed; another one takes its place
+		lock.Close()
+		return e.startByMonitor(ctx, c, opts)
+	case c.State.Status == record.Paused:
+		return nil, ErrPaused
 	}
-	return e.startLocked(ctx, c, lock, opts)
+	return nil, ErrRunning
 }
 
-// startByMonitor has the monitor of a container that waits to be restarted do so at once. The error is
+// Init prepares a container for its start without starting its command: its mounts, namespaces and network are there, and the OCI runtime
+// has made it (runtime-spec, "create"). Start then starts it. Of the options only Passthrough counts. The error wraps ErrInitialized where
+// the container runs or was made already.
+func (e *Engine) Init(ctx context.Context, c *Container, opts StartOptions) error {
+	return about("initialize", c, e.initialize(ctx, c, opts))
+}
+
+func (e *Engine) initialize(ctx context.Context, c *Container, opts StartOptions) error {
+	if err := e.prepare(); err != nil {
+		return err
+	}
+	if err := e.needRunDir(c); err != nil {
+		return err
+	}
+	lock, err := e.lockEnded(c)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	_, err = e.startLocked(ctx, c, lock, StartOptions{Passthrough: opts.Passthrough, onlyMake: true})
+	return err
+}
+
+// lockEnded takes the lock of a container that has neither a process nor a monitor, with its state read again. The error wraps
+// ErrInitialized where it has one.
+func (e *Engine) lockEnded(c *Container) (*os.File, error) {
+	for end := time.Now().Add(monitorPatience); ; time.Sleep(5 * time.Millisecond) {
+		lock, err := tryLock(c.RunDir)
+		if err != nil {
+			return nil, err
+		}
+		err = e.Refresh(c)
+		if err == nil && (Alive(c.State) || c.Restarting()) {
+			err = ErrInitialized
+		}
+		if lock != nil && err == nil {
+			return lock, nil
+		}
+		if lock != nil {
+			lock.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if time.Now().After(end) {
+			return nil, ErrBusy
+		}
+	}
+}
+
+// startByMonitor has the monitor of a container that waits to be restarted, or was made by Init, start it. The error is
 // ErrNotRunning where the monitor is about to end, and what Start says of a container that runs.
 func (e *Engine) startByMonitor(ctx context.Context, c *Container, opts StartOptions) (_ *Session, err error) {
 	conn, err := e.connect(ctx, c)
@@ -101,11 +159,17 @@ func (e *Engine) startByMonitor(ctx context.Context, c *Container, opts StartOpt
 		if err := attach(ctx, conn, opts.Attach, true); err != nil {
 			return nil, err
 		}
+		if size := opts.Attach.Size; size != (Size{}) {
+			if err := conn.SendRequest(&ctl.Request{Op: "resize", Rows: size.Rows, Cols: size.Cols}); err != nil {
+				return nil, err
+			}
+		}
 	}
-	if _, _, err := call(ctx, conn, ctl.Request{Op: "start"}); err != nil || opts.Attach == nil {
+	owner := opts.Attach != nil && c.State.AutoRemove
+	if _, _, err := call(ctx, conn, ctl.Request{Op: "start", Owner: owner}); err != nil || opts.Attach == nil {
 		return nil, err
 	}
-	s := &Session{conn: conn, streams: *opts.Attach, engine: e, ctr: c}
+	s := &Session{conn: conn, streams: *opts.Attach, owner: owner, engine: e, ctr: c}
 	s.pump()
 	return s, nil
 }
@@ -124,7 +188,16 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	}
 	if !c.made {
 		e.deleteFromRuntime(ctx, cfg) // of a start whose monitor was killed
-		e.endNetHelper(c)
+		e.detachNetwork(cfg)
+	}
+	if err := e.startRequired(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := e.shareMounted(c.ID); err != nil {
+		return nil, err
+	}
+	if err := e.splitAgain(c, cfg); err != nil {
+		return nil, err
 	}
 	if err := e.reloadAppArmor(cfg.AppArmor); err != nil {
 		return nil, err
@@ -145,7 +218,10 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 			return nil, err
 		}
 	}
-	conn, err := e.startMonitor(c, lock)
+	if err := e.prepareNotify(c, cfg, opts.NotifySocket); err != nil {
+		return nil, err
+	}
+	conn, pid, err := e.startMonitor(c, lock)
 	if err != nil {
 		return nil, err
 	}
@@ -169,16 +245,22 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	if own.files[0] != nil {
 		files = own.files[:]
 	}
-	_, _, err = call(ctx, conn, ctl.Request{Op: "start", Owner: owner}, files...)
+	e.notify(cfg.SdNotify, opts.NotifySocket, pid, false)
+	request := ctl.Request{Op: "start", Owner: owner, Preserve: len(opts.Preserve)}
+	if opts.onlyMake {
+		request = ctl.Request{Op: "init"}
+	}
+	_, _, err = call(ctx, conn, request, append(files, opts.Preserve...)...)
 	own.given()
 	if err != nil {
 		var failed *StartError
 		if errors.As(err, &failed) && failed.Code == 127 {
-			err = hint.Add(err, "see what the image runs with: berth image inspect --format '{{.Config.Entrypoint}} {{.Config.Cmd}}' %s", cfg.ImageName)
+			err = hint.Add(err, "see what the image runs with: %s", hint.To(hint.ShowImageCommand, cfg.ImageName))
 		}
 		return nil, err
 	}
 	trace("container started")
+	e.notify(cfg.SdNotify, opts.NotifySocket, pid, true)
 	if opts.Attach == nil {
 		conn.Close()
 		return nil, nil
@@ -193,26 +275,35 @@ func setTTYSize(c *Container, size Size) error {
 	if size == (Size{}) || c.made { // Create has written it
 		return nil
 	}
-	path := filepath.Join(c.Dir, record.BundleDir, "config.json")
-	data, err := os.ReadFile(path)
-	s := new(specs.Spec)
-	if err == nil {
-		err = json.Unmarshal(data, s)
-	}
-	if err != nil {
-		return fmt.Errorf("read the container's OCI spec: %w", err)
-	}
-	if !spec.SetTTYSize(s, size.spec()) {
-		return nil
-	}
-	if data, err = json.Marshal(s); err != nil {
+	s, err := readSpec(c.Dir)
+	if err != nil || !spec.SetTTYSize(s, size.spec()) {
 		return err
 	}
-	return atomicfile.Write(path, data, 0o600, false)
+	return writeSpec(c.Dir, s, false)
+}
+
+// splitAgain has a container of --cgroups split get its cgroup below that of this process, which may be another than at its creation.
+func (e *Engine) splitAgain(c *Container, cfg *record.Config) error {
+	if c.made || cfg.Cgroups != cgroupsSplit {
+		return nil
+	}
+	_, path, err := e.cgroupsFor(c.ID, cfg.Cgroups, "")
+	if err != nil || path == cfg.CgroupPath {
+		return err
+	}
+	s, err := readSpec(c.Dir)
+	if err != nil {
+		return err
+	}
+	s.Linux.CgroupsPath, cfg.CgroupPath = path, path
+	if err := writeSpec(c.Dir, s, false); err != nil {
+		return err
+	}
+	return cfg.Write(c.Dir, !cfg.AutoRemove)
 }
 
 // neededDir is what the user's --workdir needs; an image's own is made by the runtime. Not looked for is what only the runtime mounts.
-func neededDir(dir string, mounts []record.Mount) *record.NeedDir {
+func neededDir(dir string, mounts []spec.Mount) *record.NeedDir {
 	if dir = filepath.Clean(dir); !filepath.IsAbs(dir) {
 		return nil
 	}
@@ -224,7 +315,7 @@ func neededDir(dir string, mounts []record.Mount) *record.NeedDir {
 	need := &record.NeedDir{Path: dir}
 	for _, m := range mounts {
 		at := filepath.Clean(m.Destination)
-		if (m.Type == "bind" || m.Type == "volume") && within(dir, at) && len(at) > len(need.At) {
+		if (m.Prepared() || m.Type == "volume") && within(dir, at) && len(at) > len(need.At) {
 			need.Root, need.At = m.Source, at
 		}
 	}
@@ -251,14 +342,9 @@ func (e *Engine) Attach(ctx context.Context, c *Container, streams Streams) (*Se
 	return s, nil
 }
 
-// endNetHelper ends the pasta or slirp4netns of a start whose monitor was killed.
-func (e *Engine) endNetHelper(c *Container) {
-	s, err := record.ReadState(c.Dir)
-	if err != nil || s.NetHelper <= 0 || s.BootID != BootID() {
-		return
-	}
-	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.NetHelper))
-	if err == nil && bytes.Contains(cmdline, []byte(c.ID)) {
-		_ = syscall.Kill(s.NetHelper, syscall.SIGTERM)
+// detachNetwork ends what attaches the network namespace of a container whose monitor was killed.
+func (e *Engine) detachNetwork(cfg *record.Config) {
+	if s, err := record.ReadState(cfg.Dir); err == nil && s.BootID == BootID() {
+		monitor.Detach(&cfg.Supervised, s)
 	}
 }

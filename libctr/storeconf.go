@@ -13,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/configfile"
@@ -197,7 +198,7 @@ func (c *storeConf) chooseDriver(flag string) error {
 		c.GraphDriverName = "overlay"
 	case "vfs":
 	default:
-		return hint.Add(fmt.Errorf("storage driver %q is not supported", c.GraphDriverName), "use --storage-driver overlay or vfs")
+		return hint.Add(fmt.Errorf("storage driver %q is not supported", c.GraphDriverName), "use %s overlay or vfs", field.Name("storage-driver"))
 	}
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/moby/sys/capability"
 )
@@ -88,8 +87,8 @@ func (p *proc) user(uid string) string { return or(p.users[uid], uid) }
 // Top lists the processes in a running container's PID namespace, as rows of columns, the first of them the headings.
 // Without columns it shows podman's: user pid ppid %cpu etime tty time args.
 func (e *Engine) Top(c *Container, columns []string) ([][]string, error) {
-	if c.State.Status != record.Running && c.State.Status != record.Paused {
-		return nil, ErrNotRunning
+	if !c.Active() {
+		return nil, about("run top in", c, ErrNotRunning)
 	}
 	if len(columns) == 0 {
 		columns = []string{"user", "pid", "ppid", "%cpu", "etime", "tty", "time", "args"}

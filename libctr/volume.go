@@ -28,6 +28,7 @@ func (e *Engine) volumeDir(name string) string { return filepath.Join(e.data, "v
 type preparing struct {
 	e     *Engine
 	id    string // the container's
+	cfg   *record.Config
 	root  record.Rootfs
 	label string // of its files
 	user  owner
@@ -38,7 +39,7 @@ type preparing struct {
 // prepareMounts makes the volumes that mounts name, fills new ones from the image, and checks the sources of binds.
 // It sets each volume's Source. The returned value holds the volumes' locks, and undoes what was made.
 func (e *Engine) prepareMounts(ctx context.Context, cfg *record.Config, mounts []spec.Mount, user owner) (*preparing, error) {
-	p := &preparing{e: e, id: cfg.ID, root: cfg.Rootfs, label: cfg.MountLabel, user: user, held: map[string]*os.File{}}
+	p := &preparing{e: e, id: cfg.ID, cfg: cfg, root: cfg.Rootfs, label: cfg.MountLabel, user: user, held: map[string]*os.File{}}
 	var volumes []*spec.Mount
 	for i := range mounts {
 		m := &mounts[i]
@@ -86,7 +87,7 @@ func (p *preparing) release() error {
 func (p *preparing) undo() error {
 	err := p.release()
 	for _, name := range p.made {
-		rerr := p.e.RemoveVolume(context.Background(), name, false)
+		rerr := p.e.RemoveVolume(context.Background(), name, RemoveVolumeOptions{})
 		if !errors.Is(rerr, ErrVolumeInUse) && !errors.Is(rerr, ErrNoSuchVolume) {
 			err = errors.Join(err, rerr)
 		}
@@ -101,7 +102,7 @@ func prepareBind(m *spec.Mount, user owner) error {
 	}
 	source, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return hint.Add(fmt.Errorf("mount %s: no such file or directory", m.Source), "make it first with: mkdir -p %s", path)
+		return hint.Add(fmt.Errorf("statfs %s: no such file or directory", m.Source), "make it first with: mkdir -p %s", path)
 	}
 	if err != nil {
 		return fmt.Errorf("mount %s: %w", m.Source, err)
@@ -119,6 +120,11 @@ func prepareBind(m *spec.Mount, user owner) error {
 // volume makes the volume of m where it is missing, and prepares it for the container.
 func (p *preparing) volume(ctx context.Context, m *spec.Mount) error {
 	v := volumeMeta{}
+	if m.NoCreate {
+		if _, err := p.e.Volume(m.Name); err != nil {
+			return err
+		}
+	}
 	if m.Name == "" {
 		m.Name, v.container = newID(), p.id
 	}
@@ -137,6 +143,22 @@ func (p *preparing) volume(ctx context.Context, m *spec.Mount) error {
 	}
 	if err != nil {
 		return storeHint(err, p.e.storeOpts.GraphRoot)
+	}
+	meta, err := readVolumeMeta(p.e.volumeDir(m.Name))
+	if err != nil {
+		return err
+	}
+	if meta.plugin() {
+		if err := p.pluginVolume(m, &meta); err != nil {
+			return err
+		}
+		return flock(ctx, lock, syscall.LOCK_SH)
+	}
+	if meta.mounted() {
+		if err := p.mountedVolume(m, &meta); err != nil {
+			return err
+		}
+		return flock(ctx, lock, syscall.LOCK_SH)
 	}
 	if err := p.relabel(m); err != nil {
 		return err

@@ -6,84 +6,83 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"strings"
+	"slices"
+	"time"
 
+	"github.com/berth-containers/berth/internal/filter"
 	"github.com/berth-containers/berth/internal/label"
-	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/internal/when"
 )
 
 // SelectVolumes returns those of the volumes that pass the filters, each KEY=VALUE, with podman's keys: name, label,
 // label!, driver, scope, opt, dangling, anonymous, until, since, after. Values of one key are alternatives, but for
-// labels, which must all match; keys must all match. A filter that cannot be read is an error, and none is then selected.
+// labels, which must all match; keys must all match. A filter that cannot be read or has no value is a FieldError, and
+// none is then selected.
 func (e *Engine) SelectVolumes(ctx context.Context, list []Volume, filters []string) ([]Volume, error) {
-	byKey := map[string][]func(Volume) bool{}
-	for n, f := range filters {
-		key, value, ok := strings.Cut(f, "=")
-		if !ok || value == "" {
-			return nil, fmt.Errorf("filter %q: want KEY=VALUE", f)
-		}
-		match, err := e.volumeFilter(ctx, key, value)
-		if err != nil {
-			return nil, fmt.Errorf("filter %q: %w", f, err)
-		}
-		if strings.HasPrefix(key, "label") {
-			key = fmt.Sprint(key, n)
-		}
-		byKey[key] = append(byKey[key], match)
+	if err := filter.CheckWhole(filters); err != nil {
+		return nil, err
 	}
-	var passed []Volume
-next:
-	for _, v := range list {
-		for _, alternatives := range byKey {
-			ok := false
-			for _, match := range alternatives {
-				ok = ok || match(v)
-			}
-			if !ok {
-				continue next
-			}
-		}
-		passed = append(passed, v)
+	key := func(name string) filter.Key[*Volume] { return e.volumeFilter(ctx, name) }
+	match, err := filter.Parse(filters, filter.Known(VolumeFilterKeys(), key), "label", "label!")
+	if err != nil {
+		return nil, err
 	}
-	return passed, nil
+	return slices.DeleteFunc(slices.Clone(list), func(v Volume) bool { return !match(&v) }), nil
 }
 
-func (e *Engine) volumeFilter(ctx context.Context, key, value string) (func(Volume) bool, error) {
+// VolumeFilterKeys are the keys of SelectVolumes.
+func VolumeFilterKeys() []string {
+	return []string{"after", "anonymous", "dangling", "driver", "label", "label!", "name", "opt", "scope", "since", "until"}
+}
+
+func (e *Engine) volumeFilter(ctx context.Context, key string) filter.Key[*Volume] {
+	// is makes a condition of one that compares with the value, which may be anything.
+	is := func(test func(v *Volume, value string) bool) filter.Key[*Volume] {
+		return func(value string) (func(*Volume) bool, error) {
+			return func(v *Volume) bool { return test(v, value) }, nil
+		}
+	}
 	switch key {
 	case "name":
-		re, err := regexp.Compile(value)
-		if err != nil {
-			return nil, err
+		return func(value string) (func(*Volume) bool, error) {
+			re, err := regexp.Compile(value)
+			if err != nil {
+				return nil, err
+			}
+			return func(v *Volume) bool { return re.MatchString(v.Name) }, nil
 		}
-		return func(v Volume) bool { return re.MatchString(v.Name) }, nil
 	case "label", "label!":
-		return func(v Volume) bool { return label.Match(v.Labels, value) == (key == "label") }, nil
+		return is(func(v *Volume, value string) bool { return label.Match(v.Labels, value) == (key == "label") })
 	case "driver":
-		return func(v Volume) bool { return v.Driver == value }, nil
+		return is(func(v *Volume, value string) bool { return v.Driver == value })
 	case "scope":
-		return func(v Volume) bool { return v.Scope == value }, nil
+		return is(func(v *Volume, value string) bool { return v.Scope == value })
 	case "opt":
-		return func(v Volume) bool { return label.Match(v.Options, value) }, nil
+		return is(func(v *Volume, value string) bool { return label.Match(v.Options, value) })
 	case "dangling", "anonymous":
-		return e.volumeFlag(ctx, key, value)
+		return func(value string) (func(*Volume) bool, error) { return e.volumeFlag(ctx, key, value) }
 	case "until":
-		t, err := image.ParseTime(value)
-		return func(v Volume) bool { return v.CreatedAt.Before(t) }, err
+		return func(value string) (func(*Volume) bool, error) {
+			t, err := when.Parse(value, time.Now())
+			return func(v *Volume) bool { return v.CreatedAt.Before(t) }, err
+		}
 	case "since", "after":
-		other, err := e.Volume(value)
-		return func(v Volume) bool { return v.CreatedAt.After(other.CreatedAt) }, err
+		return func(value string) (func(*Volume) bool, error) {
+			other, err := e.Volume(value)
+			return func(v *Volume) bool { return v.CreatedAt.After(other.CreatedAt) }, err
+		}
 	}
-	return nil, fmt.Errorf("%q is an invalid volume filter", key)
+	return nil
 }
 
-func (e *Engine) volumeFlag(ctx context.Context, key, value string) (func(Volume) bool, error) {
+func (e *Engine) volumeFlag(ctx context.Context, key, value string) (func(*Volume) bool, error) {
 	want := value == "true" || value == "1"
 	if !want && value != "false" && value != "0" {
 		return nil, fmt.Errorf("%q is an invalid value for the %q filter: want true or false", value, key)
 	}
 	if key == "anonymous" {
-		return func(v Volume) bool { return v.Anonymous == want }, nil
+		return func(v *Volume) bool { return v.Anonymous == want }, nil
 	}
 	used, err := e.usedVolumes(ctx)
-	return func(v Volume) bool { return used[v.Name] != want }, err
+	return func(v *Volume) bool { return used[v.Name] != want }, err
 }

@@ -109,6 +109,9 @@ func takeFromImage(dir string, first firstUse, m *spec.Mount, img imageFiles, us
 	}
 	if there && first.changed(data) {
 		first.Owner = false
+		if err := first.ownerOf(data); err != nil {
+			return first, err
+		}
 	}
 	if err := removeHalfFilled(dir); err != nil {
 		return first, err
@@ -152,6 +155,16 @@ func takeFromImage(dir string, first firstUse, m *spec.Mount, img imageFiles, us
 func (f firstUse) changed(data string) bool {
 	var st unix.Stat_t
 	return unix.Stat(data, &st) == nil && (st.Uid != f.UID || st.Gid != f.GID || fileMode(st.Mode) != f.Mode)
+}
+
+// ownerOf has the volume keep the owner and mode that it has.
+func (f *firstUse) ownerOf(data string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(data, &st); err != nil {
+		return err
+	}
+	f.UID, f.GID, f.Mode = st.Uid, st.Gid, fileMode(st.Mode)
+	return nil
 }
 
 func setOwner(dir string, f firstUse) error {

@@ -2,9 +2,9 @@
 
 // Package network decides how a container is connected: it reads the user's words
 // (--network, --publish, --dns, --add-host), looks at the host, and answers with
-// a plan, which is data: the arguments of a helper program, the published ports, and the text of
-// /etc/hosts and /etc/resolv.conf. It starts nothing and keeps nothing; the container's
-// monitor makes the network namespace and runs the helper, from record.Network.
+// a plan, which is data: what the container's network namespace is to be attached to, the published ports, and the text of
+// /etc/hosts and /etc/resolv.conf. It starts nothing and keeps nothing; package attach runs the helper programs, for the container's
+// monitor, which makes the network namespace, and for builds.
 //
 // The words:
 //
@@ -20,12 +20,7 @@
 // # Bridge networks
 //
 // Networks that several containers share (bridge, macvlan, DNS by name) are not here yet.
-// Their place is a subpackage that implements types.ContainerNetwork of go.podman.io/common/libnetwork/types,
-// the interface that buildah takes as well: NetworkCreate, NetworkInspect, … on
-// definitions in CNI conflists, and Setup and Teardown, which the engine calls
-// with the path of the network namespace. Such a container's record keeps the
-// ports and the names of its networks where it now keeps a helper; the helper, one for the user's
-// rootless network namespace instead of one a container, is planned with the functions
-// of this package. This package itself never imports that interface, because `berth run` would pay
-// for its imports at each start: it stays on the standard library and golang.org/x/sys.
+// docs/decisions/0041 says where they go: a subpackage that keeps their definitions, of which a plan makes an
+// attach.Attachment each. This package stays on the standard library and golang.org/x/sys, because `berth run` pays
+// for its imports at each start.
 package network

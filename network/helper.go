@@ -17,20 +17,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
 // program is an installed helper and what it said it can do.
 type program struct {
 	Path    string `json:"path"`
-	Mtime   int64  `json:"mtime"` // nanoseconds; with Size it tells whether the program was replaced
+	Mtime   int64  `json:"mtime"` // nanoseconds; with Size it reports whether the program was replaced
 	Size    int64  `json:"size"`
 	Version string `json:"version"` // first line of --version
-	// Options are the long options in --help, without dashes.
+	// Options are the long options in --help, without dashes; none where the program does not say.
 	Options map[string]bool `json:"options"`
 }
 
-// has tells whether --help names the long option.
+// has reports whether --help names the long option.
 func (p *program) has(option string) bool { return p.Options[option] }
 
 // cacheFile is where the answers of the helpers are kept, in the runtime directory.
@@ -90,7 +91,8 @@ func executable(path string) bool {
 	return err == nil && st.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil
 }
 
-// ask fills in Version and Options. Exit codes do not matter: pasta of 2023 prints its help and exits with 1.
+// ask fills in Version and Options. Exit codes do not matter: pasta of 2023 prints its help and exits with 1. A wrapper script may
+// keep both to itself: then nothing is known of the program, and only what every version can do is asked of it.
 func (p *program) ask(ctx context.Context) error {
 	version, err := output(ctx, p.Path, "--version")
 	if err != nil {
@@ -104,9 +106,6 @@ func (p *program) ask(ctx context.Context) error {
 	p.Options = map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)(?:^|[\s,])--([a-z][a-z0-9-]+)`).FindAllStringSubmatch(help, -1) {
 		p.Options[m[1]] = true
-	}
-	if len(p.Options) == 0 {
-		return fmt.Errorf("ask %s what it can do: --help names no options", p.Path)
 	}
 	return nil
 }
@@ -143,7 +142,7 @@ func inContainer() bool {
 	return os.Getenv("KUBERNETES_SERVICE_HOST") != ""
 }
 
-// CheckTun tells whether a helper will be able to make its interface.
+// CheckTun reports whether a helper will be able to make its interface.
 func CheckTun() error { return checkTun("/dev/net/tun") }
 
 func checkTun(path string) error {
@@ -153,13 +152,13 @@ func checkTun(path string) error {
 	}
 	err = &fs.PathError{Op: "open", Path: path, Err: err}
 	err = fmt.Errorf("connect the container: %w", err)
-	const or = ", or run the container with --network host or --network none"
+	name := field.Name("network")
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return hint.Add(err, "let every user open it: sudo chmod 666 %s%s", path, or)
+		return hint.Add(err, "let every user open it: sudo chmod 666 %s, or run the container with %s host or none", path, name)
 	case inContainer():
-		return hint.Add(err, "have the engine outside give this container the device, with --device %s%s", path, or)
+		return hint.Add(err, "have the engine outside give this container the device, with %s %s, or run the container with %s host or none", field.Name("device"), path, name)
 	default: // ENOENT, ENODEV, ENXIO
-		return hint.Add(err, "load the kernel's driver: sudo modprobe tun%s", or)
+		return hint.Add(err, "load the kernel's driver: sudo modprobe tun, or run the container with %s host or none", name)
 	}
 }

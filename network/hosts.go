@@ -4,6 +4,7 @@ package network
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -135,11 +136,13 @@ func parseAddHosts(values []string, hostAt netip.Addr, syntaxOnly bool) ([]hosts
 }
 
 // readBaseHosts reads the file that the container's /etc/hosts starts from: containers.conf's
-// base_hosts_file, where empty is the host's and none is nothing.
-func readBaseHosts(path string) (string, error) {
+// base_hosts_file, where empty is the host's, none is nothing, and image the image's own text.
+func readBaseHosts(path, image string) (string, error) {
 	switch path {
 	case "none":
 		return "", nil
+	case "image":
+		return image, nil
 	case "":
 		data, err := os.ReadFile("/etc/hosts")
 		if err != nil && !os.IsNotExist(err) {
@@ -147,9 +150,25 @@ func readBaseHosts(path string) (string, error) {
 		}
 		return string(data), nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := readBounded(path)
 	if err != nil {
 		return "", hint.Add(fmt.Errorf("make /etc/hosts from base_hosts_file: %w", err), "correct base_hosts_file in containers.conf")
 	}
 	return string(data), nil
+}
+
+// maxHosts is what a file of hosts may have at most, as one of an image.
+const maxHosts = 16 << 20
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxHosts+1))
+	if err == nil && len(data) > maxHosts {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxHosts)
+	}
+	return data, err
 }

@@ -36,7 +36,7 @@ type Mode struct {
 	Options []string
 }
 
-// String gives the mode as record.Network keeps it, without options.
+// String gives the mode as attach.Network keeps it, without options.
 func (m Mode) String() string {
 	switch m.Kind {
 	case Container:

@@ -10,7 +10,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 func TestParseMode(t *testing.T) {
@@ -55,19 +55,19 @@ func wantError(t *testing.T, what string, err error, want string) {
 	var h *hint.Error
 	if err == nil || !strings.Contains(field.Text(err, field.Flag), want) {
 		t.Errorf("%s: error %v, want one with %q", what, err, want)
-	} else if !errors.As(err, &h) || h.Hint == "" {
+	} else if !errors.As(err, &h) || h.Hint.Empty() {
 		t.Errorf("%s: error %q has no hint", what, err)
 	}
 }
 
 func TestParsePublish(t *testing.T) {
-	tcp := func(ip string, host, ctr uint16) record.PortMapping {
-		return record.PortMapping{HostIP: ip, HostPort: host, ContainerPort: ctr, Protocol: "tcp"}
+	tcp := func(ip string, host, ctr uint16) attach.PortMapping {
+		return attach.PortMapping{HostIP: ip, HostPort: host, ContainerPort: ctr, Protocol: "tcp"}
 	}
-	udp := func(ip string, host, ctr uint16) record.PortMapping {
-		return record.PortMapping{HostIP: ip, HostPort: host, ContainerPort: ctr, Protocol: "udp"}
+	udp := func(ip string, host, ctr uint16) attach.PortMapping {
+		return attach.PortMapping{HostIP: ip, HostPort: host, ContainerPort: ctr, Protocol: "udp"}
 	}
-	for in, want := range map[string][]record.PortMapping{
+	for in, want := range map[string][]attach.PortMapping{
 		"80":                      {tcp("", 0, 80)},
 		"80/tcp":                  {tcp("", 0, 80)},
 		"53/UDP":                  {udp("", 0, 53)},
@@ -161,7 +161,7 @@ func FuzzParsePublish(f *testing.F) {
 				t.Errorf("%q parsed to %+v", spec, p)
 			}
 			// What was parsed can be said again.
-			again, err := ParsePublish([]string{HostAddr(p) + ":" + strings.TrimSuffix(PortLines([]record.PortMapping{p})[0], " -> "+HostAddr(p))})
+			again, err := ParsePublish([]string{HostAddr(p) + ":" + strings.TrimSuffix(PortLines([]attach.PortMapping{p})[0], " -> "+HostAddr(p))})
 			if err != nil || again[0].HostPort != p.HostPort || again[0].ContainerPort != p.ContainerPort || again[0].Protocol != p.Protocol {
 				t.Errorf("%q: %+v became %+v, %v", spec, p, again, err)
 			}

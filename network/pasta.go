@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 // The container's side of the link that pasta makes. The addresses are not the host's, as
@@ -57,11 +57,11 @@ type pastaPlan struct {
 	host     hostInfo
 	rootless bool
 	options  []string // the user's: containers.conf first, then --network pasta:…
-	ports    []record.PortMapping
+	ports    []attach.PortMapping
 	loopback bool // the host's only resolvers listen on loopback
 }
 
-// args gives pasta's command line with the words of record.NetHelper, and what the container will see.
+// args gives pasta's command line with the words of attach.Helper, and what the container will see.
 func (p pastaPlan) args() ([]string, link, error) {
 	user := newPastaOptions(p.options)
 	if err := user.check(p.prog); err != nil {
@@ -177,7 +177,7 @@ func (p pastaPlan) addresses(user pastaOptions) ([]string, link, error) {
 }
 
 // pastaPort is the value of -t or -u: [ADDRESS/]HOSTPORT:CONTAINERPORT.
-func pastaPort(m record.PortMapping) string {
+func pastaPort(m attach.PortMapping) string {
 	s := fmt.Sprintf("%d:%d", m.HostPort, m.ContainerPort)
 	if m.HostIP != "" {
 		s = m.HostIP + "/" + s
@@ -203,11 +203,11 @@ func newPastaOptions(words []string) pastaOptions {
 	return o
 }
 
-// check refuses long options that the installed pasta does not know, which would print all of its help.
+// check refuses long options that the installed pasta does not know, which would print all of its help, if it says which it knows.
 func (o pastaOptions) check(prog *program) error {
 	for _, arg := range o.args {
 		name, _, _ := strings.Cut(arg, "=")
-		if long, ok := strings.CutPrefix(name, "--"); ok && !prog.has(long) {
+		if long, ok := strings.CutPrefix(name, "--"); ok && len(prog.Options) > 0 && !prog.has(long) {
 			return hint.Add(fmt.Errorf("pasta option: %s (%s) has no option %s", prog.Path, prog.Version, name),
 				"its options are shown by: pasta --help; a value is given as --option=VALUE or --option,VALUE")
 		}
@@ -215,7 +215,7 @@ func (o pastaOptions) check(prog *program) error {
 	return nil
 }
 
-// has tells whether one of the options is there, as --name, --name=value, -n or -nVALUE.
+// has reports whether one of the options is there, as --name, --name=value, -n or -nVALUE.
 func (o pastaOptions) has(names ...string) bool {
 	return slices.ContainsFunc(o.args, func(arg string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { _, ok := matchOption(arg, name); return ok })

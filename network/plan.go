@@ -15,14 +15,14 @@ import (
 
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 // Options are what a plan is made from. The zero value is a container with the default network,
 // as root, with nothing published.
 type Options struct {
 	Mode     Mode                 // with Kind Container, Mode.Container must be the other's full ID
-	Ports    []record.PortMapping // of ParsePublish and ParseExposed; not changed
+	Ports    []attach.PortMapping // of ParsePublish and ParseExposed; not changed
 	Rootless bool                 // the user is not root, or Berth itself runs in a user namespace
 	// UserNS is set when the container gets a user namespace of its own; the OCI runtime must
 	// then make the network namespace.
@@ -35,8 +35,9 @@ type Options struct {
 	Hostname string // in the container; empty is none
 	Name     string // the container's name
 
-	AddHosts  []string // --add-host
-	BaseHosts string   // containers.conf base_hosts_file: empty is the host's /etc/hosts, "none", or a path
+	AddHosts   []string // --add-host
+	BaseHosts  string   // containers.conf base_hosts_file: empty is the host's /etc/hosts, "none", "image", or a path
+	ImageHosts string   // what the image's /etc/hosts says
 
 	DNS        []string // --dns; the one word "none" leaves the image's /etc/resolv.conf
 	DNSSearch  []string // --dns-search; the one word "." is no search domain
@@ -52,15 +53,15 @@ type Options struct {
 
 // Result is a plan.
 type Result struct {
-	Network record.Network
+	Network attach.Network
 	// Hosts and ResolvConf are the texts of the container's /etc/hosts and /etc/resolv.conf. Both are
 	// nil for container:X (the files are X's); ResolvConf is nil for --dns none (the file is the image's).
 	Hosts      []byte
 	ResolvConf []byte
 	// IP is the container's own address, as inspect shows it; empty where the plan does not know one.
 	IP string
-	// Warnings are sentences for the user.
-	Warnings []string
+	// Warnings are sentences for the user; those about a field are field.Errors, to be worded as errors are.
+	Warnings []error
 }
 
 // Plan decides how a container is connected. It finds a free port for each mapping without one and
@@ -82,18 +83,18 @@ func Plan(ctx context.Context, o Options) (Result, error) {
 }
 
 func planWithoutHelper(o Options) (Result, error) {
-	r := Result{Network: record.Network{Mode: o.Mode.String()}}
+	r := Result{Network: attach.Network{Mode: o.Mode.String()}}
 	if len(o.Ports) > 0 {
 		switch o.Mode.Kind {
 		case Container:
 			return r, hint.Add(field.Errorf("publish ports with %s %s: the other container's ports were decided when it was created", field.Name("network"), o.Mode),
 				"publish them on the other container")
 		case NS:
-			return r, hint.Add(field.Errorf("publish ports with %s %s: Berth does not connect that namespace", field.Name("network"), o.Mode), "leave out --publish")
+			return r, hint.Add(field.Errorf("publish ports with %s %s: Berth does not connect that namespace", field.Name("network"), o.Mode), "leave out %s", field.Name("publish"))
 		case Host:
-			r.Warnings = append(r.Warnings, "published ports are ignored with --network host: the container listens on the host itself")
+			r.Warnings = append(r.Warnings, field.Errorf("published ports are ignored with %s host: the container listens on the host itself", field.Name("network")))
 		case None:
-			r.Warnings = append(r.Warnings, "published ports are ignored with --network none")
+			r.Warnings = append(r.Warnings, field.Errorf("published ports are ignored with %s none", field.Name("network")))
 		}
 	}
 	l := link{}
@@ -127,7 +128,7 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 	if err := CheckTun(); err != nil {
 		return r, err
 	}
-	r.Network = record.Network{Mode: string(kind), NetNS: "new", Ports: slices.Clone(o.Ports)}
+	r.Network = attach.Network{Mode: string(kind), NetNS: "new", Ports: slices.Clone(o.Ports)}
 	if o.UserNS {
 		r.Network.NetNS = "runtime"
 	}
@@ -140,9 +141,9 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	helper := &record.NetHelper{Path: prog.Path}
+	helper := &attach.Helper{Path: prog.Path}
 	if kind == Pasta && o.NetNSElsewhere && confined(prog.Path, "/") {
-		helper.Hint = "AppArmor's profile of pasta may keep it from the container's network namespace: use --network slirp4netns"
+		helper.Hint = hint.Textf("AppArmor's profile of pasta may keep it from the container's network namespace: use %s slirp4netns", field.Name("network"))
 	}
 	var l link
 	if kind == Pasta {
@@ -158,7 +159,7 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 		return r, err
 	}
 	helper.UDPRelay = l.relay
-	r.Network.Helper = helper
+	r.Network.Attachments = []attach.Attachment{{Network: string(kind), Helper: helper}}
 	if l.dnsForward {
 		resolv.servers = l.dns
 	}
@@ -182,7 +183,7 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 		}
 		if err == nil && !pastaCanRun(p, host) {
 			err = hint.Add(fmt.Errorf("connect the container: this host has no network interface, and this version of pasta needs one"),
-				"use --network slirp4netns or --network none")
+				"use %s slirp4netns or none", field.Name("network"))
 		}
 		return p, Pasta, err
 	case Slirp4netns:
@@ -192,7 +193,7 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 		}
 		return p, Slirp4netns, err
 	}
-	if o.Prefer == Slirp4netns && !slices.ContainsFunc(o.Ports, func(m record.PortMapping) bool { return strings.Contains(m.HostIP, ":") }) {
+	if o.Prefer == Slirp4netns && !slices.ContainsFunc(o.Ports, func(m attach.PortMapping) bool { return strings.Contains(m.HostIP, ":") }) {
 		if p, err := findProgram(ctx, "slirp4netns", o.HelperDirs, o.RuntimeDir); err == nil {
 			return p, Slirp4netns, nil
 		}
@@ -216,13 +217,13 @@ func chooseHelper(ctx context.Context, o Options, host hostInfo) (*program, Kind
 		return nil, "", slirpErr
 	case err == nil:
 		return nil, "", hint.Add(fmt.Errorf("connect the container: this host has no network interface, which this version of pasta needs, and slirp4netns is not installed"),
-			"Debian: sudo apt-get install slirp4netns; or run the container with --network none")
+			"Debian: sudo apt-get install slirp4netns; or run the container with %s none", field.Name("network"))
 	}
 	return nil, "", hint.Add(fmt.Errorf("connect the container: neither pasta nor slirp4netns is installed"),
-		"Debian: sudo apt-get install passt; or run the container with --network host or --network none")
+		"Debian: sudo apt-get install passt; or run the container with %s host or none", field.Name("network"))
 }
 
-// confined tells whether the distribution's AppArmor profile is there for the program. Only root could ask
+// confined reports whether the distribution's AppArmor profile is there for the program. Only root could ask
 // the kernel whether it is loaded. root is "/" but in tests.
 func confined(path, root string) bool {
 	on, err := os.ReadFile(filepath.Join(root, "sys/module/apparmor/parameters/enabled"))
@@ -233,11 +234,11 @@ func confined(path, root string) bool {
 	return err == nil && len(profiles) > 0
 }
 
-// serverSpeaksFirst tells whether a published port belongs to a protocol in which the client waits for the
+// serverSpeaksFirst reports whether a published port belongs to a protocol in which the client waits for the
 // server's greeting, by the container's port. Pasta of 2023 leaves the last segment of the TCP handshake, the ACK,
 // out until the client has said something, so that such a connection hangs unless it comes over
 // the host's loopback. slirp4netns has no such fault, but publishes on IPv4 addresses only.
-func serverSpeaksFirst(ports []record.PortMapping) bool {
+func serverSpeaksFirst(ports []attach.PortMapping) bool {
 	first := false
 	for _, m := range ports {
 		if ip, err := netip.ParseAddr(m.HostIP); err == nil && ip.Is6() {
@@ -261,7 +262,7 @@ func pastaCanRun(p *program, host hostInfo) bool {
 
 // files fills in Hosts and ResolvConf.
 func (r *Result) files(o Options, l link, resolv resolvConf) error {
-	base, err := readBaseHosts(o.BaseHosts)
+	base, err := readBaseHosts(o.BaseHosts, o.ImageHosts)
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // golden compares got with testdata/name, one argument a line.
 func golden(t *testing.T, name string, got []string) {
@@ -38,11 +38,11 @@ func golden(t *testing.T, name string, got []string) {
 		t.Fatal(err)
 	}
 	if text != string(want) {
-		t.Errorf("%s (make it anew with -update):\n%s\nwant:\n%s", path, text, want)
+		t.Errorf("%s (make it again with -update):\n%s\nwant:\n%s", path, text, want)
 	}
 }
 
-func mappings(t *testing.T, specs ...string) []record.PortMapping {
+func mappings(t *testing.T, specs ...string) []attach.PortMapping {
 	t.Helper()
 	ports, err := ParsePublish(specs)
 	if err != nil {
@@ -251,7 +251,7 @@ func TestPlanWithoutHelper(t *testing.T) {
 	ctx := context.Background()
 	ports := mappings(t, "8080:80")
 	r, err := Plan(ctx, Options{Mode: Mode{Kind: None}, Hostname: "c0ffee", Ports: ports, BaseHosts: "none"})
-	if err != nil || r.Network.Mode != "none" || r.Network.NetNS != "new" || r.Network.Helper != nil || r.Network.Ports != nil || len(r.Warnings) != 1 {
+	if err != nil || r.Network.Mode != "none" || r.Network.NetNS != "new" || r.Network.Attachments != nil || r.Network.Ports != nil || len(r.Warnings) != 1 {
 		t.Errorf("none: %+v, %v", r, err)
 	}
 	if want := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\tc0ffee\n"; string(r.Hosts) != want {
@@ -325,6 +325,22 @@ func TestFindProgramAsksOnce(t *testing.T) {
 	}
 }
 
+// A wrapper script that keeps its output to itself is used all the same, with any option that the user wants.
+func TestFindProgramThatSaysNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "pasta")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p, err := findProgram(context.Background(), "pasta", []string{dir}, dir)
+	if err != nil || p.Path != path || p.has("address") || p.released() != 0 {
+		t.Errorf("found %+v, %v", p, err)
+	}
+	if err := newPastaOptions([]string{"--map-guest-addr=192.0.2.1"}).check(p); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDefaultInterface(t *testing.T) {
 	dir := t.TempDir()
 	r4, r6 := dir+"/route", dir+"/ipv6_route"
@@ -389,7 +405,7 @@ func TestFreePorts(t *testing.T) {
 			t.Errorf("port %+v is 0 or given twice", p)
 		}
 		seen[p.HostPort] = true
-		if err := CheckPorts([]record.PortMapping{p}); err == nil {
+		if err := CheckPorts([]attach.PortMapping{p}); err == nil {
 			t.Errorf("port %+v is not held", p)
 		}
 	}

@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 // portOwner finds a process that holds the mapping's host port, and its program's name; the pid is 0 where /proc does not show
 // it to this user.
-func portOwner(p record.PortMapping) (pid int, name string) {
+func portOwner(p attach.PortMapping) (pid int, name string) {
 	inodes := socketInodes(p)
 	if len(inodes) == 0 {
 		return 0, ""
@@ -40,7 +40,7 @@ func portOwner(p record.PortMapping) (pid int, name string) {
 
 // socketInodes are the inodes of the sockets that are bound to the host port, from proc(5)'s
 // /proc/net/tcp and its likes.
-func socketInodes(p record.PortMapping) map[string]bool {
+func socketInodes(p attach.PortMapping) map[string]bool {
 	inodes := map[string]bool{}
 	for _, suffix := range []string{"", "6"} {
 		data, err := os.ReadFile("/proc/net/" + p.Protocol + suffix)

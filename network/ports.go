@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
-// CheckPorts tells whether each mapping's host port can be bound now. The error wraps
+// CheckPorts reports whether each mapping's host port can be bound now. The error wraps
 // unix.EADDRINUSE, EACCES or EADDRNOTAVAIL and has a hint.
 //
 // The helper that will bind the ports cannot be asked instead: pasta sets SO_REUSEADDR, with which
 // two processes get the same UDP port, and the second one takes the first one's packets.
-func CheckPorts(ports []record.PortMapping) error {
+func CheckPorts(ports []attach.PortMapping) error {
 	held, err := holdPorts(ports)
 	held.release()
 	return err
@@ -38,7 +38,7 @@ func (h heldPorts) release() {
 
 // holdPorts binds every mapping and fills in the host port where it is 0.
 // What it returns must be released, after an error too.
-func holdPorts(ports []record.PortMapping) (heldPorts, error) {
+func holdPorts(ports []attach.PortMapping) (heldPorts, error) {
 	var held heldPorts
 	// Fixed ports first, so that a free port is not one that a later mapping names.
 	for _, p := range ports {
@@ -65,7 +65,7 @@ func holdPorts(ports []record.PortMapping) (heldPorts, error) {
 }
 
 // holdFreePort asks the kernel for a port that is free in each of the mapping's families.
-func holdFreePort(p *record.PortMapping) (heldPorts, error) {
+func holdFreePort(p *attach.PortMapping) (heldPorts, error) {
 	addrs := bindAddrs(p.HostIP)
 	var err error
 	for range 64 {
@@ -93,7 +93,7 @@ func holdFreePort(p *record.PortMapping) (heldPorts, error) {
 	return nil, err
 }
 
-func holdPort(p record.PortMapping) (heldPorts, error) {
+func holdPort(p attach.PortMapping) (heldPorts, error) {
 	var held heldPorts
 	for _, addr := range bindAddrs(p.HostIP) {
 		fd, _, err := bind(addr, p.HostPort, p.Protocol)
@@ -108,7 +108,7 @@ func holdPort(p record.PortMapping) (heldPorts, error) {
 	return held, nil
 }
 
-// noIPv6 tells whether the kernel has no IPv6, or none on any interface.
+// noIPv6 reports whether the kernel has no IPv6, or none on any interface.
 func noIPv6(err error) bool {
 	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
@@ -178,7 +178,7 @@ func bind(addr netip.Addr, port uint16, proto string) (fd int, bound uint16, err
 
 // PortInUseError says that a host port is taken.
 type PortInUseError struct {
-	Port record.PortMapping
+	Port attach.PortMapping
 	Pid  int // of a process that holds it; 0 where this user cannot see it
 	err  error
 }
@@ -191,7 +191,7 @@ func (e *PortInUseError) Error() string {
 func (e *PortInUseError) Unwrap() error { return e.err }
 
 // portError says why p's host port cannot be had, and what would help.
-func portError(p record.PortMapping, err error) error {
+func portError(p attach.PortMapping, err error) error {
 	port := fmt.Sprintf("%d/%s", p.HostPort, p.Protocol)
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 const publishHint = "write [[IP:][HOSTPORT]:]CONTAINERPORT[/PROTOCOL], for example 8080:80, 127.0.0.1:8080:80/tcp or [::1]:5353:53/udp"
@@ -17,8 +17,8 @@ const publishHint = "write [[IP:][HOSTPORT]:]CONTAINERPORT[/PROTOCOL], for examp
 // ParsePublish reads the values of --publish, [[IP:][HOSTPORT]:]CONTAINERPORT[/tcp|/udp], where each port
 // may be a range FIRST-LAST. A mapping whose HostPort is 0 gets a free
 // port in Plan. An empty HostIP is every address, IPv4 and IPv6.
-func ParsePublish(specs []string) ([]record.PortMapping, error) {
-	var all []record.PortMapping
+func ParsePublish(specs []string) ([]attach.PortMapping, error) {
+	var all []attach.PortMapping
 	for _, spec := range specs {
 		ports, err := parsePublish(spec)
 		if err != nil {
@@ -31,11 +31,11 @@ func ParsePublish(specs []string) ([]record.PortMapping, error) {
 
 // BindTo gives each mapping without a host address one for each of ips, as containers.conf(5) says of
 // default_host_ips. Without ips the mappings stay as they are.
-func BindTo(ports []record.PortMapping, ips []string) ([]record.PortMapping, error) {
+func BindTo(ports []attach.PortMapping, ips []string) ([]attach.PortMapping, error) {
 	if len(ips) == 0 {
 		return ports, nil
 	}
-	var all []record.PortMapping
+	var all []attach.PortMapping
 	for _, p := range ports {
 		if p.HostIP != "" {
 			all = append(all, p)
@@ -55,8 +55,8 @@ func BindTo(ports []record.PortMapping, ips []string) ([]record.PortMapping, err
 
 // ParseExposed makes a mapping with a free host port of each exposed port, for --publish-all:
 // "80", "80/tcp", "5000-5010/udp".
-func ParseExposed(exposed []string) ([]record.PortMapping, error) {
-	var all []record.PortMapping
+func ParseExposed(exposed []string) ([]attach.PortMapping, error) {
+	var all []attach.PortMapping
 	for _, spec := range exposed {
 		if strings.Contains(spec, ":") {
 			return nil, fmt.Errorf("exposed port %q: not PORT[/PROTOCOL]", spec)
@@ -70,7 +70,7 @@ func ParseExposed(exposed []string) ([]record.PortMapping, error) {
 	return all, nil
 }
 
-func parsePublish(spec string) ([]record.PortMapping, error) {
+func parsePublish(spec string) ([]attach.PortMapping, error) {
 	addr, proto, err := cutProtocol(spec)
 	if err != nil {
 		return nil, err
@@ -100,9 +100,9 @@ func parsePublish(spec string) ([]record.PortMapping, error) {
 	case hostLast-hostFirst != last-first:
 		return nil, fmt.Errorf("%d host ports for %d container ports", int(hostLast)-int(hostFirst)+1, int(last)-int(first)+1)
 	}
-	ports := make([]record.PortMapping, 0, int(last-first)+1)
+	ports := make([]attach.PortMapping, 0, int(last-first)+1)
 	for i := 0; i <= int(last-first); i++ {
-		m := record.PortMapping{HostIP: ip, ContainerPort: first + uint16(i), Protocol: proto}
+		m := attach.PortMapping{HostIP: ip, ContainerPort: first + uint16(i), Protocol: proto}
 		if !anyHostPort {
 			m.HostPort = hostFirst + uint16(i)
 		}
@@ -192,7 +192,7 @@ func parsePort(s string) (uint16, error) {
 }
 
 // checkDuplicates refuses two mappings of which the second could not be bound.
-func checkDuplicates(ports []record.PortMapping) error {
+func checkDuplicates(ports []attach.PortMapping) error {
 	type key struct {
 		port  uint16
 		proto string
@@ -214,7 +214,7 @@ func checkDuplicates(ports []record.PortMapping) error {
 	return nil
 }
 
-// overlap tells whether listening on a leaves no room to listen on b.
+// overlap reports whether listening on a leaves no room to listen on b.
 func overlap(a, b string) bool {
 	if a == b || a == "" || b == "" {
 		return true

@@ -4,7 +4,6 @@ package network
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 	"github.com/berth-containers/berth/network/udprelay"
 )
 
@@ -76,6 +74,7 @@ type rig struct {
 	rootless bool
 	client   string // path of the client's namespace
 	netns    string // mount point of the container's
+	endpoint *attach.Endpoint
 }
 
 func newRig(t *testing.T, rootless bool) *rig {
@@ -163,53 +162,19 @@ func inNS(path string, do func() error) error {
 	})
 }
 
-// start does what the monitor does with a plan: runs the helper, publishes, starts the relay.
-func (r *rig) start(t *testing.T, n record.Network) {
+// start does what the monitor does with a plan.
+func (r *rig) start(t *testing.T, n attach.Network) {
 	t.Helper()
-	if n.Helper == nil {
-		t.Fatal("the plan has no helper")
+	if len(n.Attachments) != 1 {
+		t.Fatalf("the plan has %d attachments", len(n.Attachments))
 	}
-	sock := filepath.Join(r.dir, "api")
-	args := make([]string, len(n.Helper.Args))
-	for i, a := range n.Helper.Args {
-		args[i] = strings.NewReplacer("{netns}", r.netns, "{apisock}", sock, "{ready}", "3").Replace(a)
+	runner := attach.Runner{Socket: filepath.Join(r.dir, "api"), Env: os.Environ(), Relay: "/proc/self/exe"}
+	e, err := runner.Attach(n.Attachments[0], attach.Namespace{Path: r.netns})
+	if err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.Command(n.Helper.Path, args...)
-	if n.Helper.Daemonizes {
-		cmd.Args = append(cmd.Args, "--pid", filepath.Join(r.dir, "pid"))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", cmd, err, out)
-		}
-		data, err := os.ReadFile(filepath.Join(r.dir, "pid"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		pid, _ := strconv.Atoi(strings.TrimSpace(string(data)))
-		t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
-	} else {
-		ready, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd.ExtraFiles = []*os.File{w}
-		var log strings.Builder
-		cmd.Stderr = &log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-		w.Close()
-		if n, err := ready.Read(make([]byte, 1)); n != 1 {
-			cmd.Wait()
-			t.Fatalf("%s: %v: %s", cmd, err, log.String())
-		}
-	}
-	for _, req := range n.Helper.HostFwd {
-		r.ask(t, sock, req)
-	}
-	if len(n.Helper.UDPRelay) > 0 {
-		r.relay(t, n.Helper.UDPRelay)
-	}
+	t.Cleanup(e.Detach)
+	r.endpoint = e
 }
 
 func (r *rig) relay(t *testing.T, ports []string) *exec.Cmd {
@@ -228,22 +193,6 @@ func (r *rig) relay(t *testing.T, ports []string) *exec.Cmd {
 		t.Fatalf("udp relay: %s", buf[:n])
 	}
 	return cmd
-}
-
-// ask sends slirp4netns a request.
-func (r *rig) ask(t *testing.T, sock string, req []byte) {
-	t.Helper()
-	c, err := net.Dial("unix", sock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.Write(req)
-	c.(*net.UnixConn).CloseWrite()
-	var answer struct{ Error any }
-	if err := json.NewDecoder(c).Decode(&answer); err != nil || answer.Error != nil {
-		t.Fatalf("%s: %v, %v", req, answer.Error, err)
-	}
 }
 
 // serve runs servers in the container that answer with the client's address, on ports 80/tcp and 53/udp when
@@ -468,23 +417,17 @@ func nothingElse(t *testing.T, r *rig) {
 // monitor that was killed.
 func endsWithNamespace(t *testing.T, r *rig) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(r.dir, "pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	unix.Unmount(r.netns, unix.MNT_DETACH)
 	if err := os.Remove(r.netns); err != nil {
 		t.Fatal(err)
 	}
-	proc := "/proc/" + strings.TrimSpace(string(data))
 	for range 50 {
-		stat, err := os.ReadFile(proc + "/stat")
-		if err != nil || strings.Contains(string(stat), ") Z ") {
+		if !r.endpoint.Alive() {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Errorf("pasta, %s, did not end with its namespace", proc)
+	t.Errorf("pasta, process %d, did not end with its namespace", r.endpoint.Pid())
 }
 
 // TestPastaWithoutRoute is a host with an interface, but no address on it and no route.

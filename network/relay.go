@@ -5,12 +5,12 @@ package network
 import (
 	"net/netip"
 
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 	"github.com/berth-containers/berth/network/udprelay"
 )
 
 // relays gives, in package udprelay's form, the loopback addresses of the host on which clients of a UDP mapping can be.
-func relays(m record.PortMapping, host hostInfo) []string {
+func relays(m attach.PortMapping, host hostInfo) []string {
 	if m.Protocol != "udp" {
 		return nil
 	}
@@ -36,8 +36,8 @@ func relays(m record.PortMapping, host hostInfo) []string {
 	return all
 }
 
-// onlyLoopback tells whether the relay serves all of the mapping's clients.
-func onlyLoopback(m record.PortMapping) bool {
+// onlyLoopback reports whether the relay serves all of the mapping's clients.
+func onlyLoopback(m attach.PortMapping) bool {
 	ip, err := netip.ParseAddr(m.HostIP)
 	return err == nil && ip.IsLoopback()
 }

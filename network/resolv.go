@@ -103,7 +103,7 @@ func CheckDNS(servers, search, options []string) error {
 	for _, s := range servers {
 		if s == "none" {
 			if len(servers)+len(search)+len(options) > 1 {
-				return hint.Add(field.Errorf("%s none stands alone: it leaves the image's /etc/resolv.conf as it is", field.Name("dns")), "leave out the other --dns options")
+				return hint.Add(field.Errorf("%s none stands alone: it leaves the image's /etc/resolv.conf as it is", field.Name("dns")), "leave out the other %s options", field.Name("dns"))
 			}
 			continue
 		}

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 // HostPort is a host's side of a published port, as inspect shows it.
@@ -20,7 +20,7 @@ type HostPort struct {
 
 // PortMap is NetworkSettings.Ports of inspect: "80/tcp" to where it is published.
 // exposed ports that are not published ("80/tcp", of the image's config) get null.
-func PortMap(ports []record.PortMapping, exposed []string) map[string][]HostPort {
+func PortMap(ports []attach.PortMapping, exposed []string) map[string][]HostPort {
 	m := map[string][]HostPort{}
 	for _, e := range exposed {
 		if !strings.Contains(e, "/") {
@@ -57,9 +57,9 @@ func ExposedByNumber(exposed []string) map[uint16][]string {
 }
 
 // PortLines is what the port command prints: "80/tcp -> 0.0.0.0:8080", by container port.
-func PortLines(ports []record.PortMapping) []string {
+func PortLines(ports []attach.PortMapping) []string {
 	sorted := slices.Clone(ports)
-	slices.SortStableFunc(sorted, func(a, b record.PortMapping) int {
+	slices.SortStableFunc(sorted, func(a, b attach.PortMapping) int {
 		if a.ContainerPort != b.ContainerPort {
 			return int(a.ContainerPort) - int(b.ContainerPort)
 		}
@@ -73,12 +73,12 @@ func PortLines(ports []record.PortMapping) []string {
 }
 
 // HostAddr is the host's side of a mapping: 0.0.0.0:8080, [::1]:8080.
-func HostAddr(p record.PortMapping) string {
+func HostAddr(p attach.PortMapping) string {
 	return net.JoinHostPort(shownIP(p), strconv.Itoa(int(p.HostPort)))
 }
 
 // PortColumn is the PORTS column of ps: "0.0.0.0:8080->80/tcp, 0.0.0.0:9000-9002->9000-9002/udp".
-func PortColumn(ports []record.PortMapping) string {
+func PortColumn(ports []attach.PortMapping) string {
 	var b strings.Builder
 	for i := 0; i < len(ports); {
 		first, n := ports[i], 1
@@ -102,13 +102,13 @@ func PortColumn(ports []record.PortMapping) string {
 	return b.String()
 }
 
-// follows tells whether b continues a's range.
-func follows(a, b record.PortMapping) bool {
+// follows reports whether b continues a's range.
+func follows(a, b attach.PortMapping) bool {
 	return a.HostIP == b.HostIP && a.Protocol == b.Protocol && a.HostPort+1 == b.HostPort && a.ContainerPort+1 == b.ContainerPort
 }
 
 // shownIP is how podman and docker show "every address".
-func shownIP(p record.PortMapping) string {
+func shownIP(p attach.PortMapping) string {
 	if p.HostIP == "" {
 		return "0.0.0.0"
 	}

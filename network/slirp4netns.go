@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
-	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 // slirpPlan is everything that decides slirp4netns' arguments.
@@ -20,7 +21,7 @@ type slirpPlan struct {
 	prog    *program
 	host    hostInfo
 	options []string // the user's: containers.conf first, then --network slirp4netns:…
-	ports   []record.PortMapping
+	ports   []attach.PortMapping
 }
 
 // slirpOptions are podman's words behind "slirp4netns:".
@@ -33,7 +34,7 @@ type slirpOptions struct {
 	outbound6         string
 }
 
-// args gives slirp4netns' command line with the words of record.NetHelper, the requests that
+// args gives slirp4netns' command line with the words of attach.Helper, the requests that
 // publish the ports, and what the container will see.
 //
 // There is no --exit-fd: the container outlives its monitor, and so must its network.
@@ -88,13 +89,13 @@ func (p slirpPlan) args() (args []string, fwd []json.RawMessage, l link, err err
 }
 
 // hostFwd is a request for slirp4netns' API socket.
-func hostFwd(m record.PortMapping, guest netip.Addr) (json.RawMessage, error) {
+func hostFwd(m attach.PortMapping, guest netip.Addr) (json.RawMessage, error) {
 	hostIP := "0.0.0.0"
 	if m.HostIP != "" {
 		hostIP = m.HostIP
 		if a, err := netip.ParseAddr(hostIP); err != nil || !a.Is4() {
 			return nil, hint.Add(fmt.Errorf("publish port %d/%s on %s: slirp4netns publishes on IPv4 addresses only", m.HostPort, m.Protocol, hostIP),
-				"use --network pasta (Debian: sudo apt-get install passt)")
+				"use %s pasta (Debian: sudo apt-get install passt)", field.Name("network"))
 		}
 	}
 	type arguments struct {

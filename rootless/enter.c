@@ -249,6 +249,50 @@ static bool may_mount(void)
 	return (data[0].effective & want) == want;
 }
 
+// ask_getent has getent find a user who is not in /etc/passwd.
+static void ask_getent(uid_t uid, char *name, size_t size)
+{
+	char number[16];
+	int out[2], status;
+	snprintf(number, sizeof number, "%u", uid);
+	if (pipe2(out, O_CLOEXEC) != 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		execlp("getent", "getent", "passwd", number, NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	FILE *f = fdopen(out[0], "r");
+	struct passwd *pw = f && pid > 0 ? fgetpwent(f) : NULL;
+	if (pw && pw->pw_uid == uid)
+		snprintf(name, size, "%s", pw->pw_name);
+	if (f)
+		fclose(f);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+}
+
+// user_name is the user's name, empty if he has none. It is not getpwuid's: berth is linked statically (docs/decisions/0047), and the
+// C library has shared libraries look users up.
+static const char *user_name(uid_t uid)
+{
+	static char name[256];
+	struct passwd *pw;
+	FILE *f = fopen("/etc/passwd", "re");
+	while (f && (pw = fgetpwent(f)))
+		if (pw->pw_uid == uid) {
+			snprintf(name, sizeof name, "%s", pw->pw_name);
+			break;
+		}
+	if (f)
+		fclose(f);
+	if (!name[0])
+		ask_getent(uid, name, sizeof name);
+	return name;
+}
+
 // subids appends the user's ranges in /etc/subuid or /etc/subgid as "inside outside count" words; it
 // returns their number.
 static int subids(const char *file, const char *name, uid_t uid, char args[][24], int max)
@@ -468,6 +512,15 @@ static int keep_ids(void)
 	return 0;
 }
 
+// What is under way between the constructor and berth_finish_enter.
+static struct {
+	pid_t newuidmap, newgidmap;
+	int err[2];        // what they print
+	int dir, lock;     // the runtime directory, and the lock of its file "userns"
+	bool in_container;
+} mapping = {.dir = -1, .lock = -1};
+
+// create makes a user namespace. Where newuidmap and newgidmap have to map its IDs, it does not wait for them: berth_entry.mapping is set.
 static int create(void)
 {
 	static char uids[MAX_WORDS][24], gids[MAX_WORDS][24];
@@ -475,63 +528,96 @@ static int create(void)
 	gid_t gid = getegid();
 	if (uid == 0)
 		return keep_ids();
-	bool in_container = nested();
-	struct passwd *pw = getpwuid(uid);
-	const char *name = pw ? pw->pw_name : "";
+	mapping.in_container = nested();
+	const char *name = user_name(uid);
 	int nu = subids("/etc/subuid", name, uid, uids, MAX_WORDS), ng = subids("/etc/subgid", name, uid, gids, MAX_WORDS);
 
 	if (nu == 0 || ng == 0)
 		return unshare_user() != 0 || map_single(uid, gid) != 0 ? -1 : 0;
 
-	int go[2], err[2], result = 0;
-	pid_t u = start_mapper("newuidmap", uid, uids, nu, &go[0], &err[0]);
-	pid_t g = start_mapper("newgidmap", gid, gids, ng, &go[1], &err[1]);
-	if (u < 0 || g < 0)
+	int go[2];
+	mapping.newuidmap = start_mapper("newuidmap", uid, uids, nu, &go[0], &mapping.err[0]);
+	mapping.newgidmap = start_mapper("newgidmap", gid, gids, ng, &go[1], &mapping.err[1]);
+	if (mapping.newuidmap < 0 || mapping.newgidmap < 0)
 		return fail("start newuidmap: %s", strerror(errno));
-	if (unshare_user() != 0)
-		result = -1;
-	if (result != 0) {
+	if (unshare_user() != 0) {
 		close(go[0]);
 		close(go[1]);
-		waitpid(u, NULL, 0);
-		waitpid(g, NULL, 0);
+		waitpid(mapping.newuidmap, NULL, 0);
+		waitpid(mapping.newgidmap, NULL, 0);
 		return -1;
 	}
 	release_mapper(go[0]); // both at once
 	release_mapper(go[1]);
-	if (finish_mapper("newuidmap", u, err[0]) != 0)
-		result = -1;
-	if (finish_mapper("newgidmap", g, err[1]) != 0)
+	berth_entry.mapping = 1;
+	return 0;
+}
+
+// finish_create waits for newuidmap and newgidmap.
+static int finish_create(void)
+{
+	int result = finish_mapper("newuidmap", mapping.newuidmap, mapping.err[0]);
+	if (finish_mapper("newgidmap", mapping.newgidmap, mapping.err[1]) != 0)
 		result = -1;
 	if (result == 0 && await_maps() != 0)
 		result = fail("newuidmap and newgidmap ended well, but have mapped nothing: check whether they are wrapper scripts");
 	// A container may have no setuid programs (no-new-privileges), or other groups than its /etc/passwd says.
-	if (result != 0 && in_container && map_single(uid, gid) == 0) {
+	if (result != 0 && mapping.in_container && map_single(berth_entry.uid, berth_entry.gid) == 0) {
 		berth_entry.error[0] = berth_entry.hint[0] = 0;
 		return 0;
 	}
-	if (result == 0 && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
+	if (result == 0 && (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)) // of all threads: nptl(7)
 		return fail("become root of the user namespace: %s", strerror(errno));
 	return result;
+}
+
+// announce tells later commands of the namespace that this process has made.
+static void announce(int dir)
+{
+	char map[1024], pid[16];
+	ino_t ino;
+	snprintf(pid, sizeof pid, "%d", getpid());
+	int self = open_userns(pid, &ino);
+	if (self >= 0 && read_map(pid, map, sizeof map) > 0)
+		write_known(dir, pid, ino, map);
+	close(self);
+}
+
+static void leave_runtime_dir(void)
+{
+	if (mapping.lock >= 0)
+		close(mapping.lock);
+	close(mapping.dir);
+}
+
+void berth_finish_enter(void)
+{
+	if (!berth_entry.mapping)
+		return;
+	berth_entry.mapping = 0;
+	berth_entry.entered = finish_create() == 0;
+	if (berth_entry.entered)
+		announce(mapping.dir);
+	else if (!berth_entry.hint[0] && restricted())
+		hint_restricted();
+	leave_runtime_dir();
 }
 
 static int join_or_create(void)
 {
 	struct known k;
-	char map[1024], pid[16];
-	ino_t ino;
-	int dir = runtime_dir();
-	if (dir < 0)
+	mapping.dir = runtime_dir();
+	if (mapping.dir < 0)
 		return -1;
-	int fd = -1, lock = -1;
-	if (read_known(dir, &k))
+	int fd = -1;
+	if (read_known(mapping.dir, &k))
 		fd = matching(k.pid, &k);
 	if (fd < 0) {
-		lock = openat(dir, "userns.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (lock < 0 || flock(lock, LOCK_EX) != 0)
+		mapping.lock = openat(mapping.dir, "userns.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (mapping.lock < 0 || flock(mapping.lock, LOCK_EX) != 0)
 			return fail("lock the user namespace's file in the runtime directory: %s", strerror(errno));
-		if (read_known(dir, &k) && (fd = matching(k.pid, &k)) < 0)
-			fd = search(dir, &k);
+		if (read_known(mapping.dir, &k) && (fd = matching(k.pid, &k)) < 0)
+			fd = search(mapping.dir, &k);
 	}
 	int result;
 	if (fd >= 0) {
@@ -539,20 +625,22 @@ static int join_or_create(void)
 		result = join(fd);
 	} else {
 		result = create();
-		if (result == 0) {
-			snprintf(pid, sizeof pid, "%d", getpid());
-			int self = open_userns(pid, &ino);
-			if (self >= 0 && read_map(pid, map, sizeof map) > 0)
-				write_known(dir, pid, ino, map);
-			close(self);
+		// user_namespaces(7): the maker of a namespace has all capabilities in it, mapped or not. unshare(2) of mounts is for a
+		// process of one thread, so it cannot wait for the maps.
+		if (result == 0)
 			result = private_mounts();
+		if (result != 0 && berth_entry.mapping) {
+			berth_entry.mapping = 0;
+			waitpid(mapping.newuidmap, NULL, 0);
+			waitpid(mapping.newgidmap, NULL, 0);
 		}
+		if (result == 0 && !berth_entry.mapping)
+			announce(mapping.dir);
 		if (result != 0 && !berth_entry.hint[0] && restricted())
 			hint_restricted();
 	}
-	if (lock >= 0)
-		close(lock);
-	close(dir);
+	if (!berth_entry.mapping)
+		leave_runtime_dir();
 	return result;
 }
 
@@ -596,12 +684,13 @@ __attribute__((constructor)) static void enter(int argc, char **argv)
 		return;
 	if (geteuid() == 0 && (may_mount() || getenv("_CONTAINERS_USERNS_CONFIGURED"))) {
 		char map[1024];
-		if (getenv("_CONTAINERS_USERNS_CONFIGURED")) // this process has entered already, and executed this program
+		bool inside = getenv("_CONTAINERS_USERNS_CONFIGURED"); // this process, or its parent, has entered already and executed this program
+		if (inside)
 			berth_entry.single = read_map("self", map, sizeof map) > 0 && strchr(map, '\n') == strrchr(map, '\n') && strstr(map, " 1\n");
-		else if (private_mounts() != 0)
+		if ((!inside || getenv("_BERTH_ENTER")) && private_mounts() != 0)
 			berth_entry.error[0] = 0; // a root without CAP_SYS_ADMIN: what needs mounts says so later
 		return;
 	}
 	int r = pid ? enter_of(pid, getenv("_BERTH_ENTER_PARENT") != NULL) : join_or_create();
-	berth_entry.entered = r == 0;
+	berth_entry.entered = r == 0 && !berth_entry.mapping;
 }

@@ -8,6 +8,7 @@
 // What the constructor did, for package rootless.
 struct berth_entry {
 	int entered;     // this process is in the user namespace now
+	int mapping;     // its IDs are being mapped: berth_finish_enter waits for that
 	int single;      // only one ID is mapped there
 	uid_t uid;       // the user's IDs outside
 	gid_t gid;
@@ -19,4 +20,8 @@ extern struct berth_entry berth_entry;
 
 // Whether a command line works on layers, and so has to be in the user namespace. The program may define it; else none does.
 bool berth_must_enter(int argc, char **argv);
+
+// Waits until the IDs of the user namespace are mapped. Before that the process has all its rights in the namespace, and no user ID. The
+// Go runtime starts meanwhile. Sets berth_entry.entered or berth_entry.error.
+void berth_finish_enter(void);
 #endif

@@ -13,7 +13,7 @@
 package rootless
 
 /*
-#cgo CFLAGS: -Wall -Wextra -O2
+#cgo CFLAGS: -Wall -Wextra -Wno-unused-parameter -O2
 #include <stdlib.h>
 #include "enter.h"
 */
@@ -49,6 +49,7 @@ const (
 // libraries through the environment. main calls it before anything else. The
 // error, with a hint, says why the user namespace could not be entered.
 func Setup() error {
+	C.berth_finish_enter()
 	if msg := C.GoString(&C.berth_entry.error[0]); msg != "" {
 		return hint.Add(errors.New(msg), "%s", C.GoString(&C.berth_entry.hint[0]))
 	}
@@ -80,10 +81,10 @@ func Enter() error {
 	return fmt.Errorf("enter the user namespace: run %s again: %w", path, err)
 }
 
-// Entered tells whether this process is in Berth's user namespace now.
+// Entered reports whether this process is in Berth's user namespace now.
 func Entered() bool { return C.berth_entry.entered != 0 || os.Getenv(envConfigured) != "" }
 
-// IsRootless tells whether the engine runs for an unprivileged user, inside or
+// IsRootless reports whether the engine runs for an unprivileged user, inside or
 // outside the namespace.
 func IsRootless() bool { return os.Geteuid() != 0 || os.Getenv(envConfigured) != "" }
 
@@ -111,7 +112,7 @@ func GID() int {
 	return int(C.berth_entry.gid)
 }
 
-// SingleID tells whether this process entered a namespace with just the user's own ID in it.
+// SingleID reports whether this process entered a namespace with just the user's own ID in it.
 func SingleID() bool { return C.berth_entry.single != 0 }
 
 // FirstUserNS reports whether this process is in the first user namespace of the machine. Its inode is fixed in the kernel
@@ -121,7 +122,7 @@ func FirstUserNS() bool {
 	return err != nil || link == "user:[4026531837]"
 }
 
-// MustEnter tells whether the constructor enters the user namespace for a command line: what the program's C function
+// MustEnter reports whether the constructor enters the user namespace for a command line: what the program's C function
 // berth_must_enter says (cmd/berth/entering.c), and never in a program that has none.
 func MustEnter(args []string) bool {
 	argv := make([]*C.char, len(args)+1)
@@ -215,6 +216,10 @@ func EnterEnv(pid int, nested bool) []string {
 	}
 	return env
 }
+
+// NewMountsEnv is the environment with which a new process of a program of this module enters the user namespace, if it has to, and a
+// mount namespace of its own in any case.
+func NewMountsEnv() []string { return append(os.Environ(), envEnter+"=1") }
 
 // WarnSingleID returns, once a process, the warning for a user without subordinate
 // IDs, and the empty string otherwise.

@@ -120,6 +120,65 @@ sparse() {
     [[ $(stat -c %s "${files[0]}") -eq $2 && $(stat -c %b "${files[0]}") -le 128 ]]
 }
 
+@test "stores without holes (vfs, force_mask): a file with holes takes its size, and no more than is free" {
+    local kind other
+    for other in vfs mask; do
+        mkdir -p "$FILE_DIR/$other"
+        if [[ $other = vfs ]]; then
+            printf '[storage]\ndriver = "vfs"\n' >"$FILE_DIR/$other.conf"
+        else
+            printf '[storage]\ndriver = "overlay"\n[storage.options.overlay]\nforce_mask = "shared"\nmount_program = "/usr/bin/fuse-overlayfs"\n' >"$FILE_DIR/$other.conf"
+        fi
+        sed -i "/^driver/a graphroot = \"$FILE_DIR/$other/root\"\nrunroot = \"$FILE_DIR/$other/run\"" "$FILE_DIR/$other.conf"
+        local -x CONTAINERS_STORAGE_CONF=$FILE_DIR/$other.conf
+        for kind in 0.0 0.1 1.0 gnu; do
+            bomb "$kind" $((8 << 40)) "$T"
+            BERTH_UNPACK_LIMIT=none refused "are free on the disk" import -q "$T" "localhost/$name"
+            refused "8 TiB" import -q "$T" "localhost/$name"
+            assert_equal "$(find "$FILE_DIR/$other" -name big)" ""
+            berth system check
+        done
+        bomb 1.0 $((3 << 20)) "$T"
+        berth import -q "$T" "localhost/$name"
+        assert_equal "$(find "$FILE_DIR/$other" -name big -printf %s)" $((3 << 20))
+        berth rmi "localhost/$name"
+        assert_equal "$(find "$FILE_DIR/$other" -name big)" ""
+        discard "$FILE_DIR/$other"
+    done
+}
+
+@test "kill -9 in the middle of a layer with holes: the store is whole" {
+    local pid i killed=0 pieces=1000
+    mkdir "$CTX/t"
+    truncate -s $((pieces * 200000)) "$CTX/t/big"
+    for ((i = 0; i < pieces; i++)); do echo "$i"; done | python3 -c 'import os, sys
+f = open(sys.argv[1], "r+b")
+for i in sys.stdin:
+    f.seek(int(i) * 200000)
+    f.write(os.urandom(65536))' "$CTX/t/big"
+    tar -C "$CTX/t" -cSf "$T" big
+    "$HELPERS_DIR/tools/docker-archive" "$T" "localhost/$name:latest" '{"Cmd":["true"]}' "$T.image"
+    for i in 0 1 2 4 6 8 12 16; do
+        "$ENGINE" load -q -i "$T.image" >/dev/null 2>&1 3>&- &
+        pid=$!
+        # when the file is there, and then later and later
+        wait_for 30 eval 'find "$GRAPHROOT/overlay" -name big | grep -q .'
+        sleep "$(printf 0.%03d $((i * 50)))"
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" || killed=$((killed + 1))
+        berth system check --repair
+        berth system check
+        "$ENGINE" rmi "localhost/$name" 3>&- || true
+        assert_equal "$(find "$GRAPHROOT/overlay" -name big)" ""
+    done
+    echo "killed in the middle: $killed"
+    [[ $killed -ge 2 ]]
+    berth load -q -i "$T.image"
+    berth save -q -o "$T.saved" "localhost/$name"
+    tar -xOf "$T.saved" --wildcards '*.tar' | cmp - "$T"
+    berth rmi "localhost/$name"
+}
+
 @test "holes stay holes: load, pull, import, FROM and ADD; save, check and push make the same layer" {
     local format id
     mkdir "$CTX/t"

@@ -57,7 +57,7 @@ back() {
     mv "$SHARED/data" "$SHARED/moved"
     ln -s "$VICTIM" "$SHARED/data"
     berth 125 start -a "$name"
-    [[ $output == *"$SHARED/data has become a symbolic link since the container was made"* && $output == *"make the container anew"* ]]
+    [[ $output == *"$SHARED/data has become a symbolic link since the container was made"* && $output == *"make the container again"* ]]
     [[ $output != *"$SECRET"* ]]
     back
     berth start -a "$name"
@@ -157,5 +157,86 @@ logged() { [[ $("$ENGINE" logs "$1" 2>&1 3>&-) == *mine*mine* ]]; }
         berth start -a "$name-$real"
         assert_equal "$output" 0
         back
+    done
+}
+
+# --- a part of a volume, which another container that has the whole volume can make a link ----------------------
+
+# in_volume COMMAND: runs it in a container that has the volume at /v.
+in_volume() { berth run --rm --network none -v "$name:/v" $IMAGE sh -c "$1"; }
+
+# subpaths: the two ways to ask for a part of the volume.
+subpaths() { printf '%s\n' "--mount type=volume,src=$name,dst=/x,subpath=$1" "-v $name:/x:subpath=$1"; }
+
+@test "a part of a volume: absolute links, .. and links through /proc lead nowhere but into the volume (CVE-2024-9676, CVE-2023-0778)" {
+    is_berth || skip "podman 4.3 has no subpath"
+    in_volume "mkdir -p /v/a/b; echo mine >/v/a/b/secret; ln -s $VICTIM /v/out; ln -s /../../../../../..$VICTIM /v/a/out
+        ln -s $UP$VICTIM /v/a/b/up; ln -s /proc/self/root$VICTIM /v/root; ln -s /proc/1/cwd /v/cwd; ln -s / /v/top; ln -s loop /v/loop; ln -s $VICTIM/secret /v/file"
+    local flag path
+    for path in out out/secret a/out a/b/up a/b/up/secret root cwd cwd/secret "top$VICTIM" loop file "a/b/../../../..$VICTIM" "a/$UP$VICTIM" "../..$VICTIM" "$VICTIM"; do
+        while read -r flag; do
+            status=0
+            # shellcheck disable=SC2086
+            output=$(timeout -k 5 60 "$ENGINE" run --rm --network none $flag $IMAGE sh -c 'cat /x /x/secret; echo evil >/x/evil; echo evil >/x/secret; :' 2>&1 3>&-) || status=$?
+            echo "$flag: $status $output"
+            [[ $output != *"$SECRET"* ]]
+            [[ $status -eq 126 || $status -eq 125 ]] # none of them is in the volume
+            [[ $(victim_state) == "$VICTIM_BEFORE" ]]
+        done < <(subpaths "$path")
+    done
+    # a link to the root is one to the volume's
+    berth run --rm --network none -v "$name:/x:subpath=top/a/b" $IMAGE cat /x/secret
+    assert_equal "$output" mine
+    berth 125 run --rm --network none -v "$name:/x:subpath=.." $IMAGE true
+    berth 125 run --rm --network none -v "$SHARED:/x:subpath=data" $IMAGE true
+    assert_contains "$output" "option subpath is for volumes"
+}
+
+@test "a part of a volume that becomes a link after it was looked up: what was found is mounted" {
+    is_berth || skip "podman 4.3 has no subpath"
+    local real
+    in_volume "mkdir /v/data; echo mine >/v/data/secret"
+    SHARED=$("$ENGINE" volume inspect --format '{{.Mountpoint}}' "$name" 3>&-)
+    for real in "${REAL[@]}"; do
+        swapping "$real"
+        berth --runtime "$SWAPPING" run --rm --network none -v "$name:/x:subpath=data" $IMAGE cat /x/secret
+        assert_equal "$output" mine
+        in_volume "rm /v/data && mv /v/moved /v/data"
+    done
+}
+
+@test "containers that race for the part of a volume that another has, at its start and at cp" {
+    is_berth || skip "podman 4.3 has no subpath"
+    local round started=0
+    in_volume "mkdir /v/data; echo mine >/v/data/secret"
+    berth create --name "$name-b" --network none --mount "type=volume,src=$name,dst=/x,subpath=data" $IMAGE sh -c 'cat /x/secret; echo evil >/x/evil'
+    berth run -d --name "$name" --network none -v "$name:/v" $IMAGE \
+        sh -c "while :; do mv /v/data /v/moved; ln -s $VICTIM /v/data; rm /v/data; ln -s $UP$VICTIM /v/data; rm /v/data; mv /v/moved /v/data; done"
+    echo evil >"$FILE_DIR/evil-$name"
+    for round in {1..25}; do
+        status=0
+        output=$(timeout --foreground -k 5 60 "$ENGINE" start -a "$name-b" 2>&1 3>&-) || status=$?
+        [[ $output != *"$SECRET"* ]] || { echo "round $round: $output"; false; }
+        [[ $status -ne 0 || $output != mine ]] || started=$((started + 1))
+        output=$(timeout -k 5 60 "$ENGINE" cp "$name-b:/x/secret" - 2>&1 3>&- | tr -d '\0')
+        [[ $output != *"$SECRET"* ]] || { echo "cp, round $round: $output"; false; }
+        timeout -k 5 60 "$ENGINE" cp "$FILE_DIR/evil-$name" "$name-b:/x/evil-$round" 3>&- || true
+    done
+    echo "$started of 25 have started"
+    berth rm -f -t 0 "$name"
+    [[ $(victim_state) == "$VICTIM_BEFORE" ]]
+}
+
+@test "a part of a volume that is a link when its options U, z or O are applied: nothing of the host's is changed" {
+    is_berth || skip "podman 4.3 has no subpath"
+    local option
+    in_volume "mkdir /v/d; echo mine >/v/d/secret; ln -s $VICTIM /v/d/out; ln -s $VICTIM/secret /v/d/file; ln $VICTIM/secret /v/d/hard 2>/dev/null; ln -s $VICTIM /v/out"
+    for option in U O U,O z; do
+        berth run --rm --network none --user 5:6 -v "$name:/x:subpath=d,$option" $IMAGE cat /x/secret
+        assert_equal "$output" mine
+        status=0
+        timeout -k 5 60 "$ENGINE" run --rm --network none --user 5:6 -v "$name:/x:subpath=out,$option" $IMAGE sh -c 'cat /x/secret; echo evil >/x/evil' 3>&- || status=$?
+        [[ $status -eq 126 || $status -eq 125 ]]
+        [[ $(victim_state) == "$VICTIM_BEFORE" ]]
     done
 }

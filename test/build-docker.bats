@@ -22,7 +22,7 @@ plain() {
 }
 
 @test "flags that change nothing here are taken: --load, --builder, --provenance=false, --attest …,disabled=true, --allow" {
-    is_berth || skip "podman has them not"
+    is_berth || skip "podman does not have them"
     plain
     local word
     for word in build "buildx build" "builder build" "image build"; do
@@ -44,7 +44,7 @@ X
 }
 
 @test "what Berth does not do is refused by name, before anything is built" {
-    is_berth || skip "podman has them not"
+    is_berth || skip "podman does not have them"
     plain
     local flag
     for flag in --provenance=true --provenance=mode=max "--attest=type=sbom" "--allow=security.insecure" "--no-cache-filter=x" --check "--call=outline" \
@@ -60,7 +60,7 @@ X
 }
 
 @test "--push sends every name; --output type=image,push=true and type=registry do so too" {
-    is_berth || skip "podman has them not"
+    is_berth || skip "podman does not have them"
     plain
     local id
     berth build -q --network none --push --tls-verify=false -t "$REGISTRY/team/$name:1" -t "$REGISTRY/team/$name:2" "$CTX"
@@ -82,7 +82,7 @@ X
 }
 
 @test "--push of several platforms sends an index" {
-    is_berth || skip "podman has them not"
+    is_berth || skip "podman does not have them"
     context <<-X
 	FROM scratch
 	COPY f /f
@@ -98,7 +98,7 @@ X
 }
 
 @test "--output type=docker and type=oci: archives, a directory, standard output, nothing" {
-    is_berth || skip "podman has them not"
+    is_berth || skip "podman does not have them"
     plain
     build --output type=docker
     in_image cat /f

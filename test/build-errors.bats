@@ -71,7 +71,7 @@ no_insides() {
     fails 125 "--build-context foo: $CTX/x: not a directory" "" --build-context "foo=$CTX/x" <<<"FROM $IMAGE"
     fails 125 '--secret: /none-such: no such file or directory' "" --secret id=x,src=/none-such <<<"FROM $IMAGE"
     fails 125 'tag UPPER: invalid reference format: repository name must be lowercase' "" -t UPPER <<<"FROM $IMAGE"
-    fails 125 'Containerfile:1: FROM localhost/none-such: localhost/none-such: image not known' 'fetch it with: berth pull localhost/none-such, or build without --pull=never' --pull=never <<<'FROM localhost/none-such'
+    fails 125 'Containerfile:1: FROM localhost/none-such: localhost/none-such: image not known' 'pull it with: berth pull localhost/none-such, or build without --pull=never' --pull=never <<<'FROM localhost/none-such'
 }
 
 @test "a RUN that fails: its exit code, and why the command could not begin" {

@@ -58,10 +58,11 @@ stop_servers() {
 }
 
 # git_repo: $REPO, an empty repository with a work tree; git_serve: serves it and sets GIT_URL and HTTP_GIT_URL.
+# With `index` it is what the index says, not the work tree.
 git_repo() { REPO=$FILE_DIR/git-$name/work; git init -q -b main "$REPO" 3>&-; }
 git_serve() {
     local port
-    git -C "$REPO" add -A 3>&-
+    [[ ${1:-} == index ]] || git -C "$REPO" add -A 3>&-
     git -C "$REPO" -c user.name=t -c user.email=t@example.org commit -qm x 3>&-
     git clone -q --bare "$REPO" "$FILE_DIR/git-$name/repo.git" 3>&-
     # Over HTTP too: ADD takes nothing else.
@@ -213,6 +214,56 @@ git_serve() {
     refused
     attack "git://-oProxyCommand=touch$IFS$VICTIM/new/x.git"
     refused
+}
+
+# bounded TEXT ARG...: the build ends within 60 s with that text, and nothing of the repository is left.
+bounded() {
+    local text=$1 left
+    shift
+    BERTH_TIMEOUT=60 berth 125 build -q "$@" "$CTX"
+    assert_contains "$output" "$text"
+    assert_contains "$output" "Hint: if you trust it, allow more with BERTH_UNPACK_"
+    left=$(find "$GRAPHROOT/berth/builds" -mindepth 1)
+    assert_equal "$left" ""
+    not pgrep -u "$(id -u)" -f "git.*index-pack.*$name"
+}
+
+# every TEXT URL: as bounded, of a repository as a context, in ADD and as a further context.
+every() {
+    CTX=$2 bounded "$1"
+    printf 'FROM scratch\nADD %s /x/\n' "$2" >"$CTX/Containerfile"
+    bounded "$1"
+    printf 'FROM scratch\nCOPY --from=more / /x/\n' >"$CTX/Containerfile"
+    bounded "$1" --build-context "more=$2"
+}
+
+@test "a repository with a pack that does not end, with large files, with more files than are taken" {
+    local port tree blob i
+    port=$(free_port)
+    "$HELPERS_DIR/tools/git-endless" "$port" >/dev/null 2>&1 3>&- &
+    echo $! >>"$FILE_DIR/servers-$name"
+    wait_for 10 curl -sf -o /dev/null "http://127.0.0.1:$port/"
+    BERTH_UNPACK_LIMIT=32m every "more than 32 MiB" "http://127.0.0.1:$port/x.git"
+    # A file that is packed well is written when the commit is checked out.
+    git_repo
+    head -c 50000000 /dev/zero >"$REPO/zeros"
+    git_serve
+    BERTH_UNPACK_LIMIT=32m every "more than 32 MiB" "$HTTP_GIT_URL"
+    BERTH_UNPACK_LIMIT=32m CTX=$GIT_URL bounded "more than 32 MiB"
+    BERTH_UNPACK_LIMIT=100m berth build -q -f - -t "localhost/$name" "$HTTP_GIT_URL" <<<"FROM scratch
+	COPY zeros /"
+    # Four trees that name each other twenty times are 160000 files.
+    stop_servers
+    rm -rf "$FILE_DIR/git-$name"
+    git_repo
+    blob=$(git -C "$REPO" hash-object -w --stdin <<<x)
+    tree=$(for i in {1..20}; do printf '100644 blob %s\tf%s\n' "$blob" "$i"; done | git -C "$REPO" mktree)
+    for _ in 1 2 3; do
+        tree=$(for i in {1..20}; do printf '040000 tree %s\td%s\n' "$tree" "$i"; done | git -C "$REPO" mktree)
+    done
+    git -C "$REPO" read-tree "$tree"
+    git_serve index
+    BERTH_UNPACK_FILES=2000 every "more than 2000 files" "$HTTP_GIT_URL"
 }
 
 # --- ADD ---------------------------------------------------------------------------------

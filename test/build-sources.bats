@@ -52,6 +52,38 @@ back() { rm "$SHARED/data"; mv "$SHARED/moved" "$SHARED/data"; }
     back
 }
 
+@test "-v with O, upperdir= and workdir=: directories that RUN makes links" {
+    mkdir "$SHARED/upper" "$SHARED/work"
+    build --network none -v "$SHARED/data:/x:O,upperdir=$SHARED/upper,workdir=$SHARED/work" <<-X
+	FROM $IMAGE
+	RUN mv /s/upper /s/moved; ln -s $VICTIM /s/upper; mv /s/work /s/moved-work; ln -s $VICTIM /s/work
+	RUN cat /x/secret; echo new >/x/new
+	RUN cat /x/new
+	X
+    assert_equal "$status" 0
+    [[ $output == *mine* && $(cat "$SHARED/moved/new") == new && ! -e $SHARED/data/new ]]
+    build -v "$SHARED/data:/x:O,upperdir=$SHARED/none,workdir=$SHARED/moved-work" <<<"FROM $IMAGE"
+    assert_equal "$status" 125
+    assert_contains "$output" "upperdir=$SHARED/none: no such file"
+}
+
+@test "volumes in containers.conf: a directory that RUN makes a link" {
+    printf '[containers]\nvolumes = ["%s:/conf", "%s:/conf-too:ro"]\n' "$SHARED/data" "$SHARED/data/secret" >"$FILE_DIR/volumes.conf"
+    local -x CONTAINERS_CONF_OVERRIDE=$FILE_DIR/volumes.conf
+    build --network none <<-X
+	FROM $IMAGE
+	$SWAP
+	RUN cat /conf/secret /conf-too; touch /conf/new
+	X
+    assert_equal "$status" 0
+    [[ $output == *mine*mine* && -e $SHARED/moved/new ]]
+    back
+    printf '[containers]\nvolumes = ["%s:/conf"]\n' "$SHARED/none" >"$FILE_DIR/volumes.conf"
+    build <<<"FROM $IMAGE"
+    assert_equal "$status" 125
+    assert_contains "$output" "volumes in containers.conf: $SHARED/none:/conf: "
+}
+
 @test "-v with U: nothing outside of the source changes its owner" {
     ln -s "$VICTIM" "$SHARED/data/link"
     ln -s "$VICTIM/secret" "$SHARED/data/file"
@@ -129,7 +161,8 @@ back() { rm "$SHARED/data"; mv "$SHARED/moved" "$SHARED/data"; }
 	use IO::Socket::UNIX;
 	my $s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die "connect: $!";
 	syswrite $s, pack("NC", 1, 11);
-	sysread $s, my $answer, 4096;
+	my $answer = "";
+	while (length $answer < 4 || length $answer < 4 + unpack("N", $answer)) { sysread($s, $answer, 4096, length $answer) or last; }
 	print "$answer\n";
 	X
     build -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro --ssh "default=$SHARED/data/sock" <<-X

@@ -310,6 +310,9 @@ teardown() { test_teardown; }
     assert_equal "$(tar -xOf "$FILE_DIR/out-$name.tar" dir/f)" out
     is_berth || return 0 # podman 4.3 writes its talk into the tar
     assert_equal "$("$ENGINE" build -o - "$CTX" 2>/dev/null 3>&- | tar -xO dir/f)" out
+    echo 'COPY f /g' >>"$CTX/Containerfile" # one archive, not one for each step
+    assert_equal "$("$ENGINE" build -o - "$CTX" 2>/dev/null 3>&- | tar -ti | paste -sd' ')" "dir/ dir/f g"
+    assert_equal "$("$ENGINE" build -o type=tar,dest=- "$CTX" 2>/dev/null 3>&- | tar -ti | paste -sd' ')" "dir/ dir/f g"
 }
 
 @test "--label, --annotation, --env, --unsetenv and two names" {
@@ -563,7 +566,7 @@ teardown() { test_teardown; }
 # --- progress -------------------------------------------------------------------------------
 
 @test "--progress=json: an object a line, with what was cached and how long it took" {
-    is_berth || skip "podman has it not"
+    is_berth || skip "podman does not have it"
     context <<-X
 	FROM $IMAGE
 	RUN echo said-$name
@@ -577,7 +580,7 @@ teardown() { test_teardown; }
 }
 
 @test "on a terminal: steps with their times, and the output of the one that failed" {
-    is_berth || skip "podman has it not"
+    is_berth || skip "podman does not have it"
     context <<-X
 	FROM $IMAGE
 	RUN echo quiet-please

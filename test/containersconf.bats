@@ -360,7 +360,7 @@ record_dir() { echo "$GRAPHROOT/berth/containers/$("$ENGINE" inspect --format '{
 }
 
 @test "info names set keys that are not used, and who decided each setting" {
-    conf '[containers]' 'pids_limit = 100' 'log_driver = "journald"' '[engine]' 'num_locks = 99' 'no_such_key = 1' '[secrets]' 'driver = "pass"'
+    conf '[containers]' 'pids_limit = 100' 'log_driver = "journald"' '[engine]' 'num_locks = 99' 'no_such_key = 1'
     echo '[containers]
 env = ["A=b", {append=true}]' >"$FILE_DIR/module.conf"
     berth --module "$FILE_DIR/module.conf" info --format json
@@ -372,7 +372,7 @@ env = ["A=b", {append=true}]' >"$FILE_DIR/module.conf"
         ($s["storage.driver"] | endswith($storage)) and
         $s["registries.unqualified-search-registries"] == "[] \($registries)" and
         (.files == [$conf, $mod, $storage, $registries]) and
-        (.notUsed | map(.name)) == ["containers.log_driver", "engine.no_such_key", "engine.num_locks", "secrets.driver"] and
+        (.notUsed | map(.name)) == ["containers.log_driver", "engine.no_such_key", "engine.num_locks"] and
         (.notUsed | all(.decidedBy == $conf and .why != ""))' <<<"$output"
     berth --storage-driver vfs info
     assert_contains "$output" "decidedBy: --storage-driver"
@@ -391,4 +391,61 @@ env = ["A=b", {append=true}]' >"$FILE_DIR/module.conf"
     berth run --rm --network none localhost/limits cat /nofile
     assert_equal "$output" "$nofile"
     berth rmi localhost/limits
+}
+
+@test "secrets: which driver keeps them" {
+    mkdir "$FILE_DIR/kept"
+    # secrets.driver
+    conf '[secrets]' 'driver = "nosuch"'
+    berth 125 secret create "$name" "$REGISTRY_AUTH_FILE"
+    assert_contains "$output" "invalid driver"
+    # secrets.opts
+    conf '[secrets]' 'driver = "file"' '[secrets.opts]' "path = \"$FILE_DIR/kept\""
+    berth secret create "$name" "$REGISTRY_AUTH_FILE"
+    conf
+    berth secret inspect --format '{{.Spec.Driver.Options.path}}' "$name"
+    assert_equal "$output" "$FILE_DIR/kept"
+    berth secret inspect --showsecret --format '{{.SecretData}}' "$name"
+    assert_equal "$output" "$(cat "$REGISTRY_AUTH_FILE")"
+    berth secret rm "$name"
+    not grep -q : "$FILE_DIR/kept/secretsdata.json"
+}
+
+@test "volume plugins" {
+    volumeplugin "$FILE_DIR/plugin.sock" "$FILE_DIR" "$FILE_DIR/calls" >/dev/null 2>&1 3>&- &
+    plugin=$!
+    wait_for 10 test -S "$FILE_DIR/plugin.sock"
+    # engine.volume_plugins
+    # engine.volume_plugin_timeout
+    conf '[engine]' 'volume_plugin_timeout = 1' '[engine.volume_plugins]' "mine = \"$FILE_DIR/plugin.sock\""
+    berth volume create -d mine "slow-$name"
+    berth 126 run --rm --network none -v "slow-$name:/v" $IMAGE true
+    assert_contains "$output" "it has not answered in 1s"
+    berth volume rm "slow-$name"
+    kill "$plugin"
+    conf
+}
+
+@test "time zone, and where CDI devices are described" {
+    mkdir "$FILE_DIR/cdi"
+    echo '{"cdiVersion": "0.6.0", "kind": "example.com/dev", "devices": [{"name": "a", "containerEdits": {"env": ["DEV=a"]}}]}' >"$FILE_DIR/cdi/dev.json"
+    # engine.cdi_spec_dirs
+    conf '[engine]' "cdi_spec_dirs = [\"$FILE_DIR/cdi\"]"
+    # shellcheck disable=SC2016
+    berth run --rm --network none --device example.com/dev=a $IMAGE sh -c 'echo $DEV'
+    assert_equal "$output" a
+    # engine.hooks_dir
+    printf '#!/bin/sh\ncat >%s\n' "$FILE_DIR/hooked" >"$FILE_DIR/hook.sh"
+    chmod +x "$FILE_DIR/hook.sh"
+    echo '{"version": "1.0.0", "hook": {"path": "'"$FILE_DIR/hook.sh"'"}, "when": {"always": true}, "stages": ["prestart"]}' >"$FILE_DIR/cdi/hook.json"
+    mkdir "$FILE_DIR/hooks"
+    mv "$FILE_DIR/cdi/hook.json" "$FILE_DIR/hooks"
+    conf '[engine]' "hooks_dir = [\"$FILE_DIR/hooks\", \"$FILE_DIR/no-such\"]"
+    berth run --rm --network none $IMAGE true
+    [[ -s $FILE_DIR/hooked ]]
+    [[ -e /usr/share/zoneinfo/Asia/Tokyo ]] || skip "this host has no time zones"
+    # containers.tz
+    conf '[containers]' 'tz = "Asia/Tokyo"'
+    berth run --rm --network none $IMAGE date +%z
+    assert_equal "$output" +0900
 }

@@ -126,3 +126,36 @@ evil_lines() {
 	block b 8,0
 	X
 }
+
+# many COUNT KIND FILE: writes COUNT entries, as a stream, behind those of an archive, which may be missing: empty (files), dir or link, in
+# directories of 10000, or deep, 40 directories in one another.
+many() {
+    python3 - "$@" <<-'X'
+	import os, sys
+	count, kind, to = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+	def header(name, flag, size=0, mode=0o644, link=b""):
+	    b = bytearray(512)
+	    fields = {0: name, 100: b"%07o\0" % mode + b"0000000\0" * 2 + b"%011o\0" % size + b"00000000000\0", 156: flag, 157: link, 257: b"ustar\x0000"}
+	    for at, field in fields.items():
+	        b[at:at + len(field)] = field
+	    b[148:156] = b" " * 8
+	    b[148:156] = b"%06o\0 " % sum(b)
+	    return bytes(b)
+	with open(to, "r+b" if os.path.exists(to) else "w+b") as f:
+	    end = f.seek(0, 2)
+	    while end and not any(os.pread(f.fileno(), 512, end - 512)):
+	        end -= 512
+	    f.seek(end)
+	    if kind == "deep":
+	        for i in range(0, count, 40):
+	            for n in range(1, 41):
+	                f.write(header(b"d%07d/" % i + b"/".join([b"d"] * n) + b"/", b"5", mode=0o755))
+	    else:
+	        flag = {"empty": b"0", "dir": b"5", "link": b"2"}[kind]
+	        for i in range(count):
+	            if i % 10000 == 0:
+	                f.write(header(b"many/%05d/" % (i // 10000), b"5", mode=0o755))
+	            f.write(header(b"many/%05d/f%07d" % (i // 10000, i) + (b"/" if kind == "dir" else b""), flag, mode=0o755 if kind == "dir" else 0o644, link=b"x" if kind == "link" else b""))
+	    f.write(bytes(1024))
+	X
+}

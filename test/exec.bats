@@ -94,7 +94,8 @@ setup() {
     "$ENGINE" exec -u 1000 "$name" sh -c 'echo one; echo two >&2' >"$FILE_DIR/out" 2>"$FILE_DIR/err" </dev/null 3>&-
     assert_equal "$(stat -c %u "$FILE_DIR/out") $(cat "$FILE_DIR/out")" "$(id -u) one"
     assert_equal "$(stat -c %u "$FILE_DIR/err") $(cat "$FILE_DIR/err")" "$(id -u) two"
-    "$ENGINE" run --rm -u 1000 --log-driver passthrough "$IMAGE" sh -c 'seq 100000' >"$FILE_DIR/seq" 3>&-
+    "$ENGINE" run --rm -u 1000 --log-driver passthrough "$IMAGE" sh -c 'seq 100000' >"$FILE_DIR/seq" 2>"$FILE_DIR/err" 3>&-
+    assert_equal "$(stat -c %u "$FILE_DIR/err") $(cat "$FILE_DIR/err")" "$(id -u) "
     assert_equal "$(stat -c %u "$FILE_DIR/seq") $(tail -n 1 "$FILE_DIR/seq") $(wc -l <"$FILE_DIR/seq")" "$(id -u) 100000 100000"
 }
 

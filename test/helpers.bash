@@ -119,19 +119,25 @@ containers_conf() {
 # store_teardown: removes what the file made and fails if anything is left behind.
 store_teardown() {
     [[ -d ${FILE_DIR:-} ]] || return 0
-    local rc=0 pid
+    local rc=0
     stop_registries || rc=1
     "$ENGINE" rm -fa -t 0 >/dev/null 2>&1 3>&- || true
     if is_berth; then
         run timeout 60 "$ENGINE" system check 3>&-
         [[ $status -eq 0 ]] || { echo "system check: $output"; rc=1; }
     else
-        # Podman's process that keeps the user namespace is not left by mistake.
-        pid=$(cat "$FILE_DIR"/run/libpod/tmp/pause.pid 2>/dev/null) && kill "$pid" && wait_for 5 not test -d "/proc/$pid"
+        end_podman
     fi
     leak_check || rc=1
     discard "$FILE_DIR"
     return $rc
+}
+
+# end_podman: ends podman's process that keeps the user namespace, which is not left by mistake.
+end_podman() {
+    local pid
+    pid=$(cat "$FILE_DIR"/run/libpod/tmp/pause.pid 2>/dev/null) || return 0
+    kill "$pid" && wait_for 5 not test -d "/proc/$pid"
 }
 
 # discard DIR: removes DIR with the files of any ID that containers left in it.
@@ -175,6 +181,8 @@ leak_check() {
     [[ -z $found ]] || { echo "leak: files of what no longer runs: $found"; leaks=1; }
     found=$(find "$GRAPHROOT/berth/containers" "$GRAPHROOT/berth/names" "$RUNROOT/berth/containers" -mindepth 1 -maxdepth 1 2>/dev/null || true)
     [[ -z $found ]] || { echo "leak: records of removed containers: $found"; leaks=1; }
+    found=$(find "$GRAPHROOT/berth/rw" -mindepth 2 -maxdepth 2 2>/dev/null || true)
+    [[ -z $found ]] || { echo "leak: layers of removed containers: $found"; leaks=1; }
     return $leaks
 }
 

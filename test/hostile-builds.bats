@@ -50,6 +50,26 @@ refused() {
     refused "500 layers" --platform linux/amd64,linux/arm64
 }
 
+@test "--all-platforms: the lists of the base images" {
+    context <<<"FROM $BAD/list-many"
+    refused "2000 images" --all-platforms
+    context <<<"FROM $BAD/endless-manifest"
+    refused "exceeded maximum" --all-platforms
+    context <<<"FROM $BAD/silent-manifest"
+    BERTH_STALL_TIMEOUT=1s refused "has come for 1s" --all-platforms
+    context <<<"FROM scratch AS one
+FROM --platform=linux/amd64 $BAD/list-ok AS two
+FROM $BAD/silent-manifest"
+    BERTH_STALL_TIMEOUT=1s refused "has come for 1s" --all-platforms
+    context <<<"FROM $BAD/ok"
+    refused "no list of images" --all-platforms
+    # One without a fault. What its list says of the third image is no platform.
+    context <<<"FROM $BAD/list-ok
+LABEL a=b"
+    limited 0 --all-platforms --manifest "localhost/$name-list"
+    assert_equal "$(grep -c ' COMMIT' <<<"$output")" 2
+}
+
 @test "--from" {
     context <<<"FROM scratch"
     refused "more bytes come" --from "$BAD/endless-blob"
@@ -204,6 +224,38 @@ spoil() {
     esac
 }
 
+@test "FROM oci:, dir:, docker-archive: and oci-archive: of files with a hole of 8 TiB, and where only the build knows the name" {
+    local kind f
+    context <<<"FROM scratch"
+    layout "$CTX/layout" .
+    berth save --format docker-dir -o "$CTX/dir" "$IMAGE"
+    for kind in layout dir; do
+        truncate -s 8T "$CTX/$kind/$(printf 'a%.0s' {1..64})"
+    done
+    truncate -s 8T "$FILE_DIR/holes"
+    tar -C "$FILE_DIR" --sparse -cf "$CTX/image.tar" holes
+    gzip -k "$CTX/image.tar"
+    rm "$FILE_DIR/holes"
+    for kind in oci:layout dir:dir docker-archive:image.tar docker-archive:image.tar.gz oci-archive:image.tar; do
+        context <<<"FROM $kind"
+        refused "8 TiB"
+        # shellcheck disable=SC2016
+        printf 'ARG A=%s\nARG B=${A}${TARGETOS:+%s}\nFROM $B\n' "${kind:0:8}" "${kind:8}" >"$CTX/Containerfile"
+        refused "8 TiB"
+    done
+    for kind in fifo device; do
+        for f in layout/index.json dir/manifest.json image.tar; do
+            rm "$CTX/$f"
+            [[ $kind = device ]] && ln -s /dev/zero "$CTX/$f" || mkfifo "$CTX/$f"
+        done
+        for f in oci:layout dir:dir docker-archive:image.tar; do
+            # shellcheck disable=SC2016
+            printf 'ARG A=%s\nFROM ${A}${TARGETOS:+%s}\n' "${f:0:4}" "${f:4}" >"$CTX/Containerfile"
+            limited 125
+        done
+    done
+}
+
 @test "what such an image unpacks to is bounded" {
     head -c 3000000 /dev/zero >"$FILE_DIR/zeros"
     tar -czf "$FILE_DIR/zeros.tgz" -C "$FILE_DIR" zeros
@@ -237,9 +289,12 @@ COPY --from=docker-archive:image.tar.gz / /x"
 @test "images without a fault are taken in each of these ways" {
     local ref
     layout "$FILE_DIR/layout" .
-    for ref in "docker://$BAD/ok" "oci:layout"; do
+    tar -cf "$FILE_DIR/layout.tar" -C "$FILE_DIR/layout" .
+    berth save -q -o "$FILE_DIR/image.tar" "$IMAGE"
+    gzip "$FILE_DIR/image.tar"
+    for ref in "docker://$BAD/ok" oci:layout oci-archive:layout.tar docker-archive:image.tar.gz; do
         context <<<"FROM $ref"
-        cp -a "$FILE_DIR/layout" "$CTX/"
+        cp -a "$FILE_DIR/layout" "$FILE_DIR/layout.tar" "$FILE_DIR/image.tar.gz" "$CTX/"
         limited 0
         context <<<"FROM $IMAGE
 COPY --from=$ref / /x/

@@ -157,3 +157,25 @@ load helpers
     berth image tree "$IMAGE"
     assert_contains "$output" "Top Layer of: [$IMAGE]"
 }
+
+@test "images --format: what an image is made for, what it shares, its summary; history's layers" {
+    local c=$FILE_DIR/shared-$name
+    mkdir "$c"
+    head -c 50000 /dev/urandom >"$c/f"
+    printf 'FROM %s\nCOPY f /f\n' "$IMAGE" >"$c/Containerfile"
+    berth build -q --network none -t "localhost/$name:1" "$c"
+    local arch
+    arch=$("$ENGINE" image inspect -f '{{.Architecture}}/{{.Os}}' "$IMAGE" 3>&-)
+    if is_berth; then # podman's list leaves them empty
+        berth images --filter "reference=localhost/$name:1" --format '{{.Arch}}/{{.Os}} {{.IsManifestList}} {{.SharedSize}}'
+        assert_equal "$output" "$arch false $("$ENGINE" images --filter "reference=$IMAGE" --format '{{.SharedSize}}' 3>&-)"
+        not assert_equal "${output##* }" "0 B"
+    fi
+    berth images --filter "reference=localhost/$name:1" --format '{{.IsDangling}} {{.IsReadOnly}} {{.ImageSummary.Dangling}} {{.ImageSummary.RepoTags}} {{.ImageSummary.Containers}}'
+    assert_equal "$output" "false false false [localhost/$name:1] 0"
+    berth images --filter "reference=localhost/$name:1" --format '{{.ImageSummary.ID}} {{.ImageSummary.Size}}'
+    assert_equal "$output" "$("$ENGINE" image inspect -f '{{.Id}} {{.Size}}' "localhost/$name:1" 3>&-)"
+    berth history --format '{{.ImageHistoryLayer.Created.Year}} {{.ImageHistoryLayer.Size}} {{.ImageHistoryLayer.CreatedBy}}' "localhost/$name:1"
+    [[ ${lines[0]} == "$(date +%Y) "[5-9]*"COPY file:"* || ${lines[0]} == "$(date +%Y) "*"COPY f "* ]]
+    berth rmi "localhost/$name:1"
+}

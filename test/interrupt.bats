@@ -13,14 +13,15 @@ rests() {
 }
 
 # ends SIGNAL CODE WHEN ARG...: runs the command, sends it the signal once its output has WHEN (or, where
-# that is empty, when it waits for something), and checks code and words.
+# that is empty, when it waits for something; or once the command BEFORE succeeds), and checks code and words.
 ends() {
     local signal=$1 code=$2 when=$3 rc=0 out=$FILE_DIR/out pid
     shift 3
     : >"$out"
     # A shell without job control has what runs in the background ignore SIGINT.
     perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$ENGINE" "$@" >"$out" 2>&1 </dev/null 3>&- & pid=$!
-    if [[ -n $when ]]; then wait_for 20 grep -q -- "$when" "$out"; else wait_for 60 rests "$pid"; fi
+    if [[ -n ${BEFORE:-} ]]; then wait_for 60 "$BEFORE"
+    elif [[ -n $when ]]; then wait_for 20 grep -q -- "$when" "$out"; else wait_for 60 rests "$pid"; fi
     kill "-$signal" "$pid"
     wait_for 20 not test -d "/proc/$pid"
     wait "$pid" || rc=$?
@@ -66,4 +67,28 @@ ends() {
     none_left() { [[ -z $(comm -13 <(echo "$before") <(idle_build_cgroups)) ]]; }
     wait_for 20 none_left || { idle_build_cgroups; return 1; }
     berth system check
+}
+
+@test "Ctrl-C ends the builds that a command has made in processes of their own, and they clean up" {
+    mkdir -p "$FILE_DIR/part"
+    cat >"$FILE_DIR/part/Containerfile" <<PART
+# /// partial
+# name: test/slow
+# version: 1.0.0
+# summary: It takes long
+# ///
+ARG BASE=$IMAGE
+FROM \${BASE} AS base
+FROM base AS install
+RUN sleep 986
+PART
+    echo "It takes long." >"$FILE_DIR/part/README.md"
+    local signal code
+    runs() { pgrep -u "$EUID" -f "sleep 98[6]"; } # the same file may run for another user
+    while read -r signal code; do
+        BEFORE=runs ends "$signal" "$code" "" partial test "$FILE_DIR/part"
+        not runs
+        [[ -z $(ls "$RUNROOT/berth/builds" 2>/dev/null) ]]
+        berth system check
+    done <<<$'INT 1\nTERM 143'
 }

@@ -245,8 +245,9 @@ host6() { ip -6 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4;
     berth 125 run --rm --network "container:$name" -p 8080:80 "$IMAGE" true
     assert_contains "$output" "the other container's"
     berth stop -t 0 "$name"
-    berth 125 run --rm --network "container:$name" "$IMAGE" true
-    assert_contains "$output" "$name"
+    berth run --rm --network "container:$name" "$IMAGE" true
+    berth inspect -f '{{.State.Status}}' "$name" # it is started before
+    assert_equal "$output" running
 }
 
 @test "slirp4netns: published ports, the client's address, its name server" {
@@ -319,4 +320,17 @@ host6() { ip -6 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4;
     serve --userns keep-id --user 0 -p "$port:80"
     saw 127.0.0.1 who 127.0.0.1 "$port"
     saw ::1 who "[::1]" "$port"
+}
+
+@test "a host port is free when stop, rm -f and run return, also when the network's helper takes its time to end" {
+    local port i
+    port=$(free_port)
+    set -- -p "$port:80" -p "$port:53/udp" "$IMAGE"
+    for i in 1 2 3 4 5; do
+        berth run -d --name "ports$i" "$@" sh -c 'trap "" TERM; while :; do sleep 1; done'
+        berth stop --time 0 "ports$i"
+        berth start "ports$i"
+        berth rm -f -t 0 "ports$i"
+        berth run --rm "$@" true
+    done
 }

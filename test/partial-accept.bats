@@ -200,7 +200,7 @@ EOF
     berth partial update
     rm -r "$GRAPHROOT/berth/parts"
     berth rmi -f "$REGISTRY/a23/debian:12.7" localhost/debian:12.7
-    missing="P052: offline: missing std/tz 1.0.0, base $REGISTRY/a23/debian:12.7; run: berth partial pull --lock Containerfile.lock"
+    missing="P052: offline: missing std/tz 1.0.0, base $REGISTRY/a23/debian:12.7"$'\nHint: run: berth partial pull --lock Containerfile.lock'
     berth 4 partial compose --offline
     assert_contains "$output" "$missing"
     berth 4 build --offline -t "localhost/$name:1" .

@@ -80,7 +80,7 @@ setup_file() {
     berth partial compose -o /dev/null
     source_file 'FROM localhost/debian:12' '#: use std/app-user uid=6'
     berth 1 partial compose --locked
-    assert_contains "$output" "P050: Containerfile.lock is out of date (std/app-user, line 2 changed); run: berth partial update"
+    assert_contains "$output" $'P050: Containerfile.lock is out of date (std/app-user, line 2 changed)\nHint: berth partial update -f Containerfile'
     berth partial update
     berth partial compose --locked -o /dev/null
     sed -i '3i <<<<<<< HEAD' Containerfile.lock
@@ -157,7 +157,7 @@ setup_file() {
     assert_contains "$output" "RUN echo two"
     part edited 1.1.0 '' 'RUN echo three > /edited'
     berth 1 partial compose --locked
-    assert_contains "$output" "P050: Containerfile.lock is out of date (std/edited is 1.1.0 by now, the lock has 1.0.0); run: berth partial update"
+    assert_contains "$output" $'P050: Containerfile.lock is out of date (std/edited is 1.1.0 by now, the lock has 1.0.0)\nHint: berth partial update -f Containerfile'
     berth 1 partial verify
     assert_contains "$output" "BAD   part std/edited 1.0.0: is not in"
     berth_split partial compose
@@ -177,7 +177,7 @@ setup_file() {
     skopeo copy -q --dest-tls-verify=false oci:layout:1.0.0 "docker://$REGISTRY/pin/mine:1.0.0"
     rm -rf "$GRAPHROOT/berth/parts"
     cp Containerfile.lock before
-    # The lock no longer fits the source, so versions are chosen anew: but the locked one is not another.
+    # The lock no longer fits the source, so versions are chosen again: but the locked one is not another.
     source_file 'FROM localhost/debian:12' '#: use std/mine' '#: use std/other'
     for command in "partial compose" "build -q ." "partial compose --locked" "partial update std/other"; do
         # shellcheck disable=SC2086

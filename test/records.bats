@@ -84,7 +84,7 @@ taken() {
     rm -f "$DIFF/file"
 }
 
-# not_read: nothing that makes the layer's archive anew reads the host's file, or hangs; it says what to remove, and that helps.
+# not_read: nothing that makes the layer's archive again reads the host's file, or hangs; it says what to remove, and that helps.
 not_read() {
     local how
     for how in "save -o $T/out.tar" "save --format oci-archive -o $T/out.tar" "push -q NAME dir:$T/out" "push -q NAME oci-archive:$T/out.tar"; do
@@ -96,7 +96,7 @@ not_read() {
             BERTH_TIMEOUT=60 berth 125 $how "localhost/$name"
         fi
         [[ $output == *"image localhost/$name:latest: layer ${LAYER:0:12}: file "* ]]
-        [[ $output == *"berth rmi -f localhost/$name:latest"* ]]
+        [[ $output == *"berth rmi --force localhost/$name:latest"* ]]
         unharmed_files
     done
     BERTH_TIMEOUT=60 berth 1 system check

@@ -14,6 +14,21 @@ load helpers
     assert_equal "$output" ""
 }
 
+@test "the file of --cidfile goes with its container, unless it says something else by now" {
+    berth create --cidfile "$FILE_DIR/cid" "$IMAGE" true
+    assert_equal "$(cat "$FILE_DIR/cid")" "$output"
+    berth 125 create --cidfile "$FILE_DIR/cid" "$IMAGE" true
+    berth rm --cidfile "$FILE_DIR/cid"
+    not test -e "$FILE_DIR/cid"
+    berth run --rm --cidfile "$FILE_DIR/cid" "$IMAGE" true
+    not test -e "$FILE_DIR/cid"
+    berth create --name "$name" --cidfile "$FILE_DIR/cid" "$IMAGE" true
+    echo "of somebody else" >"$FILE_DIR/cid"
+    berth rm "$name"
+    assert_equal "$(cat "$FILE_DIR/cid")" "of somebody else"
+    rm "$FILE_DIR/cid"
+}
+
 @test "rm refuses a running container, rm -f does not" {
     berth run -d --name "$name" "$IMAGE" sleep 100
     berth 2 rm "$name"

@@ -32,7 +32,7 @@ userns_of() { readlink "/proc/$("$ENGINE" inspect --format '{{.State.Pid}}' "$1"
     assert_contains "$output" "sleep 100"
     berth stop -t 0 "$name"
     berth create --name "$name-2" --network "container:$name" "$IMAGE" true
-    berth 125 start "$name-2"
+    berth start -a "$name-2"
 }
 
 @test "unshare runs a command as root of the namespace, and passes its exit code on" {

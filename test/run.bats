@@ -276,3 +276,22 @@ caps() { sed -n 's/^CapEff:[[:space:]]*//p' <<<"$output"; }
 }
 
 refused_fork() { "$ENGINE" logs "$name" 2>&1 3>&- | grep -q "can't fork"; }
+
+@test "mountopt as podman's storage.conf has it" {
+    is_berth || skip "a store that podman has mounted is mounted with what it was first"
+    berth --storage-opt overlay.mountopt=nodev,metacopy=on run --rm --network none $IMAGE true
+    # crun binds the root file system anew, without these.
+    berth --storage-opt overlay.mountopt=nodev,nosuid run --rm --network none $IMAGE true
+    # The kernel answers an ordinary user's with "invalid argument".
+    if ! is_rootless; then
+        berth --storage-opt overlay.mountopt=redirect_dir=on run --rm --network none $IMAGE true
+    else
+        printf 'FROM %s\nRUN true\n' "$IMAGE" >"$FILE_DIR/Containerfile"
+        for words in "create $IMAGE true" "build --network none -f $FILE_DIR/Containerfile $FILE_DIR"; do
+            # shellcheck disable=SC2086
+            berth 125 --storage-opt overlay.mountopt=redirect_dir=on $words
+            assert_contains "$output" "has redirect_dir=on, which the kernel lets only root mount with"
+            assert_contains "$output" "Hint: take redirect_dir=on out of mountopt"
+        done
+    fi
+}

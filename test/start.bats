@@ -14,8 +14,8 @@ sized() { berth_tty 33 77 "$@"; assert_equal "${lines[-1]}" "33 77"; }
     berth_tty 20 50 start -ai "$name"
     assert_equal "${lines[-1]}" "20 50"
     berth_tty 33 77 run -dt --name "$name-2" "$IMAGE" sh -c 'stty size; sleep 100'
-    # crun lets the process of an exec go before it sets the size (1.8): a first look may come too early.
-    local soon='for _ in 1 2 3 4 5 6 7 8 9; do stty size 2>/dev/null && exit; sleep 0.1; done'
+    # crun lets the process of an exec go before it sets the size (1.8): a first look may come too early. busybox's stty ends well then.
+    local soon='for _ in $(seq 100); do [ -n "$(stty size 2>/dev/null)" ] && stty size && exit; sleep 0.1; done'
     sized exec -t "$name-2" sh -c "$soon"
     sized exec -it "$name-2" sh -c "$soon"
     berth run -d --runtime runc --name "$name-3" "$IMAGE" sleep 100

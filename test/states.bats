@@ -126,7 +126,7 @@ table() {
 @test "verbs on a created container" {
     table created <<'EOF'
 start 0 running
-stop 125 created
+stop 0 created
 restart 0 running
 kill 125 created
 rm 0 gone
@@ -194,23 +194,24 @@ EOF
 
 @test "verbs on a container that is being stopped" {
     table stopping <<'EOF'
-start 0 running
+start 0 stopping
 stop 0 exited
 restart 0 running
 kill 0 *
-rm 2 running
+rm 2 stopping
 rm-f 0 gone
-unpause 125 running
-exec 0 running
+unpause 125 stopping
+pause 125 stopping
+exec 0 stopping
 attach 137 exited
 wait 0 exited
-rename 0 running
-inspect 0 running
-logs 0 running
-top 0 running
-port 0 running
-commit 0 running
-ps 0 running
+rename 0 stopping
+inspect 0 stopping
+logs 0 stopping
+top 0 stopping
+port 0 stopping
+commit 0 stopping
+ps 0 stopping
 EOF
 }
 
@@ -439,4 +440,20 @@ EOF
     wait_for 15 grep -q again "$FILE_DIR/again"
     berth rm -f -t 0 "$name"
     wait "$pid" || true
+}
+
+@test "a container that is being stopped is shown as stopping, and takes a second stop" {
+    berth run -d --name "$name" "$IMAGE" sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+    listening() { [[ $("$ENGINE" logs "$name" 3>&-) == ready ]]; }
+    wait_for 10 listening
+    timeout 60 "$ENGINE" stop -t 30 "$name" >"$FILE_DIR/stop-$name" 2>&1 3>&- & local pid=$!
+    stopping() { [[ $("$ENGINE" inspect -f '{{.State.Status}}' "$name" 3>&-) == stopping ]]; }
+    wait_for 10 stopping
+    berth ps -a --filter status=stopping --format '{{.Names}} {{.State}}'
+    assert_equal "$output" "$name stopping"
+    BERTH_TIMEOUT=20 berth stop -t 1 "$name"
+    wait "$pid"
+    assert_contains "$(cat "$FILE_DIR/stop-$name")" "$name"
+    berth inspect -f '{{.State.Status}}' "$name"
+    assert_equal "$output" exited
 }

@@ -20,8 +20,20 @@ ready() {
     berth run -d --name "$name" "$IMAGE" sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
     ready
     BERTH_TIMEOUT=30 berth stop --time 1 "$name"
+    assert_contains "$output" "StopSignal SIGTERM failed to stop container $name in 1 seconds, resorting to SIGKILL"
     berth inspect --format '{{.State.ExitCode}}' "$name"
     assert_equal "$output" 137
+    berth start "$name"
+    ready
+    berth restart -t 1 "$name"
+    is_berth && assert_contains "$output" "StopSignal SIGTERM failed to stop container $name in 1 seconds"
+    ready
+    berth_split stop -t 0 "$name" # it is not given any time
+    assert_equal "$stderr" ""
+}
+
+@test "run --timeout ends the container with 255" {
+    berth 255 run --name "$name" --timeout 1 "$IMAGE" sleep 30
 }
 
 @test "stop uses --stop-signal and --stop-timeout of the container" {

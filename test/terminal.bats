@@ -103,6 +103,13 @@ shows() {
     shows "events" --stream=false --since 10m --format json
     tells -rows "events" --stream=false --since 10m
     shows -rows "system df" -v
+    tells -rows "stats" --no-stream "$name"
+    tells "stats" --no-stream "$EVIL"
+    tells "update" --env "X=$EVIL" "$name"
+    shows -rows "container history" "$name"
+    shows "container history" --format '{{.Changes}}' "$name"
+    tells "container rollback" "$name" "$EVIL"
+    tells "healthcheck run" "$EVIL"
     tells "port" "$name"
     tells "container exists" "$EVIL"
     wait_for 30 eval "'$ENGINE' inspect --format '{{json .State.Health}}' $name | grep -q pwned"
@@ -150,6 +157,11 @@ shows() {
     tells "version" --format "{{.$EVIL}}"
     tells "version"
     tells "system check"
+    tells "system boot"
+    tells "system prune" --filter "$EVIL=x"
+    tells "system migrate"
+    tells "system renumber"
+    tells "system reset" "$EVIL"
     output=$("$ENGINE" images --format '{{.Labels}}' localhost/evil 3>&-)
     assert_contains "$output" "$EVIL"
     [[ $("$ENGINE" images --format json 3>&- | jq -r '[.[].Labels.x // empty][0]') == "$EVIL" ]]
@@ -178,9 +190,29 @@ shows() {
     tells "kill" --signal "$RAW" "$name"
 }
 
+@test "secrets" {
+    local odd=${RAW//[\/,=$'\n'$'\r']/}
+    printf x | berth secret create -l "x=$EVIL" "$odd" -
+    tells "secret create" "$RAW" conf/auth.json
+    tells "secret exists" "$RAW"
+    shows "secret rm" "$RAW"
+    shows -rows "secret ls"
+    shows "secret ls" --format '{{.Name}}'
+    shows "secret inspect" "$odd"
+    shows "secret inspect" --pretty "$odd"
+    tells "secret rm" "$odd"
+}
+
 @test "errors that name what was asked for" {
     # Who gets a user to copy a command line has as much to say as an image.
     shows "start" "$RAW"
+    shows "init" "$RAW"
+    shows "container init" "$RAW"
+    shows "container cleanup" "$RAW"
+    tells "mount" "$RAW"
+    tells "container mount" "$RAW"
+    tells "unmount" "$RAW"
+    tells "container unmount" "$RAW"
     shows "stop" "$RAW"
     shows "kill" "$RAW"
     shows "rm" "$RAW"
@@ -195,6 +227,12 @@ shows() {
     shows "exec" "$RAW" true
     shows "inspect" "$RAW"
     shows "rename" "$RAW" "$RAW"
+    shows "cp" "/$RAW" /x
+    shows "diff" "$RAW"
+    shows "export" "$RAW"
+    shows "container diff" "$RAW"
+    shows "container export" "$RAW"
+    shows "container cp" "/$RAW" /x
     shows "create" --name "$RAW" "$IMAGE"
     shows "run" "$RAW"
     shows "commit" "$RAW"
@@ -225,6 +263,13 @@ shows() {
     shows "volume create" "$RAW"
     shows "volume inspect" "$RAW"
     tells "volume exists" "$RAW"
+    shows "volume stats" --no-stream "$RAW"
+    tells "volume reload" "$RAW"
+    shows "volume export" "$RAW"
+    shows "volume import" "$RAW" /dev/null
+    shows "volume rename" "$RAW" x
+    shows "volume mount" "$RAW"
+    shows "volume unmount" "$RAW"
     shows "volume rm" "$RAW"
     shows "volume prune" --filter "$RAW"
     tells "volume create" --label "x=$EVIL" "$name"
@@ -236,6 +281,8 @@ shows() {
     shows "logout" "$RAW"
     tells "unshare" "$RAW"
     tells "cleanup" "$RAW"
+    tells "build-worker" "$RAW"
+    tells "reference" "/proc/$EVIL"
     tells "builder prune" --force "$RAW"
     tells "buildx prune" --force "$RAW"
     tells "buildx ls" "$RAW"

@@ -130,10 +130,10 @@ owners() {
     berth rmi -f "localhost/$name"
 }
 
-@test "values of --userns that are not supported are refused by name" {
-    is_berth || skip "podman has them"
+@test "values of --userns that mean nothing are refused by name" {
+    is_berth || skip "podman says it in other words"
     local mode
-    for mode in auto auto:size=1000 nomap container:x ns:/proc/self/ns/user private keep-id:size=5 keep-id:uid=x host:uid=1 nonsense; do
+    for mode in auto:size=x auto:uid=1 container:x ns:relative private keep-id:uid=x keep-id:size=0 host:uid=1 nonsense; do
         berth 125 run --rm --userns "$mode" "$OWNED" true
         assert_contains "$output" "--userns"
         assert_contains "$output" "${mode%%[:=]*}"

@@ -246,3 +246,16 @@ T
     assert_contains "$output" "$name-a"
     berth volume exists "$name-c"
 }
+
+@test "volume exists: a volume whose record cannot be read is an error, not a volume that is not there" {
+    is_berth || skip "of Berth's records"
+    berth volume create --label a=b "$name"
+    berth volume exists "$name"
+    cp "$GRAPHROOT/berth/volumes/$name/volume.json" "$BATS_TEST_TMPDIR/volume.json"
+    echo '{' >"$GRAPHROOT/berth/volumes/$name/volume.json"
+    berth 125 volume exists "$name"
+    assert_contains "$output" "volume \"$name\""
+    cp "$BATS_TEST_TMPDIR/volume.json" "$GRAPHROOT/berth/volumes/$name/volume.json"
+    berth volume rm "$name"
+    berth 1 volume exists "$name"
+}

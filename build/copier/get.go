@@ -108,7 +108,7 @@ func filterStat(w io.Writer, r io.Reader, root string, t *tree, m *Matcher) erro
 	return json.NewEncoder(w).Encode(answer)
 }
 
-// leftOut tells whether neither a source nor anything below it is part of the context.
+// leftOut reports whether neither a source nor anything below it is part of the context.
 func leftOut(t *tree, m *Matcher, name string) (bool, error) {
 	name, err := t.resolve(name)
 	if err != nil || name == "" {
@@ -200,7 +200,7 @@ func (h *helper) get(q *request) error {
 	return h.output(4, g.filter)
 }
 
-// isWhole tells whether all of a working container is read, as for the one layer of build --squash.
+// isWhole reports whether all of a working container is read, as for the one layer of build --squash.
 func (h *helper) isWhole(q *request, all bool) (bool, error) {
 	if !all {
 		return false, nil
@@ -263,7 +263,7 @@ func unglob(glob string) string {
 	return strings.NewReplacer("[[]", "[", `\?`, "?", `\*`, "*").Replace(glob)
 }
 
-// isArchive tells whether the source is a tar, compressed or not, that buildah unpacks.
+// isArchive reports whether the source is a tar, compressed or not, that buildah unpacks.
 func (g *getter) isArchive() (bool, error) {
 	f, err := g.root.open(g.item)
 	if err != nil {
@@ -431,7 +431,7 @@ func (g *getter) at(name string) string {
 	return g.item
 }
 
-// out tells whether patterns leave an entry out.
+// out reports whether patterns leave an entry out.
 func (g *getter) out(name string) (bool, error) {
 	if g.ignore != nil {
 		if out, err := g.ignore.Out(g.at(name)); out || err != nil {

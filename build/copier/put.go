@@ -52,7 +52,7 @@ func (h *helper) destination(q *request) (*destination, error) {
 	return nil, nil
 }
 
-// cutStage tells whether a path is in a directory that buildah makes for --link, and what follows that.
+// cutStage reports whether a path is in a directory that buildah makes for --link, and what follows that.
 func cutStage(name, container string) (rest string, ok bool) {
 	_, after, ok := strings.Cut(name, "/"+container+"/")
 	if !ok {

@@ -29,10 +29,10 @@ func NewMatcher(patterns []string) (*Matcher, error) {
 	return &Matcher{pm}, nil
 }
 
-// Exceptions tells whether something below a directory that is left out may be kept.
+// Exceptions reports whether something below a directory that is left out may be kept.
 func (m *Matcher) Exceptions() bool { return m.pm.Exclusions() }
 
-// Out tells whether a path, without a slash in front, is left out.
+// Out reports whether a path, without a slash in front, is left out.
 func (m *Matcher) Out(name string) (bool, error) {
 	if name == "" || name == "." {
 		return false, nil

@@ -70,7 +70,7 @@ func (m *maker) renderMerged(c *stageCtx) {
 	c.out = append(c.out, comment("# <<< packages"))
 }
 
-// needsRoot tells whether a body has an instruction that user or shell matter to.
+// needsRoot reports whether a body has an instruction that user or shell matter to.
 func needsRoot(s *partStage) bool {
 	return slices.ContainsFunc(s.body, func(in *instruction) bool { return in.cmd == "RUN" || in.cmd == "WORKDIR" })
 }

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/pmezard/go-difflib/difflib"
 )
 
 // LockChange is a difference between two locks.
@@ -101,32 +103,17 @@ func (l *Lock) Pinned() []string {
 // Diff shows how the lines of b differ from those of a, each changed line with + or - and the indent in front.
 func Diff(a, b, indent string) string {
 	x, y := splitLines(a), splitLines(b)
-	// The longest common subsequence, by the table of its lengths: parts have some hundred lines.
-	table := make([][]int, len(x)+1)
-	for i := range table {
-		table[i] = make([]int, len(y)+1)
-	}
-	for i := len(x) - 1; i >= 0; i-- {
-		for j := len(y) - 1; j >= 0; j-- {
-			if x[i] == y[j] {
-				table[i][j] = table[i+1][j+1] + 1
-			} else {
-				table[i][j] = max(table[i+1][j], table[i][j+1])
-			}
+	var out strings.Builder
+	write := func(sign string, lines []string) {
+		for _, line := range lines {
+			out.WriteString(indent + sign + line + "\n")
 		}
 	}
-	var out strings.Builder
-	i, j := 0, 0
-	for i < len(x) || j < len(y) {
-		switch {
-		case i < len(x) && j < len(y) && x[i] == y[j]:
-			i, j = i+1, j+1
-		case j == len(y) || i < len(x) && table[i+1][j] >= table[i][j+1]:
-			out.WriteString(indent + "-" + x[i] + "\n")
-			i++
-		default:
-			out.WriteString(indent + "+" + y[j] + "\n")
-			j++
+	const noJunk = false // a line that comes often is a line like others
+	for _, op := range difflib.NewMatcherWithJunk(x, y, noJunk, nil).GetOpCodes() {
+		if op.Tag != 'e' { // equal
+			write("-", x[op.I1:op.I2])
+			write("+", y[op.J1:op.J2])
 		}
 	}
 	return out.String()

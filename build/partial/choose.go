@@ -338,7 +338,7 @@ func (m *maker) choose(ctx context.Context) error {
 			return nil
 		case errors.Is(err, errNotLocked):
 		case errors.As(err, &catalogue) && catalogue.Code == "P051" && m.raised(ctx):
-			// A part in a folder is under work, and has another version: it is locked anew.
+			// A part in a folder is under work, and has another version: it is locked again.
 		case errors.As(err, &catalogue) && (catalogue.Code == "P051" || catalogue.Code == "P052" || catalogue.Code[:3] == "P06" || catalogue.Code[:3] == "P00"):
 			return err
 		}
@@ -350,7 +350,7 @@ func (m *maker) choose(ctx context.Context) error {
 	return err
 }
 
-// raised tells whether all parts that cannot be had as the lock has them are in folders that have another version by now.
+// raised reports whether all parts that cannot be had as the lock has them are in folders that have another version by now.
 func (m *maker) raised(ctx context.Context) bool {
 	local, ok := m.opts.Library.(interface{ IsLocal(ref Ref) bool })
 	if !ok {

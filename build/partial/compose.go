@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/build/partial/solve"
+	"github.com/berth-containers/berth/internal/field"
+	"github.com/berth-containers/berth/internal/hint"
 )
 
 // Options are what Compose works on.
@@ -117,7 +119,7 @@ func compose(ctx context.Context, opts Options) (*Result, error) {
 			return nil, err
 		}
 	} else if opts.Profile != "" {
-		return nil, Errorf("P003", "--profile %s needs a requirement file (partials.yaml); %s is none", opts.Profile, opts.File)
+		return nil, Errorf("P003", "%s %s needs a requirement file (partials.yaml); %s is none", field.Name("profile"), opts.Profile, opts.File)
 	}
 	var err error
 	if m.src, err = parseSource(opts.File, text, opts.BuildArgs); err != nil {
@@ -262,7 +264,7 @@ func (m *maker) given(name string, use map[string]string) (map[string]string, er
 	for _, key := range sortedKeys(m.opts.Params) {
 		part, param, ok := cutLast(key, ".")
 		if !ok {
-			return nil, Errorf("P008", "--param %s: write NAME.PARAMETER=VALUE", key)
+			return nil, Errorf("P008", "%s %s: write NAME.PARAMETER=VALUE", field.Name("param"), key)
 		}
 		if part == name || part == leaf(name) {
 			all[param] = m.opts.Params[key]
@@ -317,7 +319,7 @@ func (m *maker) check(context.Context) error {
 			for _, c := range m.solution.Parts {
 				used = append(used, c.Name)
 			}
-			errs = append(errs, Errorf("P008", "--param %s: no part %s is used%s", key, part, didYouMeanPart(part, used)))
+			errs = append(errs, Errorf("P008", "%s %s: no part %s is used%s", field.Name("param"), key, part, didYouMeanPart(part, used)))
 			continue
 		}
 		for _, c := range m.solution.Parts {
@@ -370,7 +372,7 @@ func (m *maker) checkNames() []*Error {
 		for _, param := range sortedKeys(p.Meta.Params) {
 			arg := argName(c.Name, param)
 			if _, ok := m.opts.BuildArgs[arg]; ok {
-				errs = append(errs, Errorf("P013", "--build-arg %s sets a parameter of %s; use --param %s.%s=…", arg, c.Name, leaf(c.Name), param))
+				errs = append(errs, Errorf("P013", "%s %s sets a parameter of %s; use %s %s.%s=…", field.Name("build-arg"), arg, c.Name, field.Name("param"), leaf(c.Name), param))
 			}
 			for i := range m.src.cf.instrs {
 				if in := &m.src.cf.instrs[i]; touches(in, m.src.cf.text(in), arg) {
@@ -382,7 +384,7 @@ func (m *maker) checkNames() []*Error {
 	return errs
 }
 
-// touches tells whether an instruction declares or reads a variable.
+// touches reports whether an instruction declares or reads a variable.
 func touches(in *instruction, text, name string) bool {
 	kv, _ := in.keyValues()
 	if in.cmd != "LABEL" && slices.ContainsFunc(kv, func(e [2]string) bool { return e[0] == name }) {
@@ -434,5 +436,5 @@ func (m *maker) offline(ctx context.Context, err error) error {
 	if len(missing) == 0 {
 		return err
 	}
-	return Errorf("P052", "%s%s; run: berth partial pull --lock %s", prefix, strings.Join(missing, ", "), m.opts.lockName())
+	return Errorf("P052", "%s%s", prefix, strings.Join(missing, ", ")).FixedBy("run: %s", hint.To(hint.PullLocked, m.opts.lockName()))
 }

@@ -215,7 +215,7 @@ func TestA14BasesMustFit(t *testing.T) {
 	_, err = composeSource(t, lib, "FROM scratch\n#: use std/nodejs\n")
 	wantError(t, err, "P032", "base scratch has no os-release")
 	_, err = composeSource(t, lib, "ARG IMG\nFROM ${IMG}\n#: use std/nodejs\n")
-	wantError(t, err, "P033", "base ${IMG} is not known at compose time; give ARG IMG a default or pass --build-arg")
+	wantError(t, err, "P033", "base ${IMG} is not known at compose time; give ARG IMG a default or pass build-arg")
 	r := mustCompose(t, lib, "ARG IMG\nFROM ${IMG}\n#: use std/ca-certs\n", func(o *Options) { o.BuildArgs = map[string]string{"IMG": "docker.io/library/debian:12"} })
 	if r.Lock.Source.Args["IMG"] != "docker.io/library/debian:12" {
 		t.Errorf("the lock has args %v, want IMG", r.Lock.Source.Args)

@@ -31,7 +31,7 @@ type ImageConfig struct {
 // anything stands in a value for what the container file alone does not tell, such as a build argument.
 const anything = "\x00"
 
-// fits tells whether a value can be what is wanted.
+// fits reports whether a value can be what is wanted.
 func fits(want, got string) bool {
 	if !strings.Contains(want, anything) {
 		return want == got

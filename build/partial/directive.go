@@ -53,7 +53,7 @@ type directives struct {
 
 var directiveWords = []string{"use", "base-provides", "override", "option", "rebase"}
 
-// HasDirectives tells whether the text has a line that begins with "#:", so that the maker has to
+// HasDirectives reports whether the text has a line that begins with "#:", so that the maker has to
 // see it. It is quick, and true also where the line is data in a heredoc.
 func HasDirectives(text []byte) bool {
 	s := string(text)

@@ -7,16 +7,21 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/nearest"
 )
 
 // Error is a finding of the catalogue in docs/partials-format.md. Its text begins with the
 // place, where there is one, and the code: "Containerfile:3: P001: unknown directive …".
 type Error struct {
-	Code string // P001
-	File string // as the user named it; empty if the finding is in no file
-	Line int    // from 1; 0 if the finding is not in one line
-	Msg  string // may have several lines; the last may begin with "try: "
+	Code string    // P001
+	File string    // as the user named it; empty if the finding is in no file
+	Line int       // from 1; 0 if the finding is not in one line
+	Msg  string    // may have several lines; the last may begin with "try: "
+	Fix  hint.Hint `json:",omitzero"` // what fixes it, if that is known
+
+	named error // Msg, or what of it names fields
 }
 
 func (e *Error) Error() string {
@@ -32,15 +37,38 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Unwrap returns Msg as a field.Error where it names fields, so that a front end can word them.
+func (e *Error) Unwrap() error { return e.named }
+
+// Advice is what fixes it; see package hint.
+func (e *Error) Advice() hint.Hint { return e.Fix }
+
+// FixedBy says what fixes the error, in words as hint.Textf has them, and returns the error.
+func (e *Error) FixedBy(format string, args ...any) *Error {
+	e.Fix = hint.Textf(format, args...)
+	return e
+}
+
 // Is tells errors of one code to be equal, so that errors.Is(err, &Error{Code: "P020"}) asks for a code.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code && t.Msg == ""
 }
 
-// Errorf returns an error of the catalogue without a place.
+// Errorf returns an error of the catalogue without a place. Arguments that are field.Names, or a field.Error, are fields to front ends.
 func Errorf(code, format string, args ...any) *Error {
-	return &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
+	e := &Error{Code: code, Msg: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		switch a := a.(type) {
+		case field.Name:
+			e.named = field.Errorf(format, args...)
+			return e
+		case *field.Error:
+			e.named = a
+			return e
+		}
+	}
+	return e
 }
 
 // at gives the error a place, unless it has one.

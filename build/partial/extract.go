@@ -3,6 +3,7 @@
 package partial
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 )
@@ -54,6 +55,14 @@ type Extracted struct {
 	Notes     []string // what could not be compared
 	Lock      []byte   // of a build record
 	Source    []byte
+}
+
+// ParsedLock is the lock; nil if there is none.
+func (x *Extracted) ParsedLock() (*Lock, error) {
+	if len(x.Lock) == 0 {
+		return nil, nil
+	}
+	return ParseLock("the image's lock", bytes.TrimSpace(x.Lock))
 }
 
 // Extract returns the container file of an image: from its label, from a file in it or the record of its build that have
@@ -156,7 +165,7 @@ func BodyOf(text string) string {
 // DigestOf is a text's digest, as labels and locks have it.
 func DigestOf(text string) string { return digestOf([]byte(text)) }
 
-// IsComposed tells whether a Containerfile was written by the maker.
+// IsComposed reports whether a Containerfile was written by the maker.
 func IsComposed(text string) bool {
 	return strings.HasPrefix(text, "# composed from ") || strings.Contains(text, "\n# composed from ")
 }
@@ -256,7 +265,7 @@ func (u *uncomposer) line(lines []string, i int) int {
 	return i
 }
 
-// isKept tells whether a use line belongs to a part whose blocks stay.
+// isKept reports whether a use line belongs to a part whose blocks stay.
 func (u *uncomposer) isKept(use string) bool {
 	word, _, _ := strings.Cut(use, " ")
 	ref, _, err := ParseRef(word)

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // memLibrary is a library in memory: parts by name, in no order.
 type memLibrary map[string][]*Part
@@ -197,7 +197,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if string(want) != got {
-		t.Errorf("%s differs (go test -update writes it anew); got:\n%s", file, got)
+		t.Errorf("%s differs (go test -update writes it again); got:\n%s", file, got)
 	}
 }
 

@@ -135,7 +135,7 @@ func TestSourceMayNotUseNamesOfParts(t *testing.T) {
 	}
 	mustCompose(t, lib, "FROM docker.io/library/debian:12\n#: use std/app-user\nRUN echo $APP_USER_UID2 $MY_APP_USER_UID\n")
 	_, err := composeSource(t, lib, "FROM docker.io/library/debian:12\n#: use std/app-user\n", func(o *Options) { o.BuildArgs = map[string]string{"APP_USER_UID": "1"} })
-	wantError(t, err, "P013", "--build-arg APP_USER_UID sets a parameter of std/app-user; use --param app-user.uid=…")
+	wantError(t, err, "P013", "build-arg APP_USER_UID sets a parameter of std/app-user; use param app-user.uid=…")
 }
 
 func TestRuntimeProposals(t *testing.T) {

@@ -181,7 +181,7 @@ func within(n, outer syntax.Node) bool {
 	return n.Pos().Offset() >= outer.Pos().Offset() && n.End().Offset() <= outer.End().Offset()
 }
 
-// scriptCall tells whether a command reads its arguments as a script.
+// scriptCall reports whether a command reads its arguments as a script.
 func scriptCall(c *syntax.CallExpr) string {
 	var words []string
 	for _, a := range c.Args {

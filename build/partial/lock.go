@@ -5,10 +5,14 @@ package partial
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/berth-containers/berth/internal/field"
+	"github.com/berth-containers/berth/internal/hint"
 )
 
 // Lock is what a composition was made of. With it, and with parts and images in local storage, the
@@ -152,23 +156,23 @@ func (m *maker) lockedArgs() map[string]string {
 // outOfDate says why a lock that may not change would change.
 func (m *maker) outOfDate(now *Lock) *Error {
 	was := m.opts.Lock
-	var why string
+	var why error
 	switch {
 	case m.opts.ejected:
-		why = "the source that it was of is ejected"
+		why = errors.New("the source that it was of is ejected")
 	case was == nil:
-		return Errorf("P050", "%s is missing; run: berth partial update", m.opts.lockName())
+		return Errorf("P050", "%s is missing", m.opts.lockName()).FixedBy("run: %s", hint.To(hint.UpdateLock, m.opts.File))
 	default:
 		why = m.whatChanged(was, now)
 	}
-	return Errorf("P050", "%s is out of date (%s); run: berth partial update", m.opts.lockName(), why)
+	return Errorf("P050", "%s is out of date (%s)", m.opts.lockName(), why).FixedBy("run: %s", hint.To(hint.UpdateLock, m.opts.File))
 }
 
 // whatChanged names the first thing that a lock does not have as it is now: a part, a line, then the rest.
-func (m *maker) whatChanged(was, now *Lock) string {
+func (m *maker) whatChanged(was, now *Lock) error {
 	for _, c := range LockChanges(was, now) {
 		if c.Kind == "part" && c.Old != "" && c.New != "" {
-			return fmt.Sprintf("%s is %s by now, the lock has %s", c.Name, c.New, c.Old)
+			return fmt.Errorf("%s is %s by now, the lock has %s", c.Name, c.New, c.Old)
 		}
 	}
 	for _, u := range m.src.d.uses {
@@ -188,22 +192,22 @@ func (m *maker) whatChanged(was, now *Lock) string {
 		same := slices.EqualFunc(then, current, func(a, b LockedPart) bool { return slices.Equal(flat(a.Params), flat(b.Params)) })
 		switch {
 		case len(then) == 0:
-			return fmt.Sprintf("%s, line %d is not in it", name, m.src.shown(u.Line))
+			return fmt.Errorf("%s, line %d is not in it", name, m.src.shown(u.Line))
 		case !same && len(m.opts.Params)+len(was.Source.Params) > 0 && !maps.Equal(m.opts.Params, was.Source.Params):
-			return "--param is not what it was"
+			return field.Errorf("%s is not what it was", field.Name("param"))
 		case !same:
-			return fmt.Sprintf("%s, line %d changed", name, m.src.shown(u.Line))
+			return fmt.Errorf("%s, line %d changed", name, m.src.shown(u.Line))
 		}
 	}
 	switch {
 	case was.Source.Profile != now.Source.Profile:
-		return "--profile is not what it was"
+		return field.Errorf("%s is not what it was", field.Name("profile"))
 	case !maps.Equal(was.Source.Args, now.Source.Args):
-		return "--build-arg is not what it was"
+		return field.Errorf("%s is not what it was", field.Name("build-arg"))
 	case !maps.Equal(was.Source.Params, now.Source.Params):
-		return "--param is not what it was"
+		return field.Errorf("%s is not what it was", field.Name("param"))
 	case was.Source.Digest == now.Source.Digest && was.Composed != now.Composed:
-		return "the composed text changed"
+		return errors.New("the composed text changed")
 	}
-	return "the source changed"
+	return errors.New("the source changed")
 }

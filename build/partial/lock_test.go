@@ -47,8 +47,8 @@ func TestOutOfDateNamesTheCause(t *testing.T) {
 		"std/y, line 4 is not in it":      {memLibrary{}.with(x1, y), src + "#: use std/y\n", nil},
 		"std/x is 1.1.0 by now, the lock": {memLibrary{}.with(x2), strings.Replace(src, "p=1", "", 1), nil},
 		"the source changed":              {memLibrary{}.with(x1), src + "RUN true\n", nil},
-		"--param is not what it was":      {memLibrary{}.with(x1), src, func(o *Options) { o.Params = map[string]string{"x.p": "3"} }},
-		"--build-arg is not what it was":  {memLibrary{}.with(x1), src, func(o *Options) { o.BuildArgs = map[string]string{"V": "13"} }},
+		"param is not what it was":        {memLibrary{}.with(x1), src, func(o *Options) { o.Params = map[string]string{"x.p": "3"} }},
+		"build-arg is not what it was":    {memLibrary{}.with(x1), src, func(o *Options) { o.BuildArgs = map[string]string{"V": "13"} }},
 	} {
 		l := *lock
 		if why == "std/x is 1.1.0 by now, the lock" {

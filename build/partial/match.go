@@ -132,7 +132,7 @@ func loosened(s string) string {
 	return squeeze(s)
 }
 
-// matches tells whether a step of a history is what the i-th step leaves there.
+// matches reports whether a step of a history is what the i-th step leaves there.
 func (m *matcher) matches(i int, h History) bool {
 	s := &m.steps[i]
 	have := m.parse(h)
@@ -159,7 +159,7 @@ func (m *matcher) matches(i int, h History) bool {
 	return m.hasForm(i, loosened(have.rest))
 }
 
-// hasForm tells whether builders write the i-th step like that.
+// hasForm reports whether builders write the i-th step like that.
 func (m *matcher) hasForm(i int, text string) bool {
 	return slices.ContainsFunc(m.forms[i], func(f string) bool { return fits(f, text) })
 }

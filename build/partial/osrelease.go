@@ -72,7 +72,7 @@ func parseOSNeed(s string) (osNeed, error) {
 	return osNeed{id: f[2], op: f[3], version: f[4], like: f[1] != ""}, nil
 }
 
-// met tells whether o is what is needed.
+// met reports whether o is what is needed.
 func (n osNeed) met(o *OSRelease) bool {
 	if n.like {
 		return o.ID == n.id || slices.Contains(o.Like, n.id)

@@ -112,7 +112,7 @@ func hidden(what, text string, at int, r rune) *Error {
 // maxValue is how many bytes a value may have. Builders take no line above 64 KiB, and quoting can double it.
 const maxValue = 24 << 10
 
-// check tells whether value is one of the parameter's: P010, P009 or nil.
+// check reports whether value is one of the parameter's: P010, P009 or nil.
 func (p *Param) check(part, name, value string) *Error {
 	if err := checkText(part+": "+name, value); err != nil {
 		return err

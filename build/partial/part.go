@@ -179,7 +179,7 @@ func (p *Part) variant(role string, os *OSRelease) *partStage {
 	return p.stage(role)
 }
 
-// isRole tells whether a stage is one with a meaning, base and files apart.
+// isRole reports whether a stage is one with a meaning, base and files apart.
 func isRole(stage string) bool {
 	role, _, _ := strings.Cut(stage, ".")
 	return role == "install" || role == "dev" || role == "finish"
@@ -236,7 +236,7 @@ func (a alike) add(name string) string {
 	return ""
 }
 
-// HasMetadata tells whether a Containerfile is a part's.
+// HasMetadata reports whether a Containerfile is a part's.
 func HasMetadata(text string) bool {
 	return slices.Contains(splitLines(unixText(text)), fenceOpen)
 }

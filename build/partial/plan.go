@@ -240,7 +240,7 @@ func longer(a, b string) string {
 	return b
 }
 
-// allowed tells whether a use of the part grants what it needs.
+// allowed reports whether a use of the part grants what it needs.
 func (m *maker) allowed(name, need string) bool {
 	for _, u := range m.src.d.uses {
 		if m.names[u] == name && slices.Contains(u.Allow, need) {

@@ -3,9 +3,10 @@
 package partial
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/berth-containers/berth/internal/hint"
 )
 
 // RebaseInput is what a rebase is decided on.
@@ -50,7 +51,7 @@ func LastBase(text string) (string, error) {
 		}
 	}
 	if ref == "" || ref == "scratch" {
-		return "", Errorf("P090", "cannot rebase: the last stage does not begin with an image; run: berth partial update, then berth build")
+		return "", Errorf("P090", "cannot rebase: the last stage does not begin with an image").FixedBy("update it, then run: %s", hint.To(hint.BuildImage))
 	}
 	return ref, nil
 }
@@ -63,7 +64,7 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 	}
 	for _, name := range sortedKeys(in.Metas) {
 		if e := in.Metas[name].fits(in.NewRef, in.New, nil); e != nil {
-			return nil, Errorf("P090", "cannot rebase: %s; %s", e.Msg, rebuildHint(in.NewRef))
+			return nil, Errorf("P090", "cannot rebase: %s", e.Msg).orRebuild(in.NewRef)
 		}
 	}
 	cf, err := parseContainerfile("", in.Text, "P071")
@@ -81,7 +82,7 @@ func Rebase(in RebaseInput) (*Rebased, error) {
 		return nil, err
 	}
 	if d := was.differences(in.Config, false); len(d) > 0 {
-		return nil, Errorf("P090", "cannot rebase: the image's %s is not what its container file sets; %s", d[0].what, rebuildHint(in.NewRef))
+		return nil, Errorf("P090", "cannot rebase: the image's %s is not what its container file sets", d[0].what).orRebuild(in.NewRef)
 	}
 	r := &Rebased{Base: in.NewRef}
 	body := strings.ReplaceAll(BodyOf(in.Text), in.OldRef, pinned(in.NewRef, in.New.Digest))
@@ -121,18 +122,19 @@ func (l *Lock) Rebased(oldRef, newRef string, now *Base, body, source string) *L
 	return &c
 }
 
-func rebuildHint(ref string) string {
-	return fmt.Sprintf("run: berth partial update --base %s, then berth build", ref)
+// orRebuild says how to come to an image on another base where rebasing is refused.
+func (e *Error) orRebuild(base string) *Error {
+	return e.FixedBy("run: %s, then %s", hint.To(hint.UpdateBase, base), hint.To(hint.BuildImage))
 }
 
 // sameSystem wants the same distribution, the same major version, the same libc.
 func sameSystem(old, now *Base, oldRef, newRef string) *Error {
 	if old.OS == nil || now.OS == nil {
-		return Errorf("P090", "cannot rebase: %s or %s has no os-release; %s", shortImage(oldRef), shortImage(newRef), rebuildHint(newRef))
+		return Errorf("P090", "cannot rebase: %s or %s has no os-release", shortImage(oldRef), shortImage(newRef)).orRebuild(newRef)
 	}
 	major := func(v string) string { m, _, _ := strings.Cut(v, "."); return m }
 	if old.OS.ID != now.OS.ID || major(old.OS.Version) != major(now.OS.Version) || old.OS.Libc != now.OS.Libc {
-		return Errorf("P090", "cannot rebase: base %s is %s %s, %s is %s %s; %s", shortImage(oldRef), old.OS, old.OS.Libc, shortImage(newRef), now.OS, now.OS.Libc, rebuildHint(newRef))
+		return Errorf("P090", "cannot rebase: base %s is %s %s, %s is %s %s", shortImage(oldRef), old.OS, old.OS.Libc, shortImage(newRef), now.OS, now.OS.Libc).orRebuild(newRef)
 	}
 	return nil
 }
@@ -156,7 +158,7 @@ func blocking(cf *containerfile, in RebaseInput) *Error {
 			continue
 		}
 		words := oneLine(strings.Join(it.args, " "))
-		return Errorf("P090", "cannot rebase: RUN %s (line %d) may depend on the base; %s", words, it.start, rebuildHint(in.NewRef))
+		return Errorf("P090", "cannot rebase: RUN %s (line %d) may depend on the base", words, it.start).orRebuild(in.NewRef)
 	}
 	return nil
 }
@@ -180,7 +182,7 @@ func blocksByLine(cf *containerfile) map[int]string {
 	return out
 }
 
-// markedSafe tells whether "#: rebase safe" stands above an instruction, with nothing but comments between.
+// markedSafe reports whether "#: rebase safe" stands above an instruction, with nothing but comments between.
 func markedSafe(cf *containerfile, in *instruction) bool {
 	for n := in.start - 1; n > 0 && (strings.HasPrefix(cf.lines[n-1], "#") || strings.TrimSpace(cf.lines[n-1]) == ""); n-- {
 		if strings.Join(strings.Fields(strings.TrimPrefix(cf.lines[n-1], "# :")), " ") == "rebase safe" {

@@ -278,7 +278,7 @@ func recoverHeredoc(s string) (string, bool) {
 	return in, parses(in)
 }
 
-// byBuildah tells whether buildah, podman or Berth has made the image.
+// byBuildah reports whether buildah, podman or Berth has made the image.
 func (r *recovery) byBuildah() bool {
 	return r.facts.Labels["io.buildah.version"] != "" || slices.ContainsFunc(r.facts.History, func(h History) bool { return strings.HasPrefix(h.Comment, "FROM ") })
 }

@@ -53,7 +53,7 @@ func ParseRef(s string) (Ref, solve.Range, error) {
 // Leaf is the last component of a name: nodejs of std/nodejs.
 func leaf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
-// isPartName tells whether s is a lower-case path of at least two components, the first of which may be a host.
+// isPartName reports whether s is a lower-case path of at least two components, the first of which may be a host.
 func isPartName(s string) bool {
 	parts := strings.Split(s, "/")
 	if len(parts) < 2 {

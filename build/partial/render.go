@@ -222,7 +222,7 @@ func (m *maker) pinFlags(ctx context.Context, in *instruction) (string, error) {
 	})
 }
 
-// laterStage tells whether a name is a stage that was cut off.
+// laterStage reports whether a name is a stage that was cut off.
 func (m *maker) laterStage(name string) bool {
 	return slices.ContainsFunc(m.allStages(), func(in *instruction) bool {
 		return len(in.args) == 3 && strings.EqualFold(in.args[2], name)

@@ -148,7 +148,7 @@ func (m *maker) verify(text string) error {
 	return nil
 }
 
-// argIs tells whether builders read this name and value from an ARG.
+// argIs reports whether builders read this name and value from an ARG.
 func argIs(in *instruction, name, value string) bool {
 	if len(in.args) != 1 {
 		return false

@@ -3,6 +3,7 @@
 package partial
 
 import (
+	"github.com/berth-containers/berth/internal/field"
 	"path"
 	"slices"
 	"strconv"
@@ -144,7 +145,7 @@ func (src *source) addStage(in *instruction, globals *state) error {
 	resolved, known := globals.expand(image)
 	if s.parent = src.stage(resolved); s.parent == nil {
 		if !known || resolved == "" {
-			return Errorf("P033", "base %s is not known at compose time; give ARG %s a default or pass --build-arg", image, variableOf(image)).at(src.file, in.start)
+			return Errorf("P033", "base %s is not known at compose time; give ARG %s a default or pass %s", image, variableOf(image), field.Name("build-arg")).at(src.file, in.start)
 		}
 		if resolved != "scratch" && !isImage(resolved) {
 			return Errorf("P033", "base %q is not an image reference", resolved).at(src.file, in.start)
@@ -173,7 +174,7 @@ func (src *source) stage(name string) *srcStage {
 	return src.stages[i]
 }
 
-// uses tells whether the stage, or one that it is FROM, uses a part.
+// uses reports whether the stage, or one that it is FROM, uses a part.
 func (s *srcStage) hasParts() bool {
 	for ; s != nil; s = s.parent {
 		if len(s.uses) > 0 {
@@ -183,7 +184,7 @@ func (s *srcStage) hasParts() bool {
 	return false
 }
 
-// cut drops the stages after target, which is a name or a number. It tells whether there is that stage.
+// cut drops the stages after target, which is a name or a number. It reports whether there is that stage.
 func (src *source) cut(target string) bool {
 	if target == "" {
 		return true

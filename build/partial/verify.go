@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/berth-containers/berth/internal/field"
+	"github.com/berth-containers/berth/internal/hint"
 )
 
 // Finding is one result of verification.
@@ -17,6 +20,7 @@ type Finding struct {
 	Bad  bool
 	Note bool // worth to know, not bad
 	Text string
+	Fix  hint.Hint `json:",omitzero"` // what fixes it, if that is known
 	err  *Error
 }
 
@@ -46,6 +50,14 @@ func (f Findings) Err() error {
 	return worst
 }
 
+// Worded is Text with the names of fields as word has them.
+func (f *Finding) Worded(word func(field.Name) string) string {
+	if f.err == nil || f.err.named == nil {
+		return f.Text
+	}
+	return strings.ReplaceAll(f.Text, f.err.named.Error(), field.Text(f.err.named, word))
+}
+
 func (f *Findings) good(what, format string, args ...any) {
 	*f = append(*f, Finding{What: what, Text: fmt.Sprintf(format, args...)})
 }
@@ -55,7 +67,7 @@ func (f *Findings) bad(what string, e *Error) {
 	if name, ok := strings.CutPrefix(what, "part "); ok {
 		text = strings.TrimLeft(strings.TrimPrefix(text, name), ": ")
 	}
-	*f = append(*f, Finding{What: what, Bad: true, Text: text, err: e})
+	*f = append(*f, Finding{What: what, Bad: true, Text: text, Fix: e.Fix, err: e})
 }
 
 func (f *Findings) note(what, format string, args ...any) {
@@ -77,11 +89,11 @@ func VerifySource(ctx context.Context, opts Options, published Publisher, now Ba
 	var f Findings
 	l := opts.Lock
 	if l == nil {
-		return nil, Errorf("P050", "%s is missing; run: berth partial update", opts.lockName())
+		return nil, Errorf("P050", "%s is missing", opts.lockName()).FixedBy("run: %s", hint.To(hint.UpdateLock, opts.File))
 	}
 	if !isRequirementFile(opts.File) && !HasDirectives(opts.Source) {
 		if l.Ejected == "" {
-			return nil, Errorf("P050", "%s is out of date: %s has no parts any more; remove it, or run: berth partial update", opts.lockName(), opts.File)
+			return nil, Errorf("P050", "%s is out of date: %s has no parts any more", opts.lockName(), opts.File).FixedBy("remove it, or run: %s", hint.To(hint.UpdateLock, opts.File))
 		}
 		verifyEjected(&f, opts)
 		return f, verifyPublished(ctx, &f, opts, published, now)
@@ -95,14 +107,14 @@ func VerifySource(ctx context.Context, opts Options, published Publisher, now Ba
 	if d := digestOf(opts.Source); d == l.Source.Digest {
 		f.good("source", "%s", d)
 	} else {
-		f.bad("source", Errorf("P050", "%s is out of date (the source changed); run: berth partial update", opts.lockName()))
+		f.bad("source", Errorf("P050", "%s is out of date (the source changed)", opts.lockName()).FixedBy("run: %s", hint.To(hint.UpdateLock, opts.File)))
 	}
 	if changed {
 		f.note("composed", "not compared: a part is not what the lock has")
 	} else if r.Digest == l.Composed {
 		f.good("composed", "%s", r.Digest)
 	} else {
-		f.bad("composed", Errorf("P050", "%s is out of date (the composed text changed); run: berth partial update", opts.lockName()))
+		f.bad("composed", Errorf("P050", "%s is out of date (the composed text changed)", opts.lockName()).FixedBy("run: %s", hint.To(hint.UpdateLock, opts.File)))
 	}
 	if e := verifyPublished(ctx, &f, opts, published, now); e != nil || !changed || f.Err() != nil {
 		return f, e
@@ -123,7 +135,7 @@ func verifyEjected(f *Findings, opts Options) {
 func verifyPublished(ctx context.Context, f *Findings, opts Options, published Publisher, now Bases) error {
 	l := opts.Lock
 	for _, p := range l.Parts {
-		if err := verifyPart(ctx, f, p, published, opts.Library); err != nil {
+		if err := verifyPart(ctx, f, p, published, opts); err != nil {
 			return err
 		}
 	}
@@ -144,18 +156,18 @@ func verifyPublished(ctx context.Context, f *Findings, opts Options, published P
 	return nil
 }
 
-func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publisher, lib Library) error {
+func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publisher, opts Options) error {
 	what := "part " + p.Name + " " + p.Version
 	ref, _, err := ParseRef(p.From)
 	if err != nil {
 		return err
 	}
-	local, _ := lib.(interface{ IsLocal(ref Ref) bool })
+	local, _ := opts.Library.(interface{ IsLocal(ref Ref) bool })
 	inFolder := local != nil && local.IsLocal(ref)
 	d, err := published.Digest(ctx, ref, p.Version)
 	switch {
 	case errors.Is(err, &Error{Code: "P051"}) && inFolder: // with another version
-		f.bad(what, Errorf("P050", "%s; run: berth partial update", asError(err).Msg))
+		f.bad(what, Errorf("P050", "%s", asError(err).Msg).FixedBy("run: %s", hint.To(hint.UpdateLock, opts.File)))
 		return nil
 	case errors.Is(err, &Error{Code: "P051"}):
 		f.bad(what, asError(err))
@@ -163,7 +175,7 @@ func verifyPart(ctx context.Context, f *Findings, p LockedPart, published Publis
 	case err != nil:
 		return err
 	case d != p.Digest && inFolder:
-		f.bad(what, Errorf("P051", "%s %s was edited in its folder since it was locked: its digest is %s, the lock has %s; run: berth partial update", p.Name, p.Version, d, p.Digest))
+		f.bad(what, Errorf("P051", "%s %s was edited in its folder since it was locked: its digest is %s, the lock has %s", p.Name, p.Version, d, p.Digest).FixedBy("run: %s", hint.To(hint.UpdateLock, opts.File)))
 		return nil
 	case d != p.Digest:
 		f.bad(what, Errorf("P051", "%s %s: digest is %s but the lock says %s; the published part was changed or tampered with", p.Name, p.Version, d, p.Digest))

@@ -3,6 +3,7 @@
 // Berth-monitor is the process that each running container has. The CLI starts it:
 //
 //	berth-monitor DIR            start the container in DIR when the first client says so
+//	berth-monitor --early DIR    the same, while the container is still being made
 //	berth-monitor --adopt DIR    take over a container whose monitor was killed
 //	berth-monitor --keep MARK    kill what a command has started when it dies, see internal/leash
 //	berth-monitor --udp-relay …  be a relay beside a network helper, see network/udprelay
@@ -36,10 +37,12 @@ func main() {
 	switch {
 	case len(os.Args) == 2:
 		opts.Dir = os.Args[1]
+	case len(os.Args) == 3 && os.Args[1] == "--early":
+		opts.Dir, opts.Early = os.Args[2], true
 	case len(os.Args) == 3 && os.Args[1] == "--adopt":
 		opts.Dir, opts.Adopt = os.Args[2], true
 	default:
-		os.Stderr.WriteString("usage: berth-monitor [--adopt] DIR (it is berth that runs it)\n")
+		os.Stderr.WriteString("usage: berth-monitor [--early | --adopt] DIR (it is berth that runs it)\n")
 		os.Exit(125)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)

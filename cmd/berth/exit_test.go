@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/berth-containers/berth/cmd/berth/internal/cli"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
@@ -39,7 +40,7 @@ func TestErrorsOfTheLibrariesAreWordedAsFlags(t *testing.T) {
 			if !errors.As(tc.err, &e) || e.Field != tc.field || strings.Contains(tc.err.Error(), "--") {
 				t.Errorf("the library says %q of the field %v; want field %s, and no flags", tc.err, e, tc.field)
 			}
-			if got := errorText(tc.err); got != tc.flags {
+			if got := cli.ErrorText(tc.err); got != tc.flags {
 				t.Errorf("got %q, want %q", got, tc.flags)
 			}
 		})
@@ -62,7 +63,7 @@ func TestInterruptedError(t *testing.T) {
 		"SIGHUP":                 {syscall.SIGHUP, canceled, 129, ""},
 		"with a word":            {syscall.SIGINT, errors.Join(errors.New("interrupted; nothing was kept"), context.Canceled), 1, "interrupted; nothing was kept"},
 		"text only":              {syscall.SIGINT, errors.New("get: context canceled"), 1, ""},
-		"the container's code":   {syscall.SIGINT, &exitError{Code: 7}, 7, ""},
+		"the container's code":   {syscall.SIGINT, &cli.ExitError{Code: 7}, 7, ""},
 		"a command not found":    {0, &libctr.StartError{Err: errors.New("none"), Code: 127}, 127, "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +74,7 @@ func TestInterruptedError(t *testing.T) {
 			}
 			err := interruptedError(ctx, tc.err)
 			text := ""
-			var exit *exitError
+			var exit *cli.ExitError
 			if errors.As(err, &exit) && exit.Err != nil || err != nil && exit == nil {
 				text = err.Error()
 			}

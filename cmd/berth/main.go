@@ -8,10 +8,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/berth-containers/berth/cmd/berth/internal/cli"
 	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/rootless"
 	"go.podman.io/storage/pkg/reexec"
@@ -24,23 +24,24 @@ func main() {
 	hideArgs()
 	syscall.Umask(0o022) // as podman: what is made for a container is for all its users
 	if err := rootless.Setup(); err != nil {
-		reportError(err)
+		cli.Report(err)
 		os.Exit(exitCode(err))
 	}
 	// Most commands end before they have made garbage worth collecting; 100 would cost `run` a collection.
 	debug.SetGCPercent(400)
-	ctx := untilSignal()
-	if err := leashed(); err != nil {
-		reportError(err)
+	g := &cli.Global{Argv: os.Args}
+	ctx := untilSignal(g)
+	if err := ready(); err != nil {
+		cli.Report(err)
 		os.Exit(exitCode(err))
 	}
-	root, err := newRootCmd(os.Args)
+	root, err := newRootCmd(g)
 	if err == nil {
 		err = root.ExecuteContext(ctx)
 	}
 	err = interruptedError(ctx, err)
 	if err != nil {
-		reportError(err)
+		cli.Report(err)
 	}
 	if ctx.Err() == nil {
 		leash.End() // else what was started for the command's work dies with it
@@ -55,13 +56,10 @@ const sameSignal = 300 * time.Millisecond
 // writes to or a server that says nothing, has left its cleaning to the next command then, as one that is killed.
 const patience = 5 * time.Second
 
-// signalsAreTheContainers is set by a command that goes on after a signal, which it has passed on to its container.
-var signalsAreTheContainers atomic.Bool
-
 // untilSignal returns a context that ends with the first SIGINT, SIGTERM or SIGHUP; its cause is an *interruption. What the command
 // has started is killed then, for it may be waited for by something that knows no context. A second
 // signal ends the program at once: it may wait for something else, like a lock of the store.
-func untilSignal() context.Context {
+func untilSignal(g *cli.Global) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	got := make(chan os.Signal, 1)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -72,9 +70,10 @@ func untilSignal() context.Context {
 		time.Sleep(sameSignal)
 		signal.Stop(got)
 		time.Sleep(patience - sameSignal)
-		if !signalsAreTheContainers.Load() {
+		if !g.PassesSignals.Load() {
 			err := interruptedError(ctx, context.Canceled)
-			reportError(err)
+			leash.GiveUp()
+			cli.Report(err)
 			os.Exit(exitCode(err))
 		}
 	}()

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -18,19 +17,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// pastTheScreens are the ways to print that output.go alone may use.
+// pastTheScreens are the ways to print that package console alone may use.
 var pastTheScreens = regexp.MustCompile(`^(os\.(Stdout|Stderr)|json\.NewEncoder|report\.(New|NewTemplate|Headers)|formats\.(New|NewTemplate)|tabwriter\..*|template\.(New|Must)|fmt\.Print.*|log\.(Print|Fatal|Panic).*|syscall\.Write|unix\.Write|\.Printf|\.Println)$`)
 
 // asTheyAre says which files print bytes as they are, and why they may.
 var asTheyAre = map[string]string{
-	"build.go":        "RUN's own output; package build shows the rest",
-	"build_docker.go": "an archive",
-	"exec.go":         "a container's streams",
-	"logs.go":         "a container's streams",
-	"run.go":          "a container's streams",
-	"save.go":         "an archive",
-	"partial.go":      "a container file in a pipe",
-	"terminal.go":     "asks for the size",
+	"internal/build/build.go":          "RUN's own output; package build shows the rest",
+	"internal/build/worker.go":         "events for the process that asked for the build",
+	"internal/container/attachment.go": "a container's streams",
+	"internal/container/cp.go":         "an archive",
+	"internal/container/exec.go":       "a container's streams",
+	"internal/container/run.go":        "a container's streams",
+	"internal/container/export.go":     "an archive",
+	"internal/container/init.go":       "a container's streams",
+	"internal/image/save.go":           "an archive",
+	"internal/live/live.go":            "whether it is a terminal, and that of a shell",
+	"internal/partial/partial.go":      "a container file in a pipe",
+	"internal/volume/export.go":        "an archive",
 }
 
 // elsewhere says which files below the module's root name os.Stdout or os.Stderr outside of the command, and why they may.
@@ -39,6 +42,8 @@ var elsewhere = map[string]string{
 	"build/copier/copier.go":       "a helper's pipe",
 	"build/userfile.go":            "a helper's pipe",
 	"build/confine/confine.go":     "a helper's pipe",
+	"build/git.go":                 "a helper in place of git",
+	"build/packer.go":              "a helper's pipe",
 	"libctr/monitor_start.go":      "for debugging",
 	"network/udprelay/udprelay.go": "a helper's pipe",
 	"cmd/berth-monitor/main.go":    "no user starts it",
@@ -57,6 +62,11 @@ func calls(t *testing.T, file string, do func(name string, at token.Position)) {
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok && x.Name != "cmd" && x.Name != "c" {
 				do(x.Name+"."+n.Sel.Name, set.Position(n.Pos()))
+			} else if x, ok := n.X.(*ast.SelectorExpr); ok { // console.Out.File
+				do(x.Sel.Name+"."+n.Sel.Name, set.Position(n.Pos()))
+				if n.Sel.Name == "Printf" || n.Sel.Name == "Println" {
+					do("."+n.Sel.Name, set.Position(n.Pos()))
+				}
 			} else if n.Sel.Name == "Printf" || n.Sel.Name == "Println" {
 				do("."+n.Sel.Name, set.Position(n.Pos()))
 			}
@@ -69,31 +79,29 @@ func calls(t *testing.T, file string, do func(name string, at token.Position)) {
 	})
 }
 
-// What is printed goes through output.go: a table, a template or an error of a new command is shown harmlessly without
+// What is printed goes through package console: a table, a template or an error of a new command is shown harmlessly without
 // anybody thinking of it.
 func TestNothingIsPrintedPastTheScreens(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	used := map[string]bool{}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") || file == "output.go" {
-			continue
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || filepath.Dir(file) == filepath.Join("internal", "console") {
+			return err
 		}
 		calls(t, file, func(name string, at token.Position) {
 			switch {
 			case pastTheScreens.MatchString(name), name == "print" || name == "println":
-				if name != "print" || file != "events.go" { // a variable's name there
-					t.Errorf("%s: %s: print through stdout, stderr, printColumns, printTemplate or printJSON of output.go", at, name)
-				}
-			case name == "asIs", name == "exact", name == "stdout.file", name == "stderr.file":
+				t.Errorf("%s: %s: print through the call's Out and Err, with Columns, PrintTemplate or JSON of package console", at, name)
+			case name == "console.AsIs", name == "console.Exact", name == "Out.File", name == "Err.File":
 				used[file] = true
 				if asTheyAre[file] == "" {
 					t.Errorf("%s: %s: say in asTheyAre why bytes may be printed as they are", at, name)
 				}
 			}
 		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	for file := range asTheyAre {
 		if !used[file] {
@@ -145,46 +153,5 @@ func TestEveryCommandIsTriedOnATerminal(t *testing.T) {
 		if !tried[path] && !same && group != "completion" && group != "help" {
 			t.Errorf("test/terminal.bats does not try %q with hostile texts: add a line `shows \"%s\" …`, or `tells` if it prints nobody's text but errors", path, path)
 		}
-	}
-}
-
-func TestTemplates(t *testing.T) {
-	type row struct {
-		Name  string
-		Any   any
-		Error error
-	}
-	const evil = "a\x1b[31m\tb\nc\u202e\xff"
-	const shown = `a\x1b[31m\tb\nc\u202e\xff`
-	headings := map[string]string{"Name": "NAME", "Any": "ANY", "Error": "ERROR"}
-	for _, tc := range []struct {
-		format   string
-		headings map[string]string
-		want     string
-	}{
-		{"{{.Name}}", headings, evil + "\n"},
-		{`{{.Name}}\t{{json .Any}}`, nil, evil + "\t" + `["\u001b\u007f\u009b"]` + "\n"},
-		{"table {{.Name}}\t{{.Any}}", headings, "NAME                       ANY\n" + shown + `  [\x1b\x7f\u009b]` + "\n"},
-		{"table {{.Name}} {{if true}}{{.Name}}{{else}}{{.Name}}{{end}}", nil, shown + "  " + shown + "\n"},
-		{`table {{with $x := .Name}}{{$x}}{{end}}\t{{range $i, $y := .Any}}{{$y}}{{end}}`, nil, shown + `  \x1b\x7f\u009b` + "\n"},
-		{`table {{block "y" .}}{{.Name}}{{end}}`, nil, shown + "\n"},
-		{"table {{.Error}}", headings, "ERROR\n<no value>\n"},
-	} {
-		var b bytes.Buffer
-		rt, err := parseTemplate(&b, "x", tc.format, nil)
-		if err != nil {
-			t.Errorf("%s: %v", tc.format, err)
-			continue
-		}
-		if err := rt.print([]row{{Name: evil, Any: []string{"\x1b\x7f\u009b"}}}, tc.headings); err != nil || b.String() != tc.want {
-			t.Errorf("%s: %v\n got %q\nwant %q", tc.format, err, b.String(), tc.want)
-		}
-	}
-	if _, err := parseTemplate(&bytes.Buffer{}, "x", "{{.Name", nil); err == nil || !strings.HasPrefix(err.Error(), "--format: ") {
-		t.Errorf("a template that cannot be read: %v", err)
-	}
-	var b bytes.Buffer
-	if err := printTemplate(&b, "x", "{{.Name}} {{.Nothing}}", []row{{Name: "a"}}, nil); err == nil || b.Len() > 0 {
-		t.Errorf("a row that fails: %v, printed %q", err, b.String())
 	}
 }

@@ -10,37 +10,69 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
+	"github.com/berth-containers/berth/cmd/berth/internal/cli"
+	"github.com/berth-containers/berth/cmd/berth/internal/container"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/rootless"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
 )
 
 func help() bool { return false }
 
-// leashed does nothing: where this program starts something that could be left, it puts it on a leash there.
-func leashed() error { return nil }
-
-func otherCommands(*engineFlags) ([]*cobra.Command, error) { return nil, becomeFull() }
-
-// newCommitCmd stands in the group `container` for the command that berth-full has.
-func newCommitCmd(*engineFlags) *cobra.Command {
-	return &cobra.Command{
-		Use: "commit [options] CONTAINER [IMAGE]", Short: commitShort, DisableFlagParsing: true,
-		RunE: func(*cobra.Command, []string) error { return becomeFull() },
+// ready has berth-full do the work where the user's home directory is neither in HOME nor in /etc/passwd: only the C library's
+// shared libraries may know it. (Where this program starts something that could be left, it puts it on a leash there.)
+func ready() error {
+	if os.Getenv("HOME") != "" {
+		return nil
 	}
+	if _, err := user.LookupId(strconv.Itoa(rootless.UID())); err == nil {
+		return nil
+	}
+	return becomeFull()
+}
+
+func otherCommands(*cli.Global) ([]*cobra.Command, error) { return nil, becomeFull() }
+
+// rareOnContainers stand in the group `container` for the commands that berth-full has.
+func rareOnContainers(*cli.Global) (list []*cobra.Command) {
+	stand := func(use, short string) {
+		list = append(list, &cobra.Command{
+			Use: use, Short: short, DisableFlagParsing: true,
+			RunE: func(*cobra.Command, []string) error { return becomeFull() },
+			ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+				slog.Error("complete the command line", "error", becomeFull())
+				return nil, cobra.ShellCompDirectiveError
+			},
+		})
+	}
+	stand("commit [options] CONTAINER [IMAGE]", container.CommitShort)
+	for _, w := range container.RareWords {
+		stand(w.Use, w.Short)
+		list[len(list)-1].Aliases = container.RareAliases[w.Use]
+	}
+	return list
 }
 
 // pullImage is asked before anything of the container is made, so the whole command begins again.
 func pullImage(context.Context, *libctr.Engine, string, image.PullOptions) ([]string, error) {
 	return nil, becomeFull()
 }
+
+func liveView(context.Context, cli.Call, []string) error { return becomeFull() }
+
+// injectCDI is asked before anything of the container is made, as pullImage is.
+func injectCDI([]string, []string, *specs.Spec) error { return becomeFull() }
 
 // becomeFull runs the command line with berth-full in place of this program. It returns only errors.
 func becomeFull() error {

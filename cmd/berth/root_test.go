@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berth-containers/berth/cmd/berth/internal/cli"
 	"github.com/berth-containers/berth/rootless"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,7 +22,7 @@ func walk(cmd *cobra.Command, do func(*cobra.Command)) {
 }
 
 func wholeTree() *cobra.Command {
-	root, err := newRootCmd([]string{"berth"})
+	root, err := newRootCmd(&cli.Global{Argv: []string{"berth"}})
 	if err != nil {
 		panic(err)
 	}
@@ -30,11 +31,11 @@ func wholeTree() *cobra.Command {
 
 // enters lists the commands that work on layers or make processes in the user namespace, by their paths.
 var enters = []string{
-	"create", "run", "start", "rm", "restart", "container create", "container run", "container start", "container rm", "container restart", "container prune",
-	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "buildx build", "buildx create", "buildx rm",
+	"create", "run", "start", "rm", "restart", "cp", "container cp", "diff", "container diff", "export", "container export", "container create", "container run", "container start", "container rm", "container restart", "container prune", "init", "container init", "container cleanup",
+	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "build-worker", "buildx build", "buildx create", "buildx rm",
 	"image build", "image containerfile", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
 	"builder build", "builder prune", "buildx prune",
-	"info", "system info", "system check", "system df", "system prune", "unshare", "cleanup", "volume rm", "volume prune",
+	"info", "system boot", "system info", "system check", "system df", "system prune", "system reset", "unshare", "cleanup", "volume rm", "volume prune", "volume export", "volume import", "volume stats", "volume reload",
 }
 
 func TestTheConstructorEntersForJustTheCommandsThatNeedIt(t *testing.T) {
@@ -65,7 +66,7 @@ func TestEveryGlobalFlagIsPassedOverByTheConstructor(t *testing.T) {
 		if !rootless.MustEnter(append(argv, "pull", "x")) || rootless.MustEnter(append(argv, "ps")) {
 			t.Errorf("MustEnter(%q + command) does not find the command", argv)
 		}
-		if got := commandWord(root, append(argv, "ps")); got != "ps" {
+		if got := cli.CommandWord(root, append(argv, "ps")); got != "ps" {
 			t.Errorf("commandWord(%q) = %q, want ps", append(argv, "ps"), got)
 		}
 	}
@@ -86,17 +87,17 @@ func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 }
 
 func TestTheShortTreeOfAFrequentCommandIsTheSame(t *testing.T) {
-	for _, c := range frequentCommands() {
-		short, err := newRootCmd([]string{"berth", "--root", "ps", c.name})
+	for name := range frequentCommands() {
+		short, err := newRootCmd(&cli.Global{Argv: []string{"berth", "--root", "ps", name}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n := len(short.Commands()); n != 1 {
-			t.Errorf("the tree for %s has %d commands, want 1", c.name, n)
+			t.Errorf("the tree for %s has %d commands, want 1", name, n)
 		}
-		whole, _, err := wholeTree().Find([]string{c.name})
+		whole, _, err := wholeTree().Find([]string{name})
 		if err != nil || whole.UsageString() != short.Commands()[0].UsageString() {
-			t.Errorf("%s differs in the whole tree (%v)", c.name, err)
+			t.Errorf("%s differs in the whole tree (%v)", name, err)
 		}
 	}
 }
@@ -155,7 +156,7 @@ func TestHelpIsIndentedAndLeavesGlobalFlagsToTheRoot(t *testing.T) {
 
 func TestWordsThatAreNoCommands(t *testing.T) {
 	for line, want := range map[string]struct{ err, hint string }{
-		"stats --no-stream":              {`unknown command "stats" for "berth"`, "see: berth --help"},
+		"statistics --no-stream":         {`unknown command "statistics" for "berth"`, "see: berth --help"},
 		"--root /x psx -a":               {`unknown command "psx" for "berth"`, "did you mean: berth ps"},
 		"container lss --all":            {`unknown command "lss" for "berth container"`, "did you mean: berth container ls"},
 		"--log-level debug image lst -q": {`unknown command "lst" for "berth image"`, "did you mean: berth image list"},
@@ -164,7 +165,7 @@ func TestWordsThatAreNoCommands(t *testing.T) {
 		"run --nam x":                    {"berth run: --nam is not supported", "did you mean: berth run --name"},
 		"ps --formt x":                   {"berth ps: --formt is not supported", "did you mean: berth ps --format"},
 		"image rm --forse x":             {"berth image rm: --forse is not supported", "did you mean: berth image rm --force"},
-		"run --gpus all hello":           {"berth run: --gpus is not supported", "see: berth run --help"},
+		"run --isolation hyperv hello":   {"berth run: --isolation is not supported", "see: berth run --help"},
 		"run":                            {"berth run requires at least 1 argument, got 0", "usage: berth run [options] IMAGE [COMMAND [ARG...]]"},
 		"tag a":                          {"berth tag requires at least 2 arguments, got 1", "usage: berth tag IMAGE NAME [NAME...]"},
 		"rename a":                       {"berth rename requires 2 arguments, got 1", "usage: berth rename CONTAINER NAME"},
@@ -173,7 +174,7 @@ func TestWordsThatAreNoCommands(t *testing.T) {
 		"build a b":                      {"berth build takes at most 1 argument, got 2", "usage: berth build [options] [CONTEXT]"},
 	} {
 		argv := append([]string{"berth"}, strings.Fields(line)...)
-		root, err := newRootCmd(argv)
+		root, err := newRootCmd(&cli.Global{Argv: argv})
 		if err == nil {
 			root.SetArgs(argv[1:])
 			err = root.Execute()
@@ -182,8 +183,16 @@ func TestWordsThatAreNoCommands(t *testing.T) {
 			t.Errorf("%s: %v, want %s", line, err, want.err)
 			continue
 		}
-		if h := hints(err); len(h) != 1 || h[0] != want.hint {
+		if h := cli.Hints(err); len(h) != 1 || h[0] != want.hint {
 			t.Errorf("%s: hints %q, want %q", line, h, want.hint)
 		}
 	}
+}
+
+func TestTheShellsKnowEveryArgument(t *testing.T) {
+	walk(wholeTree(), func(cmd *cobra.Command) {
+		if unknown := cli.UnknownArguments(cmd.Use); unknown != nil {
+			t.Errorf("%s: %q: say in internal/cli/complete.go what %v are", cmd.CommandPath(), cmd.Use, unknown)
+		}
+	})
 }

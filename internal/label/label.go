@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Match tells whether one of the labels is want: KEY or KEY=VALUE, where an empty VALUE stands for any, and
+// Match reports whether one of the labels is want: KEY or KEY=VALUE, where an empty VALUE stands for any, and
 // a KEY with stars for those that contain what it describes.
 func Match(labels map[string]string, want string) bool {
 	key, value, _ := strings.Cut(want, "=")

@@ -70,9 +70,9 @@ func cleansUp(p *process) bool {
 	return endsItself(p) || p.parent == os.Getpid() && !slices.Contains(unpackers, p.argv0)
 }
 
-// endsItself tells of what buildah passes the signal on to.
+// endsItself tells of what buildah passes the signal on to, and of a build's own process, which is told in another way.
 func endsItself(p *process) bool {
-	return p.argv0 == "buildah-oci-runtime" || strings.HasPrefix(p.argv0, "buildah-chroot-")
+	return p.argv0 == "berth-build-worker" || p.argv0 == "buildah-oci-runtime" || strings.HasPrefix(p.argv0, "buildah-chroot-")
 }
 
 // process is one of those in /proc.
@@ -87,20 +87,9 @@ type process struct {
 // belonging finds the processes that have a mark, and those that descend from them, but for monitors, which are meant to live, and
 // those that without names; what descends from either is left out too.
 func belonging(mark string, without func(*process) bool) []*process {
-	dirs, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	all, found := map[int]*process{}, false
-	for _, d := range dirs {
-		pid, err := strconv.Atoi(d.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		if p := look(pid, mark); p != nil {
-			all[pid] = p
-			found = found || p.marked
-		}
+	all, found := others(mark), false
+	for _, p := range all {
+		found = found || p.marked
 	}
 	if !found {
 		return nil
@@ -113,6 +102,45 @@ func belonging(mark string, without func(*process) bool) []*process {
 	}
 	parentsFirst(belong, all)
 	return belong
+}
+
+// others are all processes but this one.
+func others(mark string) map[int]*process {
+	dirs, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	all := map[int]*process{}
+	for _, d := range dirs {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if p := look(pid, mark); p != nil {
+			all[pid] = p
+		}
+	}
+	return all
+}
+
+// KillTree kills a child that has not been waited for, and what descends from it.
+func KillTree(pid int) {
+	const noMark = ""
+	all := others(noMark)
+	var tree []*process
+	for _, p := range all {
+		up := p
+		for n := 0; up != nil && up.pid != pid && n < len(all); n++ {
+			up = all[up.parent]
+		}
+		if up != nil && up.pid == pid {
+			tree = append(tree, p)
+		}
+	}
+	parentsFirst(tree, all)
+	for _, p := range tree {
+		p.kill(noMark)
+	}
 }
 
 // parentsFirst sorts processes so that none is killed before its parent: a script whose child has been killed may go on, and end as if

@@ -26,10 +26,32 @@ import (
 const Env = "_BERTH_LEASH"
 
 var (
-	mu   sync.Mutex
-	mark string
-	pipe *os.File
+	mu     sync.Mutex
+	mark   string
+	pipe   *os.File
+	giveUp = map[*func()]bool{}
 )
+
+// AtGiveUp has f called by GiveUp, until done is called. It is for what is large and quickly removed.
+func AtGiveUp(f func()) (done func()) {
+	mu.Lock()
+	defer mu.Unlock()
+	giveUp[&f] = true
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		delete(giveUp, &f)
+	}
+}
+
+// GiveUp is for a command that ends now, before it has come to its own cleaning: the next command does the rest.
+func GiveUp() {
+	mu.Lock()
+	defer mu.Unlock()
+	for f := range giveUp {
+		(*f)()
+	}
+}
 
 // Start puts what this process starts from now on on a leash. The program is the one that calls Keep when its first
 // argument is --keep. A process has one keeper; further calls do nothing.

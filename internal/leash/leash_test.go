@@ -100,7 +100,7 @@ func started(t *testing.T, word string) (cmd *exec.Cmd, goOn io.Closer, all []in
 	return cmd, in, append(pids, lives)
 }
 
-// alive tells whether a process sleeps; it is one of the test's.
+// alive reports whether a process sleeps; it is one of the test's.
 func alive(pid int) bool {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	return err == nil && strings.Contains(string(text), "sleep")
@@ -170,5 +170,36 @@ func TestParentsAreKilledFirst(t *testing.T) {
 			t.Errorf("process %d comes before its parent %d", p.pid, p.parent)
 		}
 		seen[p.pid] = true
+	}
+}
+
+func TestGiveUp(t *testing.T) {
+	var called []string
+	AtGiveUp(func() { called = append(called, "kept") })
+	AtGiveUp(func() { called = append(called, "done") })()
+	GiveUp()
+	if len(called) != 1 || called[0] != "kept" {
+		t.Errorf("GiveUp called %q; want what is not done", called)
+	}
+}
+
+func TestKillTree(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "(sleep 1000 & echo $!; wait) & wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var grandchild int
+	if _, err := fmt.Fscan(out, &grandchild); err != nil {
+		t.Fatal(err)
+	}
+	KillTree(cmd.Process.Pid)
+	_, _ = io.Copy(io.Discard, out) // ends when the last of them has died
+	_ = cmd.Wait()
+	if p := look(grandchild, ""); p != nil && p.argv0 == "sleep" {
+		t.Errorf("process %d lives", grandchild)
 	}
 }

@@ -34,6 +34,8 @@ type Reader struct {
 	read    int64 // bytes of the archive
 	holes   int64 // bytes that the archive does not have, and unpacking would write
 	entries int64
+	names   int64  // bytes of names
+	walks   int64  // files that opaque markers have looked at
 	dirs    int64  // bytes of headers of directories
 	maps    int64  // bytes of headers of files with holes
 	name    string // of the current one
@@ -50,6 +52,9 @@ func (r *Reader) Err() error { return r.why }
 
 // Size is how much what was read unpacks to.
 func (r *Reader) Size() int64 { return r.read + r.holes }
+
+// Entries is how many entries were read.
+func (r *Reader) Entries() int64 { return r.entries }
 
 // Read reads the archive.
 func (r *Reader) Read(p []byte) (int, error) {
@@ -141,6 +146,14 @@ func (r *Reader) tooLarge(n int64) error {
 	return r.o.refuse(SizeVar, "%s would make it %s%s, and more than %s is not taken", r.entry(), size(n), before, size(r.o.Size))
 }
 
+func (r *Reader) tooMany() error {
+	before := ""
+	if r.o.FilesBefore > 0 {
+		before = fmt.Sprintf(", with %d in the layers below", r.o.FilesBefore)
+	}
+	return r.o.refuse(FilesVar, "there are more than %d files in it%s", r.o.Files, before)
+}
+
 func (r *Reader) damaged(err error) error {
 	if errors.Is(err, ErrRefused) {
 		return err
@@ -161,7 +174,9 @@ func (r *Reader) next() error {
 		r.out = r.buf
 		return nil
 	}
-	r.entries++
+	if r.entries++; r.o.Files > 0 && r.o.FilesBefore+r.entries > r.o.Files {
+		return r.tooMany()
+	}
 	if err := r.take(h); err != nil {
 		return err
 	}
@@ -194,6 +209,14 @@ func (r *Reader) take(h *headers) error {
 	}
 	if len(hdr.Name) > 4096 || len(hdr.Linkname) > 4096 {
 		return r.o.refuse("", "%s has a name of more than 4096 bytes, which no file can have", r.entry())
+	}
+	if r.names += int64(len(hdr.Name)); r.names > maxNames {
+		return r.o.refuse("", "the names of its files have more than %s", size(maxNames))
+	}
+	if path.Base(hdr.Name) == ".wh..wh..opq" {
+		if r.walks += r.entries; r.walks > maxWalks {
+			return r.o.refuse("", "its markers of opaque directories would take longer than they are worth")
+		}
 	}
 	if hdr.Typeflag == tar.TypeDir {
 		if r.dirs += int64(len(r.buf)); r.dirs > maxDirs {

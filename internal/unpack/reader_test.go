@@ -16,6 +16,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"golang.org/x/sys/unix"
 )
 
@@ -227,7 +228,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// sameEntries tells whether Each gives all of the archive, and of each file what archive/tar gives.
+// sameEntries reports whether Each gives all of the archive, and of each file what archive/tar gives.
 func sameEntries(t *testing.T, archive []byte) {
 	t.Helper()
 	const limit = 1 << 20
@@ -287,6 +288,48 @@ func TestMaps(t *testing.T) {
 	_, err := io.CopyN(io.Discard, r, 1<<30)
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "the headers of its files with holes") || n > 200<<20 {
 		t.Errorf("after %d bytes: %v", n, err)
+	}
+}
+
+// Entries are counted, and so is what is kept of each in memory.
+func TestManyEntries(t *testing.T) {
+	endless := func(entry []byte, o Options) (read int, err error) {
+		r := NewReader(readerFunc(func(p []byte) (int, error) {
+			m := copy(p, entry[read%len(entry):])
+			read += m
+			return m, nil
+		}), o)
+		_, err = io.CopyN(io.Discard, r, 4<<30)
+		return read, err
+	}
+	n, err := endless(block("x", 0, '0'), Options{Limits: Limits{Files: 3000}, FilesBefore: 1000})
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "more than 3000 files in it, with 1000 in the layers below") || n > 2001*blockSize {
+		t.Errorf("after %d bytes: %v", n, err)
+	}
+	n, err = endless(block(".wh..wh..opq", 0, '0'), Options{})
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "markers of opaque directories") || n > 50000*blockSize {
+		t.Errorf("after %d bytes: %v", n, err)
+	}
+	long := append(block("long", 4001, 'L'), pad([]byte(strings.Repeat("x", 4000)+"\x00"))...)
+	n, err = endless(append(long, block("x", 0, '0')...), Options{})
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "the names of its files") {
+		t.Errorf("after %d bytes: %v", n, err)
+	}
+}
+
+func TestCheckTree(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 1000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for limits, want := range map[Limits]string{{}: "", {Size: 3000, Files: 4}: "", {Size: 2999}: SizeVar, {Files: 3}: FilesVar} {
+		err := (&Options{Limits: limits, Dir: dir}).CheckTree()
+		var h *hint.Error
+		if got := errors.As(err, &h) && strings.Contains(h.Hint.String(), want); (want != "") != got {
+			t.Errorf("%+v: %v; want %q", limits, err, want)
+		}
 	}
 }
 

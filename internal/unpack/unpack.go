@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -23,22 +25,31 @@ import (
 const (
 	SizeVar  = "BERTH_UNPACK_LIMIT"
 	RatioVar = "BERTH_UNPACK_RATIO"
+	FilesVar = "BERTH_UNPACK_FILES"
 )
 
 const (
 	defaultSize  = 256 << 30
 	defaultRatio = 500
+	// defaultFiles is several times what the largest images in use have: some 2 million.
+	defaultFiles = 10_000_000
 	// warnRatio is what is said of an archive that is not stopped. Programs pack 2 to 10 times; logs and empty databases 100.
 	warnRatio = 100
 	// warnFrom and stopFrom are how much has to be unpacked for that: small files of zeros are in many images.
 	warnFrom = 1 << 30
 	stopFrom = 4 << 30
-	// reserve is what is left free on a disk.
-	reserve = 1 << 20
+	// reserve is what is left free on a disk, and filesReserve how many files it still takes.
+	reserve      = 1 << 20
+	filesReserve = 4096
 	// maxHeaders is what the headers of one entry may come to, with extended attributes; archive/tar takes 1 MiB of each kind.
 	maxHeaders = 2 << 20
 	// maxDirs is what the headers of all directories may come to: the libraries keep them in memory to the end.
 	maxDirs = 512 << 20
+	// maxNames is what all names may come to: the library that writes a layer's record keeps them in memory to the end.
+	maxNames = 512 << 20
+	// maxWalks is how many files the opaque markers of a layer may have looked at: with the vfs driver the library walks through the
+	// directory of each, which may have all files that came before it.
+	maxWalks = 1_000_000_000
 	// maxMaps is what the headers and maps of all files with holes may come to: they are kept until the last is unpacked.
 	maxMaps = 128 << 20
 	// maxAfter is what may follow the end of an archive: tar fills up blocks of a tape, of some MiB at most.
@@ -52,11 +63,12 @@ var ErrRefused = errors.New("too much to unpack")
 type Limits struct {
 	Size  int64 // bytes; of an image, that of all its layers
 	Ratio int64 // how many times what is read of a packed archive
+	Files int64 // entries of any kind; of an image, those of all its layers
 }
 
 // LimitsFromEnv returns the limits that the environment asks for, or the default ones.
 func LimitsFromEnv() (Limits, error) {
-	l := Limits{Size: defaultSize, Ratio: defaultRatio}
+	l := Limits{Size: defaultSize, Ratio: defaultRatio, Files: defaultFiles}
 	if v := os.Getenv(SizeVar); v != "" && v != "none" {
 		n, err := units.RAMInBytes(v)
 		if err != nil || n < 0 {
@@ -66,26 +78,38 @@ func LimitsFromEnv() (Limits, error) {
 	} else if v != "" {
 		l.Size = 0
 	}
-	if v := os.Getenv(RatioVar); v != "" && v != "none" {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < 0 {
-			return l, hint.Add(fmt.Errorf("%s=%q is not a number", RatioVar, v), "give a whole number, or none for no limit")
-		}
-		l.Ratio = n
-	} else if v != "" {
-		l.Ratio = 0
+	if err := numberFromEnv(RatioVar, &l.Ratio); err != nil {
+		return l, err
 	}
-	return l, nil
+	return l, numberFromEnv(FilesVar, &l.Files)
+}
+
+// numberFromEnv sets n to what a variable says, if it says something.
+func numberFromEnv(name string, n *int64) error {
+	v := os.Getenv(name)
+	if v == "" {
+		return nil
+	}
+	if v == "none" {
+		v = "0"
+	}
+	set, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || set < 0 {
+		return hint.Add(fmt.Errorf("%s=%q is not a number", name, v), "give a whole number, or none for no limit")
+	}
+	*n = set
+	return nil
 }
 
 // Options are those of NewReader.
 type Options struct {
 	Limits
-	What   string       // is unpacked: "layer sha256:...", for errors
-	Before int64        // what has been unpacked of the same image
-	Packed func() int64 // how much has been read of the packed archive; nil if it is not packed
-	Dir    string       // it is unpacked there, on a disk whose free room is a limit; empty for elsewhere
-	Warn   func(text string)
+	What        string       // is unpacked: "layer sha256:...", for errors
+	Before      int64        // what has been unpacked of the same image: bytes
+	FilesBefore int64        // and entries
+	Packed      func() int64 // how much has been read of the packed archive; nil if it is not packed
+	Dir         string       // it is unpacked there, on a disk whose free room is a limit; empty for elsewhere
+	Warn        func(text string)
 
 	KeepHoles    bool // holes are not written, and need no room
 	StopAtSparse bool // with ErrSparse
@@ -99,16 +123,26 @@ func (o *Options) refuse(setting, format string, args ...any) error {
 	if setting == "" {
 		return err
 	}
-	return hint.Add(err, "if you trust it, allow more with %s=VALUE in the environment, or in env of [engine] in containers.conf", setting)
+	return Advise(fmt.Errorf("%w (%s)", err, setting))
 }
 
-// room tells whether n bytes more fit on the disk.
+// Advise adds a hint to an error, perhaps of another process, whose text names the setting that would allow what was refused.
+func Advise(err error) error {
+	for _, setting := range []string{SizeVar, RatioVar, FilesVar} {
+		if strings.Contains(err.Error(), "("+setting+")") {
+			return hint.Add(err, "if you trust it, allow more with %s=VALUE in the environment, or in env of [engine] in containers.conf", setting)
+		}
+	}
+	return err
+}
+
+// room reports whether n bytes more fit on the disk.
 func (o *Options) room(entry string, n int64) error {
 	var st unix.Statfs_t
 	if o.Dir == "" || unix.Statfs(o.Dir, &st) != nil {
 		return nil
 	}
-	if st.Files > 0 && st.Ffree == 0 {
+	if st.Files > 0 && st.Ffree < filesReserve {
 		return fmt.Errorf("%s: %s: no room for more files on the disk of %s: %w", o.What, entry, o.Dir, unix.ENOSPC)
 	}
 	if free := int64(st.Bavail) * st.Bsize; n > free-reserve {
@@ -117,7 +151,7 @@ func (o *Options) room(entry string, n int64) error {
 	return nil
 }
 
-// Room tells whether n bytes more fit on the disk of dir; what says who needs them.
+// Room reports whether n bytes more fit on the disk of dir; what says who needs them.
 func Room(dir, what string, n int64) error {
 	o := Options{Dir: dir, What: what}
 	if o.room("", n) == nil {
@@ -125,6 +159,38 @@ func Room(dir, what string, n int64) error {
 	}
 	return fmt.Errorf("%s takes %s on the disk of %s, which has less: %w", what, size(n), dir, unix.ENOSPC)
 }
+
+// CheckTree returns an error if the files in Dir are beyond the limits.
+func (o *Options) CheckTree() error {
+	var size, files int64
+	err := filepath.WalkDir(o.Dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				size += info.Size()
+			}
+		}
+		files++
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // it has been moved
+		case err != nil:
+			return err
+		case o.Size > 0 && size > o.Size:
+			return o.TooLarge()
+		case o.Files > 0 && files > o.Files:
+			return o.refuse(FilesVar, "it has more than %d files", o.Files)
+		}
+		return nil
+	})
+	if errors.Is(err, ErrRefused) {
+		return err
+	}
+	return nil // who else is at work there is told of an error
+}
+
+// TooLarge is the error of what is larger than the limit.
+func (o *Options) TooLarge() error { return o.refuse(SizeVar, "it has more than %s", size(o.Size)) }
 
 // CopySparse copies to a new file, and makes holes of zeros. It returns the size.
 func CopySparse(f *os.File, r io.Reader) (n int64, err error) {

@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 )
 
-// Hidden tells whether a rune is not seen itself but changes what is seen: a control character, a separator of lines, or
+// Hidden reports whether a rune is not seen itself but changes what is seen: a control character, a separator of lines, or
 // a mark of the Unicode bidirectional algorithm (UAX #9).
 func Hidden(r rune) bool {
 	switch {

@@ -31,10 +31,7 @@ func (e *Event) Err() error {
 	if e.Code == 0 {
 		err.(*RequestError).Code = 125
 	}
-	if e.Hint != "" {
-		err = hint.Add(err, "%s", e.Hint)
-	}
-	return err
+	return hint.With(err, e.Hint)
 }
 
 // DecodeEvent reads the event in a packet.

@@ -73,14 +73,17 @@ var fields = []string{
 }
 
 var ops = []string{
-	"start", "attach", "wait", "signal", "stop", "restart", "pause", "unpause", "resize", "exec", "rename", "health", "guard", "removed",
+	"start", "init", "drop", "attach", "wait", "signal", "stop", "restart", "pause", "unpause", "resize", "exec", "rename", "health", "limit", "reload", "guard", "removed",
 }
+
+// NoSuchRequest is how the answer to a request ends that the monitor, which may be of an older Berth, does not know.
+const NoSuchRequest = "there is no such request"
 
 func (r *Request) check() error {
 	const longest = math.MaxInt64 / int64(time.Millisecond)
 	switch {
 	case !slices.Contains(ops, r.Op):
-		return errors.New("there is no such request")
+		return errors.New(NoSuchRequest)
 	case r.Signal < 0 || r.Signal > MaxSignal || r.Op == "signal" && r.Signal == 0:
 		return fmt.Errorf("signal %d: signals are numbered 1 to %d", r.Signal, MaxSignal)
 	case r.TimeoutMs > longest || r.TimeoutMs < -longest:

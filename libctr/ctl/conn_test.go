@@ -128,11 +128,11 @@ func TestCallEndsWithItsContext(t *testing.T) {
 
 func TestErrorEventBecomesAnErrorWithItsHint(t *testing.T) {
 	client, monitor := pair(t)
-	monitor.SendEvent(&Event{Event: "error", Error: "it is paused", Kind: "paused", Hint: "berth unpause web"})
+	monitor.SendEvent(&Event{Event: "error", Error: "it is paused", Kind: "paused", Hint: hint.Textf("%s", hint.To(hint.UnpauseContainer, "web"))})
 	_, _, err := client.Event(t.Context())
 	var re *RequestError
 	var h *hint.Error
-	if !errors.As(err, &re) || re.Code != 125 || re.Kind != "paused" || !errors.As(err, &h) || h.Hint != "berth unpause web" {
+	if !errors.As(err, &re) || re.Code != 125 || re.Kind != "paused" || !errors.As(err, &h) || h.Hint.String() != "unpause container web" {
 		t.Errorf("Event = %v, want code 125, kind paused and the hint", err)
 	}
 }

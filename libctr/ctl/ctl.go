@@ -18,6 +18,7 @@ package ctl
 import (
 	"encoding/json"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -34,13 +35,19 @@ const MaxData = 32 << 10
 // MaxPacket is a bound on every packet.
 const MaxPacket = 128 << 10
 
+// ResourcesFile, in RunDir, has the limits that the request limit is about: the linux.resources of the runtime-spec.
+const ResourcesFile = "resources.json"
+
 // Request is what a client asks.
 type Request struct {
 	// Op is one of:
 	//
 	//	start     create and start the container (on the first connection of a new monitor), or
 	//	          end the pause before its restart. With log driver passthrough the first packet carries
-	//	          three files, the container's stdin, stdout and stderr. Answer: started, or error
+	//	          three files, the container's stdin, stdout and stderr; behind those, files to preserve. Answer: started, or error
+	//	init      instead of start on the first connection: have the OCI runtime create the container, and
+	//	          wait with its command for a start on any connection. Files as with start. Answer: initialized, or error
+	//	drop      end a container that init has made, unless it was started meanwhile: it is then as it was before. Answer: exited, or error
 	//	attach    become a client of the container's stdio. Answer: attached; then stream
 	//	          packets both ways; exited when the container has ended for good. An attach
 	//	          may be sent before start on the same connection, so that no output is lost (with
@@ -61,6 +68,8 @@ type Request struct {
 	//	          keeps none. Answer: started (Pid), later exited; or error (Code 126, 127)
 	//	rename    Name. The caller has taken the name. Answer: ok
 	//	health    run the health check now. Answer: health
+	//	limit     give the running container the limits in ResourcesFile. Answer: ok
+	//	reload    read restart policy and health check from the record again. Answer: ok
 	//	guard     the client is the monitor of container Name; each of the two has the other replaced
 	//	          if the connection ends because it was killed. Answer: none
 	//	removed   the client that got exited with Delegated has removed the container. Answer: none
@@ -86,21 +95,28 @@ type Request struct {
 
 	Process  json.RawMessage `json:"process,omitempty"` // exec: runtime-spec process object
 	Detach   bool            `json:"detach,omitempty"`
-	Preserve int             `json:"preserve,omitempty"` // exec: files after the three that the process gets as 3, 4, …
+	Preserve int             `json:"preserve,omitempty"` // start, exec: files after the three, if there are three, that the process gets as 3, 4, …
+}
+
+// Forced says which signal has not stopped a container in which time, so that it was killed.
+type Forced struct {
+	Signal  int   `json:"signal"`
+	AfterMs int64 `json:"afterMs"`
 }
 
 // Event is what the monitor answers.
 type Event struct {
-	Event string `json:"event"` // hello, ok, started, attached, exited, health, guarded, error
+	Event string `json:"event"` // hello, ok, started, initialized, attached, exited, health, guarded, error
 
 	Pid       int            `json:"pid,omitempty"`
 	ExitCode  int            `json:"exitCode,omitempty"`  // exited
 	OOMKilled bool           `json:"oomKilled,omitempty"` // exited
 	Delegated bool           `json:"delegated,omitempty"` // exited: see Request.Owner
+	Forced    *Forced        `json:"forced,omitempty"`    // exited, started: the stop before that had to kill; else nil
 	Health    *record.Health `json:"health,omitempty"`
 
-	Error string `json:"error,omitempty"` // error: a sentence for the user
-	Hint  string `json:"hint,omitempty"`  // error: a step that mends it
-	Code  int    `json:"code,omitempty"`  // error: exit code for the CLI; 0 is 125
-	Kind  string `json:"kind,omitempty"`  // error: "not-running", "running", "starting", "not-paused", "paused", "no-healthcheck", or empty
+	Error string    `json:"error,omitempty"` // error: a sentence for the user
+	Hint  hint.Hint `json:"hint,omitzero"`   // error: what fixes it
+	Code  int       `json:"code,omitempty"`  // error: exit code for the CLI; 0 is 125
+	Kind  string    `json:"kind,omitempty"`  // error: "not-running", "running", "starting", "not-paused", "paused", "no-healthcheck", or empty
 }

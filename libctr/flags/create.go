@@ -9,6 +9,9 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
@@ -27,25 +30,32 @@ type Create struct {
 	interactive, tty, rm, readOnly, readOnlyTmpfs         bool
 	init, privileged, publishAll, quiet, passwd           bool
 	passwdEntry, groupEntry                               string
-	noHealth, noHosts, envHost, httpProxy, unsetenvAll    bool
+	noHosts, envHost, httpProxy, unsetenvAll              bool
 	initPath, stopSignal, restart, logDriver, imageVolume string
 	stopTimeout, timeout                                  uint
 	env, envFile, label, labelFile, annotation, unsetenv  []string
 	volume, mount, tmpfs, publish, networks, expose       []string
+	volumesFrom                                           []string
 	dns, dnsSearch, dnsOption, addHost, groupAdd          []string
 	capAdd, capDrop, securityOpt, ulimit, logOpt          []string
-	device, sysctl                                        []string
-	memory, memorySwap, memoryReservation, cpus, shmSize  string
-	cpusetCpus, cpusetMems                                string
-	cpuShares, cpuPeriod                                  uint64
-	cpuQuota, pidsLimit                                   int64
+	device, sysctl, secret                                []string
+	shmSize                                               string
 	oomScoreAdj                                           int
+	limits                                                Limits
+	deviceRules                                           []string
+	cgroups, cgroupParent, personality, rdtClass          string
+	oomKillDisable                                        bool
+	cgroupConf                                            []string
 	userns, pid, ipc, uts, cgroupns                       string
-	healthCmd, healthInterval, healthTimeout, healthStart string
-	healthRetries                                         int
-	healthOnFailure                                       string
+	health                                                Health
 	registry                                              Registry
 	retry                                                 uint
+	retryDelay, tz, hostsFile, systemd, seccompPolicy     string
+	pidfile, conmonPidfile, sdnotify                      string
+	replace, noHostname, trust, rootfs                    bool
+	gpus, hostuser, uidmap, gidmap                        []string
+	subuidname, subgidname                                string
+	requires, chrootdirs, envMerge, decryptionKey         []string
 }
 
 // Bind adds the flags to fs, which is to be parsed before Options is called.
@@ -53,99 +63,116 @@ func (f *Create) Bind(fs *pflag.FlagSet) {
 	f.set = fs
 	fs.SetInterspersed(false)
 	fs.Bool("help", false, "show this help") // without its shorthand, which is --hostname's
-	fs.StringVar(&f.name, "name", "", "name of the container")
-	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name inside (default the ID's first 12 digits)")
-	fs.StringVarP(&f.user, "user", "u", "", "USER[:GROUP] to run as, names or numbers")
-	fs.BoolVar(&f.passwd, "passwd", true, "list the user in the container's /etc/passwd and /etc/group, where the image does not")
-	fs.StringVar(&f.passwdEntry, "passwd-entry", "", "that line of /etc/passwd, with $USERNAME, $UID, $GID, $NAME, $HOME")
-	fs.StringVar(&f.groupEntry, "group-entry", "", "that line of /etc/group, with $GROUPNAME, $GID, $USERLIST")
-	fs.StringVarP(&f.workdir, "workdir", "w", "", "working directory inside")
-	fs.StringVar(&f.umask, "umask", "", "umask inside, octal (default 0022)")
-	fs.StringVar(&f.cidfile, "cidfile", "", "write the container's ID to this new file")
-	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's entrypoint: a program or a JSON array")
+	fs.StringVar(&f.name, "name", "", "assign a name to the container")
+	fs.BoolVar(&f.replace, "replace", false, "remove a container of the same name first")
+	fs.StringSliceVar(&f.requires, "requires", nil, "containers that are started before this one")
+	fs.BoolVar(&f.noHostname, "no-hostname", false, "use the image's /etc/hostname")
+	fs.StringVarP(&f.hostname, "hostname", "h", "", "set the container's host name (default the first 12 digits of its ID)")
+	fs.StringVarP(&f.user, "user", "u", "", "run as USER[:GROUP], by name or number")
+	fs.BoolVar(&f.passwd, "passwd", true, "add an entry for the user to the container's /etc/passwd and /etc/group if the image has none")
+	fs.StringVar(&f.passwdEntry, "passwd-entry", "", "entry to add to /etc/passwd, with $USERNAME, $UID, $GID, $NAME, $HOME")
+	fs.StringVar(&f.groupEntry, "group-entry", "", "entry to add to /etc/group, with $GROUPNAME, $GID, $USERLIST")
+	fs.StringVarP(&f.workdir, "workdir", "w", "", "working directory in the container")
+	fs.StringVar(&f.umask, "umask", "", "set the container's umask, in octal (default 0022)")
+	fs.StringVar(&f.cidfile, "cidfile", "", "write the container ID to a new file")
+	fs.StringVar(&f.pidfile, "pidfile", "", "write the container's process ID to a file")
+	fs.StringVar(&f.conmonPidfile, "conmon-pidfile", "", "write the process ID of the container's monitor to a file")
+	fs.StringVar(&f.tz, "tz", "", "set the container's time zone, as Europe/Berlin, or local for the host's")
+	fs.StringVar(&f.systemd, "systemd", "true", "prepare the container for systemd: true, if that is its command, false or always")
+	fs.StringVar(&f.sdnotify, "sdnotify", "container", "who tells systemd that the service is ready: container, conmon, healthy or ignore")
+	fs.StringArrayVar(&f.chrootdirs, "chrootdirs", nil, "directory in the container that gets /etc/hosts, /etc/resolv.conf and the like too (repeatable)")
+	fs.StringVar(&f.entrypoint, "entrypoint", "", "overwrite the image's entrypoint: a program or a JSON array")
 	fs.BoolVarP(&f.interactive, "interactive", "i", false, "keep standard input open")
-	fs.BoolVarP(&f.tty, "tty", "t", false, "give it a terminal")
-	fs.BoolVar(&f.rm, "rm", false, "remove the container when it ends")
-	fs.BoolVar(&f.readOnly, "read-only", false, "make its root file system read-only")
+	fs.BoolVarP(&f.tty, "tty", "t", false, "allocate a pseudo-TTY")
+	fs.BoolVar(&f.rm, "rm", false, "remove the container and its anonymous volumes after it exits")
+	fs.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
 	fs.BoolVar(&f.readOnlyTmpfs, "read-only-tmpfs", true, "with --read-only, keep /run, /tmp and /var/tmp writable")
 	fs.BoolVar(&f.init, "init", false, "run an init program as PID 1 that forwards signals and reaps processes")
-	fs.StringVar(&f.initPath, "init-path", "", "that program (default catatonit or tini)")
-	fs.BoolVar(&f.privileged, "privileged", false, "drop the confinement: all capabilities and devices that the user has")
+	fs.StringVar(&f.initPath, "init-path", "", "path of the init program (default catatonit or tini)")
+	fs.BoolVar(&f.privileged, "privileged", false, "give extended privileges: all capabilities and devices that the user has")
 	fs.StringVar(&f.restart, "restart", "no", "restart policy: no, always, on-failure[:N], unless-stopped")
-	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stops it (default the image's, or SIGTERM)")
-	fs.UintVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL")
-	fs.UintVar(&f.timeout, "timeout", 0, "seconds after which it is stopped (default never)")
+	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal to stop the container (default the image's, or SIGTERM)")
+	fs.UintVar(&f.stopTimeout, "stop-timeout", 10, "seconds to wait after the stop signal before killing the container")
+	fs.UintVar(&f.timeout, "timeout", 0, "seconds the container may run before it is stopped (default unlimited)")
 
-	fs.StringArrayVarP(&f.env, "env", "e", nil, "NAME=VALUE, NAME or PREFIX* of the host's environment (repeatable)")
-	fs.StringArrayVar(&f.envFile, "env-file", nil, "file with a variable a line (repeatable)")
-	fs.BoolVar(&f.envHost, "env-host", false, "take the host's whole environment")
-	fs.BoolVar(&f.httpProxy, "http-proxy", true, "pass the host's proxy variables on")
-	fs.StringArrayVar(&f.unsetenv, "unsetenv", nil, "variable to leave out (repeatable)")
-	fs.BoolVar(&f.unsetenvAll, "unsetenv-all", false, "leave out every default and image variable")
-	fs.StringArrayVarP(&f.label, "label", "l", nil, "label NAME=VALUE (repeatable)")
-	fs.StringArrayVar(&f.labelFile, "label-file", nil, "file with a label a line (repeatable)")
-	fs.StringArrayVar(&f.annotation, "annotation", nil, "OCI annotation NAME=VALUE (repeatable)")
+	fs.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: NAME=VALUE, or NAME or PREFIX* for the host's (repeatable)")
+	fs.StringArrayVar(&f.envFile, "env-file", nil, "read environment variables from a file (repeatable)")
+	fs.BoolVar(&f.envHost, "env-host", false, "use all environment variables of the host")
+	fs.BoolVar(&f.httpProxy, "http-proxy", true, "pass on the host's proxy variables")
+	fs.StringArrayVar(&f.envMerge, "env-merge", nil, "set an environment variable from the image's: PATH=${PATH}:/more (repeatable)")
+	fs.StringArrayVar(&f.unsetenv, "unsetenv", nil, "unset a default environment variable (repeatable)")
+	fs.BoolVar(&f.unsetenvAll, "unsetenv-all", false, "unset all default environment variables")
+	fs.StringArrayVarP(&f.label, "label", "l", nil, "set a label: NAME=VALUE (repeatable)")
+	fs.StringArrayVar(&f.labelFile, "label-file", nil, "read labels from a file (repeatable)")
+	fs.StringArrayVar(&f.annotation, "annotation", nil, "add an OCI annotation: NAME=VALUE (repeatable)")
 
-	fs.StringArrayVarP(&f.volume, "volume", "v", nil, "[SOURCE:]DESTINATION[:OPTIONS] (repeatable)")
-	fs.StringArrayVar(&f.mount, "mount", nil, "type=bind|volume|tmpfs,KEY=VALUE,… (repeatable)")
-	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "DESTINATION[:OPTIONS] (repeatable)")
-	fs.StringVar(&f.imageVolume, "image-volume", "anonymous", "what becomes of the image's volumes: anonymous, tmpfs, ignore")
+	fs.StringArrayVarP(&f.volume, "volume", "v", nil, "mount a volume or directory: [SOURCE:]DESTINATION[:OPTIONS] (repeatable)")
+	fs.StringArrayVar(&f.mount, "mount", nil, "attach a mount: type=bind|volume|tmpfs|ramfs|devpts|image|glob,KEY=VALUE,… (repeatable)")
+	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount a tmpfs: DESTINATION[:OPTIONS] (repeatable)")
+	fs.StringArrayVar(&f.volumesFrom, "volumes-from", nil, "mount the volumes of another container: CONTAINER[:OPTIONS] (repeatable)")
+	fs.StringVar(&f.imageVolume, "image-volume", "anonymous", "how to handle the image's volumes: anonymous (or bind), tmpfs or ignore")
+	fs.BoolVar(&f.rootfs, "rootfs", false, "run from a directory in place of an image: DIRECTORY, or DIRECTORY:O to leave it as it is")
 	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm (default 64m)")
-	fs.StringArrayVar(&f.device, "device", nil, "HOST[:PATH][:rwm] (repeatable)")
+	fs.StringArrayVar(&f.secret, "secret", nil, "give the container a secret: NAME[,type=mount|env][,target=…][,uid=N][,gid=N][,mode=OCTAL] (repeatable)")
+	fs.StringArrayVar(&f.device, "device", nil, "add a host device: HOST[:PATH][:rwm], or a CDI device: VENDOR/CLASS=NAME (repeatable)")
+	fs.StringSliceVar(&f.gpus, "gpus", nil, "add GPUs, by number, or all: CDI devices of nvidia.com/gpu")
 
-	fs.StringArrayVar(&f.networks, "network", nil, "none, host, container:NAME, private, ns:PATH, pasta[:OPTIONS], slirp4netns[:OPTIONS]")
+	fs.StringArrayVar(&f.networks, "network", nil, "connect to a network: none, host, container:NAME, private, ns:PATH, pasta[:OPTIONS], slirp4netns[:OPTIONS]")
 	alias(fs, "net", "network")
-	fs.StringArrayVarP(&f.publish, "publish", "p", nil, "[[IP:][HOSTPORT]:]PORT[/tcp|udp] (repeatable)")
-	fs.BoolVarP(&f.publishAll, "publish-all", "P", false, "publish every port that the image exposes")
-	fs.StringArrayVar(&f.expose, "expose", nil, "port or range that --publish-all publishes too (repeatable)")
-	fs.StringArrayVar(&f.dns, "dns", nil, "DNS server, or none to leave resolv.conf alone (repeatable)")
-	fs.StringArrayVar(&f.dnsSearch, "dns-search", nil, "DNS search domain (repeatable)")
-	fs.StringArrayVar(&f.dnsOption, "dns-option", nil, "option in resolv.conf (repeatable)")
+	fs.StringArrayVarP(&f.publish, "publish", "p", nil, "publish a port to the host: [[IP:][HOSTPORT]:]PORT[/tcp|udp] (repeatable)")
+	fs.BoolVarP(&f.publishAll, "publish-all", "P", false, "publish all exposed ports to random ports of the host")
+	fs.StringArrayVar(&f.expose, "expose", nil, "expose a port or a range of ports (repeatable)")
+	fs.StringArrayVar(&f.dns, "dns", nil, "set a DNS server, or none to leave resolv.conf alone (repeatable)")
+	fs.StringArrayVar(&f.dnsSearch, "dns-search", nil, "set a DNS search domain (repeatable)")
+	fs.StringArrayVar(&f.dnsOption, "dns-option", nil, "set a DNS option (repeatable)")
 	alias(fs, "dns-opt", "dns-option")
-	fs.StringArrayVar(&f.addHost, "add-host", nil, "NAME:IP for /etc/hosts; host-gateway stands for the host (repeatable)")
-	fs.BoolVar(&f.noHosts, "no-hosts", false, "leave the image's /etc/hosts alone")
+	fs.StringArrayVar(&f.addHost, "add-host", nil, "add an entry to /etc/hosts: NAME:IP; host-gateway stands for the host (repeatable)")
+	fs.StringVar(&f.hostsFile, "hosts-file", "", "begin /etc/hosts with this file, none, or the image's: image")
+	fs.BoolVar(&f.noHosts, "no-hosts", false, "use the image's /etc/hosts")
 
-	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "capability to add (repeatable)")
-	fs.StringArrayVar(&f.capDrop, "cap-drop", nil, "capability to drop (repeatable)")
+	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability (repeatable)")
+	fs.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a capability (repeatable)")
 	fs.StringArrayVar(&f.securityOpt, "security-opt", nil, "security option (repeatable)")
-	fs.StringArrayVar(&f.groupAdd, "group-add", nil, "supplementary group (repeatable)")
-	fs.StringArrayVar(&f.ulimit, "ulimit", nil, "NAME=SOFT[:HARD], or host (repeatable)")
-	fs.StringArrayVar(&f.sysctl, "sysctl", nil, "NAME=VALUE (repeatable)")
-	fs.StringVar(&f.userns, "userns", "", "user namespace: host, keep-id[:uid=N,gid=N]")
+	fs.StringVar(&f.seccompPolicy, "seccomp-policy", "default", "where the seccomp profile comes from: default, or image for its label")
+	fs.StringArrayVar(&f.groupAdd, "group-add", nil, "add a supplementary group (repeatable)")
+	fs.StringArrayVar(&f.ulimit, "ulimit", nil, "set a ulimit: NAME=SOFT[:HARD], or host (repeatable)")
+	fs.StringArrayVar(&f.sysctl, "sysctl", nil, "set a sysctl: NAME=VALUE (repeatable)")
+	fs.StringVar(&f.userns, "userns", "", "user namespace: host, keep-id[:uid=N,gid=N,size=N], auto[:size=N], container:NAME, ns:PATH")
+	fs.StringSliceVar(&f.hostuser, "hostuser", nil, "user of the host to list in the container's /etc/passwd (repeatable)")
+	fs.StringSliceVar(&f.uidmap, "uidmap", nil, "map user IDs: CONTAINER_ID:FROM_ID[:AMOUNT] (repeatable)")
+	fs.StringSliceVar(&f.gidmap, "gidmap", nil, "map group IDs: CONTAINER_ID:FROM_ID[:AMOUNT] (repeatable)")
+	fs.StringVar(&f.subuidname, "subuidname", "", "map the ranges of this name in /etc/subuid")
+	fs.StringVar(&f.subgidname, "subgidname", "", "map the ranges of this name in /etc/subgid")
 	fs.StringVar(&f.pid, "pid", "", "PID namespace: private, host, container:NAME, ns:PATH")
 	fs.StringVar(&f.ipc, "ipc", "", "IPC namespace: private, host, container:NAME, ns:PATH")
 	fs.StringVar(&f.uts, "uts", "", "UTS namespace: private, host, container:NAME, ns:PATH")
 	fs.StringVar(&f.cgroupns, "cgroupns", "", "cgroup namespace: private, host, container:NAME, ns:PATH")
 
-	fs.StringVarP(&f.memory, "memory", "m", "", "limit of memory: 512m")
-	fs.StringVar(&f.memorySwap, "memory-swap", "", "limit of memory and swap, -1 for none (default twice --memory)")
-	fs.StringVar(&f.memoryReservation, "memory-reservation", "", "soft limit of memory")
-	fs.StringVar(&f.cpus, "cpus", "", "number of CPUs: 1.5")
-	fs.Uint64VarP(&f.cpuShares, "cpu-shares", "c", 0, "CPU weight against other containers")
-	fs.Uint64Var(&f.cpuPeriod, "cpu-period", 0, "CFS period, microseconds")
-	fs.Int64Var(&f.cpuQuota, "cpu-quota", 0, "CFS quota, microseconds")
-	fs.StringVar(&f.cpusetCpus, "cpuset-cpus", "", "CPUs it may use: 0-2,4")
-	fs.StringVar(&f.cpusetMems, "cpuset-mems", "", "memory nodes it may use")
-	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "limit of processes, -1 for none (default 2048)")
-	fs.IntVar(&f.oomScoreAdj, "oom-score-adj", 0, "how readily the kernel kills it for memory, -1000 to 1000")
+	f.limits.Bind(fs)
+	fs.BoolVar(&f.oomKillDisable, "oom-kill-disable", false, "do not kill processes for want of memory (cgroups v1 alone)")
+	fs.StringArrayVar(&f.cgroupConf, "cgroup-conf", nil, "write VALUE into a file of the container's cgroup: FILE=VALUE (cgroup v2 alone, repeatable)")
+	fs.StringArrayVar(&f.deviceRules, "device-cgroup-rule", nil, "allow devices: TYPE MAJOR:MINOR ACCESS, such as \"c 189:* rwm\" (repeatable)")
+	fs.StringVar(&f.cgroups, "cgroups", "", "cgroup of the container: enabled, disabled, no-conmon or split (default enabled)")
+	fs.StringVar(&f.cgroupParent, "cgroup-parent", "", "make the container's cgroup below this one")
+	fs.StringVar(&f.personality, "personality", "", "execution domain: LINUX or LINUX32")
+	fs.StringVar(&f.rdtClass, "rdt-class", "", "class of service of Intel RDT")
+	fs.IntVar(&f.oomScoreAdj, "oom-score-adj", 0, "adjust the host's OOM preference, -1000 to 1000")
 
-	fs.StringVar(&f.logDriver, "log-driver", "", "k8s-file, json-file, passthrough or none (default k8s-file)")
-	fs.StringArrayVar(&f.logOpt, "log-opt", nil, "path=, max-size=, max-file= or tag= (repeatable)")
-	fs.StringVar(&f.healthCmd, "health-cmd", "", "command that tells whether it is well, or none")
-	fs.StringVar(&f.healthInterval, "health-interval", "", "time between checks, or disable (default 30s)")
-	fs.StringVar(&f.healthTimeout, "health-timeout", "", "time a check may take (default 30s)")
-	fs.StringVar(&f.healthStart, "health-start-period", "", "time in which failed checks do not count")
-	fs.IntVar(&f.healthRetries, "health-retries", 3, "failed checks in a row that make it unhealthy")
-	fs.StringVar(&f.healthOnFailure, "health-on-failure", "", "what then happens: none, kill, restart, stop")
-	fs.BoolVar(&f.noHealth, "no-healthcheck", false, "run no health check")
+	fs.StringVar(&f.logDriver, "log-driver", "", "log driver: k8s-file, json-file, passthrough or none (default k8s-file)")
+	fs.StringArrayVar(&f.logOpt, "log-opt", nil, "log option: path=, max-size=, max-file= or tag= (repeatable)")
+	f.health.Bind(fs)
 
-	fs.StringVar(&f.pull, "pull", "missing", "when to pull the image: always, missing, never, newer")
-	fs.StringVar(&f.platform, "platform", "", "OS/ARCH[/VARIANT] of the image")
-	fs.StringVar(&f.os, "os", "", "operating system of the image")
-	fs.StringVar(&f.arch, "arch", "", "architecture of the image")
-	fs.StringVar(&f.variant, "variant", "", "variant of the architecture")
+	fs.StringVar(&f.pull, "pull", "missing", "pull policy: always, missing, never or newer")
+	fs.StringVar(&f.platform, "platform", "", "pull the image for OS/ARCH[/VARIANT]")
+	fs.StringVar(&f.os, "os", "", "use OS instead of this machine's for choosing an image")
+	fs.StringVar(&f.arch, "arch", "", "use ARCH instead of this machine's for choosing an image")
+	fs.StringVar(&f.variant, "variant", "", "use VARIANT of the architecture for choosing an image")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "do not show the progress of a pull")
-	fs.UintVar(&f.retry, "retry", 3, "times to try a failed pull again")
+	fs.UintVar(&f.retry, "retry", 3, "number of retries of a failed pull")
+	fs.StringVar(&f.retryDelay, "retry-delay", "", "time before the first retry, doubled each time (for example 2s)")
+	fs.StringArrayVar(&f.decryptionKey, "decryption-key", nil, "`KEY[:PASSPHRASE]` to decrypt the image's layers with (repeatable)")
+	fs.BoolVar(&f.trust, "disable-content-trust", false, "no effect; accepted for compatibility")
+	fs.Lookup("disable-content-trust").Hidden = true
 	f.registry.Bind(fs)
 }
 
@@ -175,35 +202,50 @@ func (f *Create) Quiet() bool { return f.quiet }
 // Options are what the flags and args, an image and the command to run, say.
 func (f *Create) Options(args []string) (o libctr.CreateOptions, err error) {
 	o = libctr.CreateOptions{
-		Name: f.name, Image: args[0], Args: args[1:],
+		Name: f.name, Image: args[0], Args: args[1:], Replace: f.replace, Requires: f.requires,
 
 		User: f.user, GroupAdd: f.groupAdd, WorkingDir: f.workdir, Umask: f.umask, Terminal: f.tty, Interactive: f.interactive,
 		Init: given(f, "init", f.init), InitPath: f.initPath, Ulimits: f.ulimit, OOMScoreAdj: given(f, "oom-score-adj", f.oomScoreAdj),
 		Entries: libctr.UserEntries{None: !f.passwd, Passwd: f.passwdEntry, Group: f.groupEntry},
 
 		ReadOnly: given(f, "read-only", f.readOnly), ReadOnlyTmpfs: given(f, "read-only-tmpfs", f.readOnlyTmpfs),
-		Volumes: f.volume, Mounts: f.mount, Tmpfs: f.tmpfs, Devices: f.device,
+		Timezone: f.tz, ChrootDirs: f.chrootdirs, Volumes: f.volume, Mounts: f.mount, Tmpfs: f.tmpfs, VolumesFrom: f.volumesFrom, Devices: f.device, Secrets: f.secret,
 
 		Hostname: f.hostname, Publish: f.publish, PublishAll: f.publishAll, Expose: f.expose,
 		DNS: f.dns, DNSSearch: f.dnsSearch, DNSOptions: f.dnsOption, AddHosts: f.addHost, NoHosts: given(f, "no-hosts", f.noHosts),
+		HostsFile: f.hostsFile, NoHostname: given(f, "no-hostname", f.noHostname), PidFile: f.pidfile, MonitorPidFile: f.conmonPidfile,
 
 		PID: f.pid, IPC: f.ipc, UTS: f.uts, CgroupNS: f.cgroupns, UserNS: f.userns,
+		HostUsers: f.hostuser, UIDMaps: f.uidmap, GIDMaps: f.gidmap, SubUIDName: f.subuidname, SubGIDName: f.subgidname,
+		DeviceRules: f.deviceRules, Cgroups: f.cgroups, CgroupParent: f.cgroupParent, Personality: f.personality, RdtClass: f.rdtClass,
 		Privileged: given(f, "privileged", f.privileged), CapAdd: f.capAdd, CapDrop: f.capDrop, SecurityOpt: f.securityOpt, Sysctls: f.sysctl,
 
 		AutoRemove: f.rm, StopSignal: f.stopSignal, StopTimeout: given(f, "stop-timeout", f.stopTimeout), Timeout: f.timeout,
 		LogDriver: f.logDriver, LogOpts: f.logOpt,
-		Health: spec.HealthFlags{
-			None: f.noHealth, Cmd: given(f, "health-cmd", f.healthCmd), Interval: f.healthInterval, Timeout: f.healthTimeout,
-			StartPeriod: f.healthStart, Retries: given(f, "health-retries", f.healthRetries), OnFailure: f.healthOnFailure,
-		},
+		Health: f.health.Flags(),
 
 		IDFile: f.cidfile,
+	}
+	if f.rootfs {
+		o.Image, o.Rootfs = "", args[0]
 	}
 	if f.set.Changed("entrypoint") {
 		o.Entrypoint = spec.ParseEntrypoint(f.entrypoint)
 	}
 	if f.set.Changed("image-volume") {
 		o.ImageVolumes = f.imageVolume
+	}
+	for _, gpu := range f.gpus {
+		o.Devices = append(slices.Clip(o.Devices), "nvidia.com/gpu="+gpu)
+	}
+	if f.set.Changed("systemd") {
+		o.Systemd = f.systemd
+	}
+	if f.set.Changed("sdnotify") {
+		o.SdNotify = f.sdnotify
+	}
+	if f.set.Changed("seccomp-policy") {
+		o.SeccompPolicy = f.seccompPolicy
 	}
 	if f.set.Changed("restart") {
 		o.Restart = f.restart
@@ -217,8 +259,10 @@ func (f *Create) Options(args []string) (o libctr.CreateOptions, err error) {
 }
 
 // given points to a flag's value, or is nil where the flag was not given.
-func given[T any](f *Create, name string, value T) *T {
-	if !f.set.Changed(name) {
+func given[T any](f *Create, name string, value T) *T { return givenIn(f.set, name, value) }
+
+func givenIn[T any](set *pflag.FlagSet, name string, value T) *T {
+	if !set.Changed(name) {
 		return nil
 	}
 	return &value
@@ -233,7 +277,12 @@ func (f *Create) pullOptions(o *libctr.CreateOptions) (err error) {
 	if o.Pull.Platform, err = Platform(f.platform, f.os, f.arch, f.variant); err != nil {
 		return err
 	}
-	o.Pull.Retries = given(f, "retry", f.retry)
+	o.Pull.Retries, o.Pull.DecryptionKeys = given(f, "retry", f.retry), f.decryptionKey
+	if f.retryDelay != "" {
+		if o.Pull.RetryDelay, err = time.ParseDuration(f.retryDelay); err != nil {
+			return field.Errorf("%s %q: want a duration, as in 2s", field.Name("retry-delay"), f.retryDelay)
+		}
+	}
 	o.Pull.RegistryOptions, err = f.registry.Options()
 	return err
 }
@@ -241,7 +290,7 @@ func (f *Create) pullOptions(o *libctr.CreateOptions) (err error) {
 // environment reads files and the caller's variables: files first, so that --env overrides them.
 func (f *Create) environment(o *libctr.CreateOptions) error {
 	host := os.Environ()
-	o.Env = libctr.EnvOptions{Host: given(f, "env-host", f.envHost), HTTPProxy: given(f, "http-proxy", f.httpProxy), Unset: f.unsetenv, UnsetAll: f.unsetenvAll}
+	o.Env = libctr.EnvOptions{Host: given(f, "env-host", f.envHost), HTTPProxy: given(f, "http-proxy", f.httpProxy), Merge: f.envMerge, Unset: f.unsetenv, UnsetAll: f.unsetenvAll}
 	for _, path := range f.envFile {
 		vars, err := spec.ReadEnvFile(path, host)
 		if err != nil {
@@ -282,39 +331,27 @@ func (f *Create) network(o *libctr.CreateOptions) error {
 		}
 	default:
 		err := field.Errorf("%s was given twice: several networks need bridge networks, which this version does not have", field.Name("network"))
-		return hint.Add(err, "give one --network")
+		return hint.Add(err, "give one %s", field.Name("network"))
 	}
 	return nil
 }
 
 // resources reads sizes and numbers; what contradicts each other, the engine sees.
 func (f *Create) resources(o *libctr.CreateOptions) (err error) {
-	r := &o.Resources
-	for _, v := range []struct {
-		name  field.Name
-		value string
-		to    *int64
-	}{{"memory", f.memory, &r.Memory}, {"memory-reservation", f.memoryReservation, &r.MemoryReservation}} {
-		if v.value == "" {
-			continue
-		}
-		if *v.to, err = spec.ParseSize(v.name, v.value); err != nil {
-			return err
-		}
+	if o.Resources, err = f.limits.Resources(); err != nil {
+		return err
 	}
-	if f.memorySwap != "" {
-		if r.MemorySwap, err = spec.ParseMemorySwap(f.memorySwap); err != nil {
-			return err
+	o.Resources.NoOOMKill = f.oomKillDisable
+	for _, v := range f.cgroupConf {
+		file, value, found := strings.Cut(v, "=")
+		if !found || file == "" || strings.Contains(file, "/") {
+			return field.Errorf("%s %q: want FILE=VALUE, such as memory.high=1073741824", field.Name("cgroup-conf"), v)
 		}
-	}
-	if f.cpus != "" {
-		if r.NanoCPUs, err = spec.ParseCPUs(f.cpus); err != nil {
-			return err
+		if o.Resources.Unified == nil {
+			o.Resources.Unified = map[string]string{}
 		}
+		o.Resources.Unified[file] = value
 	}
-	r.CpusetCpus, r.CpusetMems = f.cpusetCpus, f.cpusetMems
-	r.CPUShares, r.CPUPeriod, r.CPUQuota = f.cpuShares, f.cpuPeriod, f.cpuQuota
-	r.PidsLimit = given(f, "pids-limit", f.pidsLimit)
 	if f.shmSize != "" {
 		size, err := spec.ParseSize("shm-size", f.shmSize)
 		if err != nil {

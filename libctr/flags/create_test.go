@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr"
@@ -59,6 +60,24 @@ func TestCreate(t *testing.T) {
 		"-v a:/a --mount type=tmpfs,dst=/b --tmpfs /c": func(o *opts) {
 			o.Volumes, o.Mounts, o.Tmpfs = []string{"a:/a"}, []string{"type=tmpfs,dst=/b"}, []string{"/c"}
 		},
+		"--volumes-from a:ro --volumes-from b":  func(o *opts) { o.VolumesFrom = []string{"a:ro", "b"} },
+		"--replace --requires a,b --requires c": func(o *opts) { o.Replace, o.Requires = true, []string{"a", "b", "c"} },
+		"--pidfile /p --conmon-pidfile /m --tz local --systemd always": func(o *opts) {
+			o.PidFile, o.MonitorPidFile, o.Timezone, o.Systemd = "/p", "/m", "local", "always"
+		},
+		"--chrootdirs /a --chrootdirs /b --hosts-file none --no-hostname": func(o *opts) {
+			o.ChrootDirs, o.HostsFile, o.NoHostname = []string{"/a", "/b"}, "none", new(true)
+		},
+		"--gpus 0,1 --device /dev/fuse":  func(o *opts) { o.Devices = []string{"/dev/fuse", "nvidia.com/gpu=0", "nvidia.com/gpu=1"} },
+		"--secret a --secret b,type=env": func(o *opts) { o.Secrets = []string{"a", "b,type=env"} },
+		"--hostuser a,b":                 func(o *opts) { o.HostUsers = []string{"a", "b"} },
+		"--uidmap 0:1:5,5:0 --gidmap 0:2 --subuidname a --subgidname b": func(o *opts) {
+			o.UIDMaps, o.GIDMaps, o.SubUIDName, o.SubGIDName = []string{"0:1:5", "5:0"}, []string{"0:2"}, "a", "b"
+		},
+		"--env-merge A=$A:b --seccomp-policy image": func(o *opts) { o.Env.Merge, o.SeccompPolicy = []string{"A=$A:b"}, "image" },
+		"--retry-delay 2s --decryption-key k --disable-content-trust": func(o *opts) {
+			o.Pull.RetryDelay, o.Pull.DecryptionKeys = 2*time.Second, []string{"k"}
+		},
 		"--image-volume anonymous": func(o *opts) { o.ImageVolumes = "anonymous" },
 		"--shm-size 1m":            func(o *opts) { o.ShmSize = new(int64(1 << 20)) },
 		"--shm-size 0":             func(o *opts) { o.ShmSize = new(int64) },
@@ -75,6 +94,17 @@ func TestCreate(t *testing.T) {
 		"--cap-add a --cap-drop b --security-opt c --sysctl d=e --group-add f": func(o *opts) {
 			o.CapAdd, o.CapDrop, o.SecurityOpt, o.Sysctls, o.GroupAdd = []string{"a"}, []string{"b"}, []string{"c"}, []string{"d=e"}, []string{"f"}
 		},
+		"--memory-swappiness -1": func(*opts) {},
+		"--memory-swappiness 0 --oom-kill-disable --cgroup-conf memory.high=5 --cpu-rt-period 7 --cpu-rt-runtime 8": func(o *opts) {
+			r := &o.Resources
+			r.Swappiness, r.NoOOMKill, r.Unified, r.RealtimePeriod, r.RealtimeRuntime = new(uint64), true, map[string]string{"memory.high": "5"}, 7, 8
+		},
+		"--blkio-weight 10 --blkio-weight-device /dev/a:20 --device-read-bps /dev/a:1mb --device-write-bps /dev/a:3 --device-read-iops /dev/a:4 --device-write-iops /dev/a:5": func(o *opts) {
+			rate := func(n uint64) []spec.DeviceRate { return []spec.DeviceRate{{Path: "/dev/a", Rate: n}} }
+			o.Resources.BlockIO = spec.BlockIO{Weight: 10, WeightDevice: rate(20), ReadBps: rate(1 << 20), WriteBps: rate(3), ReadIOPS: rate(4), WriteIOPS: rate(5)}
+		},
+		"--cgroups split --personality LINUX --rdt-class x": func(o *opts) { o.Cgroups, o.Personality, o.RdtClass = "split", "LINUX", "x" },
+		"--cgroup-parent /p --device-cgroup-rule a":         func(o *opts) { o.CgroupParent, o.DeviceRules = "/p", []string{"a"} },
 		"-m 64m --memory-swap -1 --memory-reservation 32m": func(o *opts) {
 			o.Resources.Memory, o.Resources.MemorySwap, o.Resources.MemoryReservation = 64<<20, -1, 32<<20
 		},
@@ -91,10 +121,18 @@ func TestCreate(t *testing.T) {
 		"--health-cmd= --health-retries 5 --health-interval 1s --health-timeout 2s --health-start-period 3s --health-on-failure kill": func(o *opts) {
 			o.Health = spec.HealthFlags{Cmd: new(string), Retries: &five, Interval: "1s", Timeout: "2s", StartPeriod: "3s", OnFailure: "kill"}
 		},
-		"--no-healthcheck": func(o *opts) { o.Health.None = true },
-		"--cidfile /c":     func(o *opts) { o.IDFile = "/c" },
-		"--pull always":    func(o *opts) { o.Pull.Policy = image.Always },
-		"--pull missing":   func(o *opts) { o.Pull.Policy = image.Missing },
+		"--health-startup-cmd x --health-startup-interval 1s --health-startup-timeout 2s --health-startup-retries 3 --health-startup-success 4": func(o *opts) {
+			o.Health = spec.HealthFlags{StartupCmd: new("x"), StartupInterval: "1s", StartupTimeout: "2s", StartupRetries: new(uint(3)), StartupSuccess: new(uint(4))}
+		},
+		"--health-log-destination /d --health-max-log-count 0 --health-max-log-size 9": func(o *opts) {
+			o.Health = spec.HealthFlags{LogTo: new("/d"), LogCount: new(uint), LogSize: new(uint(9))}
+		},
+		"--no-healthcheck":  func(o *opts) { o.Health.None = true },
+		"--rootfs":          func(o *opts) { o.Image, o.Rootfs = "", "image" },
+		"--sdnotify conmon": func(o *opts) { o.SdNotify = "conmon" },
+		"--cidfile /c":      func(o *opts) { o.IDFile = "/c" },
+		"--pull always":     func(o *opts) { o.Pull.Policy = image.Always },
+		"--pull missing":    func(o *opts) { o.Pull.Policy = image.Missing },
 		"--platform linux/arm64 --retry 0": func(o *opts) {
 			o.Pull.Platform, o.Pull.Retries = image.Platform{OS: "linux", Architecture: "arm64"}, new(uint)
 		},
@@ -153,7 +191,7 @@ func TestCreateErrors(t *testing.T) {
 		"--env-file /nowhere/x image":             {"env-file", "read --env-file: open /nowhere/x: no such file or directory"},
 		"--label =x image":                        {"label", `--label "=x": a name is missing in front of the value`},
 		"--label-file /nowhere/x image":           {"label-file", "read --label-file: open /nowhere/x: no such file or directory"},
-		"--pull none image":                       {"pull", `pull policy "none": must be always, missing, never or newer`},
+		"--pull none image":                       {"pull", `unsupported pull policy "none": must be always, missing, never or newer`},
 		"--platform linux/amd64 --os linux image": {"platform", "--platform excludes --os, --arch and --variant"},
 		"--authfile /nowhere/x image":             {"authfile", "--authfile: stat /nowhere/x: no such file or directory"},
 		"--no-such-flag image":                    {"", "unknown flag: --no-such-flag"},

@@ -41,7 +41,7 @@ type Registry struct{ o image.RegistryOptions }
 // Bind adds the flags to f.
 func (r *Registry) Bind(f *pflag.FlagSet) {
 	o := &r.o
-	f.Var(OptionalBool(&o.TLSVerify), "tls-verify", "require HTTPS and check certificates (default: what registries.conf says, else true)")
+	f.Var(OptionalBool(&o.TLSVerify), "tls-verify", "require HTTPS and verify certificates (default: what registries.conf says, else true)")
 	f.Lookup("tls-verify").NoOptDefVal = "true"
 	f.StringVar(&o.Creds, "creds", "", "`USERNAME:PASSWORD` for the registry")
 	f.StringVar(&o.AuthFile, "authfile", "", "`FILE` with credentials (default: REGISTRY_AUTH_FILE, else auth.json of your session)")

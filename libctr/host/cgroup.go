@@ -61,3 +61,12 @@ func HideUnified() error {
 	}
 	return nil
 }
+
+// OnlineCPUs lists the host's processors, as cpuset-cpus has it.
+func OnlineCPUs() string {
+	data, err := os.ReadFile("/sys/devices/system/cpu/online")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(data))
+}

@@ -73,7 +73,7 @@ func (img *Image) rawConfig() ([]byte, error) {
 	return img.bigData(d.String())
 }
 
-// has tells whether the image's record lists a big data item with that name.
+// has reports whether the image's record lists a big data item with that name.
 func (img *Image) has(name string) bool {
 	_, ok := img.BigDataSizes[name]
 	return ok
@@ -88,7 +88,10 @@ func (img *Image) Manifest() (raw []byte, mime string, err error) {
 	return raw, manifest.GuessMIMEType(raw), nil
 }
 
-// isList tells whether the image is a manifest list. An image with layers is none.
+// IsManifestList reports whether the image is a manifest list, which has images and no layers.
+func (img *Image) IsManifestList() bool { return img.isList() }
+
+// isList reports whether the image is a manifest list. An image with layers is none.
 func (img *Image) isList() bool {
 	if img.TopLayer != "" {
 		return false

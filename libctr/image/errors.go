@@ -17,7 +17,7 @@ var (
 	// ErrBadReference says that the text cannot be an image's name.
 	ErrBadReference = errors.New("not an image reference")
 	// ErrInUse says that a container, or another image, needs the image.
-	ErrInUse = errors.New("image is in use")
+	ErrInUse = errors.New("image is in use by a container")
 	// ErrUnreadable says that the store has an image whose data are missing or broken.
 	ErrUnreadable = errors.New("image data are missing or damaged")
 )

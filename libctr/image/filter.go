@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/label"
-	"go.podman.io/common/pkg/timetype"
+	"github.com/berth-containers/berth/internal/when"
 	"go.podman.io/image/v5/docker/reference"
 )
 
-// match tells whether an image passes a filter.
+// match reports whether an image passes a filter.
 type match func(*Image) (bool, error)
 
 // Select returns the images that pass every filter, each KEY=VALUE or KEY!=VALUE, with
@@ -58,6 +58,11 @@ func (v *View) Select(images []*Image, filters []string) ([]*Image, error) {
 		all = append(all, v.anyReference(wanted))
 	}
 	return selectAll(images, all, onlyName(wanted, unwanted))
+}
+
+// FilterKeys are the keys of View.Select.
+func FilterKeys() []string {
+	return []string{"after", "before", "containers", "dangling", "digest", "id", "intermediate", "label", "manifest", "readonly", "reference", "since", "until"}
 }
 
 func selectAll(images []*Image, all []match, name string) ([]*Image, error) {
@@ -106,6 +111,9 @@ func not(m match) match {
 }
 
 func (v *View) matcher(key, value string) (match, error) {
+	if !slices.Contains(FilterKeys(), key) {
+		return nil, fmt.Errorf("unknown key %q", key)
+	}
 	switch key {
 	case "after", "since", "before":
 		other, err := v.Lookup(value, LookupOptions{})
@@ -117,7 +125,7 @@ func (v *View) matcher(key, value string) (match, error) {
 		}
 		return func(img *Image) (bool, error) { return img.Created.After(other.Created), nil }, nil
 	case "until":
-		t, err := ParseTime(value)
+		t, err := when.Parse(value, time.Now())
 		return createdBefore(t), err
 	case "id":
 		return func(img *Image) (bool, error) { return strings.HasPrefix(img.ID, value), nil }, nil
@@ -170,16 +178,6 @@ func (v *View) boolMatcher(key string) (m match, known bool, err error) {
 
 func createdBefore(t time.Time) match {
 	return func(img *Image) (bool, error) { return img.Created.Before(t), nil }
-}
-
-// ParseTime reads a time, or a duration before now.
-func ParseTime(value string) (time.Time, error) {
-	ts, err := timetype.GetTimestamp(value, time.Now())
-	if err != nil {
-		return time.Time{}, err
-	}
-	s, ns, err := timetype.ParseTimestamps(ts, 0)
-	return time.Unix(s, ns), err
 }
 
 func matchDigest(value string) (match, error) {

@@ -10,7 +10,7 @@ import (
 // BuiltinName is what the image that the program carries is called in the store.
 const BuiltinName = "localhost/hello:latest"
 
-// IsBuiltin tells whether name is an image that the program carries for this machine's
+// IsBuiltin reports whether name is an image that the program carries for this machine's
 // architecture: hello. contrib/hello makes it.
 func IsBuiltin(name string) bool {
 	if len(helloArchive) == 0 {

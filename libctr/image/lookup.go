@@ -3,6 +3,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,9 +36,20 @@ type LookupOptions struct {
 func (v *View) Lookup(name string, opts LookupOptions) (*Image, error) {
 	img, err := v.lookup(name, opts)
 	if err != nil {
-		return nil, fmt.Errorf("look up image %q: %w", name, err)
+		return nil, NotFoundOr(name, err)
 	}
 	return img, nil
+}
+
+// NotFoundOr says of an image that was looked up why that failed; one that is not there in podman's words.
+func NotFoundOr(name string, err error) error {
+	switch {
+	case !errors.Is(err, ErrNotFound):
+		return fmt.Errorf("look up image %q: %w", name, err)
+	case strings.HasPrefix(err.Error(), name+": "): // the library has said it
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 func (v *View) lookup(name string, opts LookupOptions) (*Image, error) {
@@ -107,7 +119,7 @@ func ParseName(name string) (reference.Named, error) {
 	return named, nil
 }
 
-// IsShort tells whether named lacks a registry.
+// IsShort reports whether named lacks a registry.
 func IsShort(named reference.Named) bool {
 	domain := reference.Domain(named)
 	return !strings.ContainsAny(domain, ".:") && domain != "localhost"
@@ -172,7 +184,7 @@ func (img *Image) inRepository(repo string) bool {
 	})
 }
 
-// isInstanceFor tells whether the image was made from the manifest that the list with
+// isInstanceFor reports whether the image was made from the manifest that the list with
 // digest d has for the platform.
 func (img *Image) isInstanceFor(d digest.Digest, opts LookupOptions) bool {
 	raw, err := img.bigData("manifest-" + d.String())

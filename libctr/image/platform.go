@@ -36,7 +36,7 @@ func ParsePlatform(s string) (Platform, error) {
 	return p, nil
 }
 
-// suits tells whether the image is for the platform asked for. Without one, every image
+// suits reports whether the image is for the platform asked for. Without one, every image
 // suits: many say a wrong platform of themselves (podman#10682).
 func (img *Image) suits(opts LookupOptions) bool {
 	if opts.OS == "" && opts.Architecture == "" && opts.Variant == "" {

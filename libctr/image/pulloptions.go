@@ -13,7 +13,7 @@ type Policy string
 
 // The policies. The empty one is Missing.
 const (
-	Always  Policy = "always"  // always; an error if the registry has it not
+	Always  Policy = "always"  // always; an error if it is not in the registry
 	Missing Policy = "missing" // if there is no local image of the name
 	Never   Policy = "never"   // never: ErrNotFound if there is no local image
 	Newer   Policy = "newer"   // and take a local image if the registry's is the same or cannot be had
@@ -31,7 +31,7 @@ func ParsePolicy(s string) (Policy, error) {
 	case "newer", "ifnewer":
 		return Newer, nil
 	}
-	return "", fmt.Errorf("pull policy %q: must be always, missing, never or newer", s)
+	return "", fmt.Errorf("unsupported pull policy %q: must be always, missing, never or newer", s)
 }
 
 // RegistryOptions say how a registry is spoken to. The zero value leaves all to

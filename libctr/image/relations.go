@@ -20,6 +20,7 @@ type Relations struct {
 	above   map[string][]*Image // layer to the images whose top layer lies directly on it
 	listed  map[digest.Digest]bool
 	configs map[string]*ociv1.Image // image ID to config, nil where unreadable
+	users   map[string]int          // layer to how many images are made of it; made when it is asked for
 }
 
 // Relations works out how the view's images relate.
@@ -64,6 +65,32 @@ func (r *Relations) addList(img *Image) {
 	}
 }
 
+// SharedSize returns the bytes of those of img's layers that other images are made of, too.
+func (r *Relations) SharedSize(img *Image) (int64, error) {
+	if r.users == nil {
+		r.users = map[string]int{}
+		for _, images := range r.byLayer {
+			for _, other := range images {
+				chain, err := other.layerChain()
+				if err != nil {
+					continue // a damaged image
+				}
+				for _, l := range chain {
+					r.users[l.ID]++
+				}
+			}
+		}
+	}
+	chain, err := img.layerChain()
+	var size int64
+	for _, l := range chain {
+		if r.users[l.ID] > 1 {
+			size += max(0, l.Size)
+		}
+	}
+	return size, err
+}
+
 // Parent returns the image that img was built on, or nil.
 func (r *Relations) Parent(img *Image) *Image {
 	if img.isList() {
@@ -99,20 +126,20 @@ func (r *Relations) Children(img *Image) []*Image {
 	return children
 }
 
-// Dangling tells whether nothing refers to img: no name, no child, no manifest list.
+// Dangling reports whether nothing refers to img: no name, no child, no manifest list.
 func (r *Relations) Dangling(img *Image) bool {
 	return len(img.Names) == 0 && !r.listed[img.Digest] && len(r.Children(img)) == 0
 }
 
-// Listed tells whether a manifest list in the store names img.
+// Listed reports whether a manifest list in the store names img.
 func (r *Relations) Listed(img *Image) bool { return r.listed[img.Digest] }
 
-// Intermediate tells whether img has no name but children.
+// Intermediate reports whether img has no name but children.
 func (r *Relations) Intermediate(img *Image) bool {
 	return len(img.Names) == 0 && len(r.Children(img)) > 0
 }
 
-// isParent tells whether child's layers and history are parent's, with one more step of history.
+// isParent reports whether child's layers and history are parent's, with one more step of history.
 func (r *Relations) isParent(parent, child *Image) bool {
 	p, c := r.config(parent), r.config(child)
 	if p == nil || c == nil || len(p.History)+1 != len(c.History) {

@@ -82,7 +82,7 @@ func (v *View) onlyMatch(named reference.Named) ([]reference.Named, bool, error)
 	return matches, true, nil
 }
 
-// prefixes tells whether an image's ID begins with s.
+// prefixes reports whether an image's ID begins with s.
 func (v *View) prefixes(all []*Image, s string) bool {
 	for _, img := range all {
 		if strings.HasPrefix(img.ID, s) {
@@ -92,7 +92,7 @@ func (v *View) prefixes(all []*Image, s string) bool {
 	return false
 }
 
-// mayHaveAlias tells whether the text of a registries.conf file has repo as a key. It
+// mayHaveAlias reports whether the text of a registries.conf file has repo as a key. It
 // errs on the side of yes.
 func (v *View) mayHaveAlias(repo string) bool {
 	for _, file := range v.registriesFiles() {
@@ -104,7 +104,7 @@ func (v *View) mayHaveAlias(repo string) bool {
 	return false
 }
 
-// hasKey tells whether key is followed by = in TOML text, quoted or bare.
+// hasKey reports whether key is followed by = in TOML text, quoted or bare.
 func hasKey(text []byte, key string) bool {
 	for {
 		i := bytes.Index(text, []byte(key))

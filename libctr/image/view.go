@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/berth-containers/berth/libctr/writable"
 	jsoniter "github.com/json-iterator/go"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/types"
@@ -174,6 +175,15 @@ func (v *View) readContainers() (map[string][]string, error) {
 			}
 			for _, r := range records {
 				users[r.Image] = append(users[r.Image], r.ID)
+			}
+		}
+		for image, ids := range users {
+			var err error
+			if users[image], err = writable.In(root).WithoutPins(image, ids); err != nil {
+				return nil, err
+			}
+			if len(users[image]) == 0 {
+				delete(users, image)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"go.podman.io/storage/pkg/lockfile"
 )
 
-// confined is a store that makes the archive of a layer anew without looking at anything outside the layer, and takes no layer
+// confined is a store that makes the archive of a layer again without looking at anything outside the layer, and takes no layer
 // for which other engines on the same store would look elsewhere.
 //
 // For every layer that it unpacks, the storage library (1.65, layers.go, Diff) writes down how the archive was made: headers as
@@ -23,7 +23,7 @@ import (
 // name, wherever ".." and links lead and whatever is there. The names are the image's. See record.go for what is done here.
 type confined struct{ storage.Store }
 
-// RecordError says that the archive of a layer cannot be made anew from its files and its record.
+// RecordError says that the archive of a layer cannot be made again from its files and its record.
 type RecordError struct {
 	Layer string // its ID
 	Err   error
@@ -153,9 +153,9 @@ func (s *confined) explain(id string, err error) error {
 	err = &RecordError{Layer: id, Err: err}
 	names, nerr := imagesOf(s.Store, id)
 	if nerr != nil || len(names) == 0 {
-		return hint.Add(err, "find out what else is damaged with: berth system check")
+		return hint.Add(err, "find out what else is damaged with: %s", hint.To(hint.Check))
 	}
-	return hint.Add(fmt.Errorf("image %s: %w", names[0], err), "the layer's files are not those it came with: remove the image with: berth rmi -f %s", names[0])
+	return hint.Add(fmt.Errorf("image %s: %w", names[0], err), "the layer's files are not those it came with: remove the image with: %s", hint.To(hint.ForceRemoveImage, names[0]))
 }
 
 // imagesOf returns the images that a layer is part of, each by a name or by its ID.
@@ -196,7 +196,7 @@ func parentsOf(store storage.Store) (parents, error) {
 	return p, nil
 }
 
-// has tells whether a layer is part of an image.
+// has reports whether a layer is part of an image.
 func (p parents) has(img *storage.Image, id string) bool {
 	for _, top := range append([]string{img.TopLayer}, img.MappedTopLayers...) {
 		for n := 0; top != "" && n <= len(p); n++ { // records may make a circle

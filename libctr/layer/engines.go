@@ -40,7 +40,7 @@ func otherEngines(graphRoot string) []string {
 		argv := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
 		name := filepath.Base(argv[0])
 		if !slices.Contains(engineNames, name) {
-			// One that has executed itself anew is "exe" or the like to itself.
+			// One that has executed itself again is "exe" or the like to itself.
 			comm, err := os.ReadFile(filepath.Join(dir, "comm"))
 			if name = strings.TrimSpace(string(comm)); err != nil || !slices.Contains(engineNames, name) {
 				continue
@@ -53,7 +53,7 @@ func otherEngines(graphRoot string) []string {
 	return found
 }
 
-// mayUse tells whether the engine in the process /proc/PID may have the store at graphRoot.
+// mayUse reports whether the engine in the process /proc/PID may have the store at graphRoot.
 func mayUse(dir string, argv []string, graphRoot string) bool {
 	// In the namespace of this process its own user is root, and everybody else is not. A user's engine has no right to
 	// root's store, and root's engine has a store of its own.

@@ -182,7 +182,7 @@ func (js *journals) forget(needed func(id string) bool) error {
 	return errors.Join(errs...)
 }
 
-// AnyDead tells whether a process that has died left a journal in a store; it costs one look where there is none.
+// AnyDead reports whether a process that has died left a journal in a store; it costs one look where there is none.
 func AnyDead(graphRoot string) bool {
 	entries, err := os.ReadDir(journalDir(graphRoot))
 	if err != nil {

@@ -6,7 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
+	"fmt"
 
+	"github.com/berth-containers/berth/libctr/writable"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 )
@@ -17,6 +20,7 @@ type Keeper struct {
 	storage.Store
 	journal journal
 	refused refused
+	entries entryCounts
 }
 
 // Keep returns a Keeper of a store. It makes nothing on disk until a layer is touched.
@@ -68,9 +72,47 @@ func (k *Keeper) CreateContainer(id string, names []string, image, layer, metada
 	return k.Store.CreateContainer(id, names, image, layer, metadata, options)
 }
 
+// Containers returns the containers of the store, and in place of the pins (package writable) those that need them.
+func (k *Keeper) Containers() ([]storage.Container, error) {
+	all, err := k.Store.Containers()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]storage.Container, 0, len(all))
+	for _, c := range all {
+		if c.ID != writable.Pin(c.ImageID) {
+			list = append(list, c)
+			continue
+		}
+		users, err := writable.In(k.GraphRoot()).Users(c.ImageID)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range users {
+			list = append(list, storage.Container{ID: id, ImageID: c.ImageID, LayerID: c.LayerID})
+		}
+	}
+	return list, nil
+}
+
+// DeleteContainer deletes a container of the store; one that needs an image's pin is not its to delete: storage.ErrImageUsedByContainer.
+func (k *Keeper) DeleteContainer(id string) error {
+	err := k.Store.DeleteContainer(id)
+	if !errors.Is(err, storage.ErrNotAContainer) && !errors.Is(err, storage.ErrContainerUnknown) {
+		return err
+	}
+	if paths, ferr := writable.In(k.GraphRoot()).Find(id); ferr != nil || len(paths) == 0 {
+		return errors.Join(err, ferr)
+	}
+	return fmt.Errorf("image used by %s: %w", id, storage.ErrImageUsedByContainer)
+}
+
 // DeleteImage notes the image's layers, which lose their owner before they are removed.
 func (k *Keeper) DeleteImage(id string, commit bool) (layers []string, err error) {
 	if commit {
+		if err := k.unpin(id); err != nil {
+			return nil, err
+		}
 		// On a disk too full for a note, an image can be removed all the same.
 		if err := k.noteImage(id); err != nil && !TooFull(err) {
 			return nil, err
@@ -81,6 +123,18 @@ func (k *Keeper) DeleteImage(id string, commit bool) (layers []string, err error
 		return err
 	})
 	return layers, err
+}
+
+func (k *Keeper) unpin(image string) error {
+	var users []string
+	err := WithRoom(k.GraphRoot(), func() (err error) {
+		users, err = Unpin(k.Store, image)
+		return err
+	})
+	if err == nil && len(users) > 0 {
+		err = fmt.Errorf("image used by %s: %w", users[0], storage.ErrImageUsedByContainer) // as the library has it
+	}
+	return err
 }
 
 // RemoveNames takes names from an image, also on a full disk.

@@ -158,7 +158,7 @@ func TestSweep(t *testing.T) {
 			if got := left(t, s); got != tc.left {
 				t.Errorf("layers left: %q, want %q", got, tc.left)
 			}
-			orphans, err := Orphans(s)
+			orphans, err := Orphans(s, OldAge)
 			if err != nil || (len(orphans) > 0) != tc.note {
 				t.Errorf("orphans: %+v, %v; want any: %v", orphans, err, tc.note)
 			}

@@ -25,6 +25,27 @@ type refused struct {
 	err error
 }
 
+// entryCounts are how many entries the archives of layers have had, by their IDs.
+type entryCounts struct {
+	mu sync.Mutex
+	of map[string]int64
+}
+
+func (e *entryCounts) note(layer string, n int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.of == nil {
+		e.of = map[string]int64{}
+	}
+	e.of[layer] = n
+}
+
+func (e *entryCounts) get(layer string) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.of[layer]
+}
+
 // TakeRefused returns why a layer was refused since it was asked last: unpack.ErrRefused is in the tree, or that of a disk without
 // room; nil if none was.
 func (k *Keeper) TakeRefused() error {
@@ -81,7 +102,7 @@ func (k *Keeper) PutLayer(id, parent string, names []string, mountLabel string, 
 	return l, n, err
 }
 
-// keepsHoles tells whether files with holes get them in the store.
+// keepsHoles reports whether files with holes get them in the store.
 func (k *Keeper) keepsHoles(options *storage.LayerOptions, mountLabel string, diff io.Reader) bool {
 	_, seeks := diff.(io.Seeker)
 	driver, err := k.GraphDriver()
@@ -112,7 +133,8 @@ func (k *Keeper) open(in *incoming, parent string, o unpack.Options) (guard *unp
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("unpack layer %s: %w", in.name, err)
 	}
-	o.What, o.Before, o.Packed = unpack.Describe("layer", in.name), k.below(parent), packed.count
+	o.What, o.Packed = unpack.Describe("layer", in.name), packed.count
+	o.Before, o.FilesBefore = k.below(parent)
 	o.Dir, o.Warn = k.GraphRoot(), func(text string) { slog.Warn(text) }
 	in.zeros = nil
 	o.Zeros = func(z unpack.Zeros) {
@@ -141,6 +163,9 @@ func (k *Keeper) putPlain(in *incoming, holes bool, id, parent string, names []s
 		given.OriginalSize = &packed.n // it is read after the last byte
 	}
 	l, n, err := k.Store.PutLayer(id, parent, names, mountLabel, writeable, &given, tar)
+	if err == nil {
+		k.entries.note(l.ID, guard.Entries())
+	}
 	return l, n, k.why(guard, err)
 }
 
@@ -154,6 +179,8 @@ func (k *Keeper) putSparse(in *incoming, id, parent string, names []string, writ
 	l, n, err := s.put(id, names, writeable, options, options.UncompressedDigest)
 	if err != nil {
 		err = fmt.Errorf("unpack layer %s: %w", in.name, err)
+	} else {
+		k.entries.note(l.ID, guard.Entries())
 	}
 	return l, n, k.why(guard, err)
 }
@@ -173,17 +200,18 @@ func (k *Keeper) why(guard *unpack.Reader, err error) error {
 	return why
 }
 
-// below is what a layer and those that it is on unpack to.
-func (k *Keeper) below(id string) (size int64) {
+// below is what a layer and those that it is on unpack to, and how many entries those of them have that this Keeper has made.
+func (k *Keeper) below(id string) (size, entries int64) {
 	for id != "" {
 		l, err := k.Store.Layer(id)
 		if err != nil {
-			return size
+			break
 		}
 		size += max(l.UncompressedSize, 0)
+		entries += k.entries.get(id)
 		id = l.Parent
 	}
-	return size
+	return size, entries
 }
 
 // counter counts what is read.

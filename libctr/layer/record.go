@@ -171,7 +171,7 @@ func (r *layerRecord) replay(w io.Writer) error {
 	}
 }
 
-// empty tells whether the archive has no content for an entry: of a link or a device, the size in the header means nothing.
+// empty reports whether the archive has no content for an entry: of a link or a device, the size in the header means nothing.
 func empty(e *tarsplit.Entry) bool { return bytes.Equal(e.Payload, make([]byte, crc64.Size)) }
 
 // copy writes the content of a file.
@@ -258,7 +258,7 @@ func kind(mode uint32) string {
 	return "a device"
 }
 
-// checkNames tells whether a name leads out of the layer by itself.
+// checkNames reports whether a name leads out of the layer by itself.
 func (r *layerRecord) checkNames() error {
 	return r.each(func(e *tarsplit.Entry) error { return checkName(e.GetName()) })
 }
@@ -271,7 +271,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// checkFiles tells whether an engine that joins the layer's directory with the names would open something outside of the
+// checkFiles reports whether an engine that joins the layer's directory with the names would open something outside of the
 // layer, or a file that never ends. A file that is not there is none of that.
 func (r *layerRecord) checkFiles() error {
 	return r.each(func(e *tarsplit.Entry) error {

@@ -62,7 +62,7 @@ func WithRoom(graphRoot string, work func() error) error {
 // TooFull reports whether an error is that of a disk or a quota without room.
 func TooFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// Open opens a store whose layers' archives are made anew without looking outside of the layers (see Check). What a killed command left half-made is removed by that, on a full disk with the reserve.
+// Open opens a store whose layers' archives are made again without looking outside of the layers (see Check). What a killed command left half-made is removed by that, on a full disk with the reserve.
 func Open(opts storage.StoreOptions) (store storage.Store, err error) {
 	err = WithRoom(opts.GraphRoot, func() error {
 		store, err = openStore(opts)

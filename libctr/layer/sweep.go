@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oldAge is how old a layer without an owner must be to be nobody's, whoever made it; the storage library and podman take the same.
-const oldAge = 24 * time.Hour
+// OldAge is how old a layer without an owner must be to be nobody's, whoever made it; the storage library and podman take the same.
+const OldAge = 24 * time.Hour
 
 // Orphan is a layer that belongs to no image and no container.
 type Orphan struct {
@@ -25,12 +25,13 @@ type Orphan struct {
 	Foreign bool   // no journal of Berth's names it
 }
 
-// Orphans lists the layers that belong to nothing, and that no living Berth process works on, children before parents.
-func Orphans(store storage.Store) ([]Orphan, error) {
+// Orphans lists the layers that belong to nothing, and that no living Berth process works on, children before parents. Those older than age
+// are nobody's.
+func Orphans(store storage.Store, age time.Duration) ([]Orphan, error) {
 	var found []Orphan
 	err := withJournals(store, unix.LOCK_EX, func(js *journals) error {
 		var err error
-		found, _, err = orphans(store, js)
+		found, _, err = orphans(store, js, age)
 		return err
 	})
 	return found, err
@@ -38,12 +39,17 @@ func Orphans(store storage.Store) ([]Orphan, error) {
 
 // Sweep removes images that were never finished, layers without an owner that may go, and the journals that are done with. It returns the layers' IDs.
 func Sweep(ctx context.Context, store storage.Store) ([]string, error) {
+	return SweepOlder(ctx, store, OldAge)
+}
+
+// SweepOlder is Sweep for layers that are nobody's when they are older than age.
+func SweepOlder(ctx context.Context, store storage.Store, age time.Duration) ([]string, error) {
 	var gone []string
 	err := withJournals(store, unix.LOCK_EX, func(js *journals) error {
 		if err := removeHalf(store); err != nil {
 			return err
 		}
-		all, c, err := orphans(store, js)
+		all, c, err := orphans(store, js, age)
 		if err != nil {
 			return err
 		}
@@ -118,7 +124,7 @@ func withJournals(store storage.Store, how int, work func(*journals) error) erro
 }
 
 // orphans requires the journals' lock.
-func orphans(store storage.Store, js *journals) ([]Orphan, *census, error) {
+func orphans(store storage.Store, js *journals, age time.Duration) ([]Orphan, *census, error) {
 	c, err := takeCensus(store)
 	if err != nil {
 		return nil, nil, err
@@ -136,11 +142,11 @@ func orphans(store storage.Store, js *journals) ([]Orphan, *census, error) {
 	for _, id := range ids {
 		l := c.layers[id]
 		o := Orphan{ID: id, Foreign: !js.dead[id]}
-		old := l.Created.Before(boot) || time.Since(l.Created) > oldAge
+		old := l.Created.Before(boot) || time.Since(l.Created) > age
 		switch {
 		case old:
 		case o.Foreign:
-			o.Kept = "another program may be making an image of it; it goes when it is a day old, or after the next boot"
+			o.Kept = fmt.Sprintf("another program may be making an image of it; it goes when it is older than %s, or after the next boot", age)
 		case len(others) > 0:
 			o.Kept = fmt.Sprintf("%s may have taken it for an image of its own; try again when that has ended", others[0])
 		}

@@ -45,7 +45,7 @@ func closeFD(fd int) {
 	}
 }
 
-// hold locks a follower's files, and tells whether the last of them was still in the log then: if so, it
+// hold locks a follower's files, and reports whether the last of them was still in the log then: if so, it
 // and whatever comes after it stay until it is closed.
 func hold(files []*os.File) bool {
 	for _, f := range files {

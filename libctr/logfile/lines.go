@@ -200,7 +200,7 @@ func (l *Lines) leaveOut() {
 	}
 }
 
-// openNewer opens the files that came after the only one that is left, and tells whether there are any.
+// openNewer opens the files that came after the only one that is left, and reports whether there are any.
 func (l *Lines) openNewer() (bool, error) {
 	cur, err := l.files[0].Stat()
 	if err != nil {

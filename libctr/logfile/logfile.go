@@ -11,7 +11,7 @@
 //
 // Rotation renames: PATH becomes PATH.1, PATH.1 becomes PATH.2, and so on up to
 // the number of files to keep. A file is never cut, and gets nothing more after
-// it was renamed and PATH made anew; so a reader that holds it open
+// it was renamed and PATH made again; so a reader that holds it open
 // finds its end and goes on with the next, and no entry is lost between two.
 // One rotated file is always kept, also where one file in all was asked for: a
 // log that has just been rotated is not empty.

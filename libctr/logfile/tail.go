@@ -79,7 +79,7 @@ func (c *counter) scan(f *os.File) (at int64, done bool, err error) {
 	}
 }
 
-// enough counts an entry and tells whether it is the last of a line too many.
+// enough counts an entry and reports whether it is the last of a line too many.
 func (c *counter) enough(line []byte) bool {
 	e, err := c.format.decode(line)
 	if err != nil || (e.Partial && c.ended[e.Stream]) {

@@ -83,7 +83,7 @@ func (w *Writer) open() error {
 }
 
 // Write logs data, a piece of a stream's output that arrived at t, with one
-// system call where it needs no rotation. What could not be written is lost; the next call tries anew.
+// system call where it needs no rotation. What could not be written is lost; the next call tries again.
 func (w *Writer) Write(stream Stream, t time.Time, data []byte) error {
 	if w.opts.Format == JSON {
 		if c := w.carry[stream]; len(c) > 0 {

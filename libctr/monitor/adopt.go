@@ -26,15 +26,35 @@ func (m *Monitor) runAdopted(ctx context.Context, conn *ctl.Conn) error {
 		conn.Close()
 		return err
 	}
+	if m.init != nil {
+		_ = m.openNotify() // without it the container goes on, too
+	}
 	close(m.launched)
+	if m.init == nil {
+		m.stillRestarts() // if not, it says so before the first request
+	}
+	asked := make(chan struct{}, 1)
+	c.asked = asked
 	m.addClient(c)
 	go m.accept(m.listener)
 	m.joinOthers()
 	if os.Getenv(envGuard) != "" {
-		c.event(ctl.Event{Event: "guarded"}) // to the monitor that has started this one
+		c.event(ctl.Event{Event: "guarded"}) // to the monitor that has started this one, which asks nothing
+		return m.supervise(ctx)
 	}
-	return m.supervise(ctx)
+	err := m.supervise(ctx)
+	// Where the container had ended before, that took no time; whoever has started this monitor for a request gets its answer.
+	select {
+	case <-asked:
+		flush([]*client{c})
+	case <-c.gone:
+	case <-time.After(firstRequestTimeout):
+	}
+	return err
 }
+
+// firstRequestTimeout bounds how long a monitor that has found nothing to do waits for what it was started for.
+const firstRequestTimeout = time.Second
 
 // Abandoned reports whether a container with this state needs a monitor, if it has none: it runs, or its end, or its
 // next restart, is still to be seen to. What does not need one says so: conclude leaves no Monitor.
@@ -69,6 +89,9 @@ func (m *Monitor) adopt() error {
 	defer m.mu.Unlock()
 	m.init = p
 	m.state.Monitor = os.Getpid()
+	if m.state.Status == record.Stopping { // the wait for its end has ended with the monitor that was asked
+		m.state.Status = record.Running
+	}
 	m.noteState()
 	os.Remove(m.runPath(startLock))
 	m.takeStdin(io, nil)
@@ -76,9 +99,17 @@ func (m *Monitor) adopt() error {
 	if ended {
 		return nil
 	}
+	m.writePidFiles() // the monitor is another one
+	if m.state.Status == record.Initialized {
+		m.adoptMade()
+		if m.noteState(); m.made {
+			return nil
+		}
+	}
 	m.memory = memoryCgroup(p.pid)
-	m.oom = watchOOM(m.memory)
+	m.oom = m.watchOOM(m.memory)
 	if m.hasHealthcheck() && m.state.Health != nil {
+		m.startup.passed = m.state.Health.Status != "starting"
 		m.scheduleProbes()
 	}
 	m.startTimeout(p)
@@ -127,7 +158,7 @@ func (m *Monitor) adoptRunning(p *process) (*stdio, error) {
 			return nil, fmt.Errorf("adopt it: %w", err)
 		}
 	}
-	m.helper = m.adoptHelper()
+	m.endpoints = m.adoptEndpoints()
 	if m.cfg.Terminal || m.cfg.Log.Driver == "passthrough" {
 		return new(stdio), nil
 	}
@@ -139,7 +170,7 @@ func (m *Monitor) adoptEnded() error {
 	if err := m.endHalfStart(); err != nil {
 		return err
 	}
-	m.adoptHelper().end()
+	m.adoptEndpoints().detach()
 	m.removeNetNS()
 	if m.cfg.Network.NetNS != "new" {
 		return nil
@@ -147,20 +178,10 @@ func (m *Monitor) adoptEnded() error {
 	return m.makeNetNS() // tearDown removes it where there is no restart
 }
 
-// adoptHelper finds the network helper, if the process with the recorded pid is it.
-func (m *Monitor) adoptHelper() *netHelper {
-	h, pid := m.cfg.Network.Helper, m.state.NetHelper
-	if h == nil || pid <= 0 {
-		return nil
-	}
-	if !host.HasArgument(pid, m.cfg.NetNSPath()) { // its name may be another: h.Path may be a wrapper
-		return nil
-	}
-	_, start, _ := procStat(pid)
-	return &netHelper{helperProcess: helperProcess{pid, start}} // its relay ends when netns is removed
-}
+// adoptEndpoints finds what the former monitor has attached, as far as it is there.
+func (m *Monitor) adoptEndpoints() endpoints { return findEndpoints(m.cfg, m.state) }
 
-// ensurePrepared makes anew what an adopted container lost with its first monitor,
+// ensurePrepared restores what an adopted container lost with its first monitor,
 // or a container with its network helper, before it is started again.
 func (m *Monitor) ensurePrepared() error {
 	if !m.mounted {
@@ -179,11 +200,13 @@ func (m *Monitor) ensurePrepared() error {
 		m.mounted = true
 		m.mu.Unlock()
 	}
-	h := m.cfg.Network.Helper
-	if m.cfg.Network.NetNS != "new" || h == nil || m.helper != nil && m.helper.alive() {
+	m.mu.Lock()
+	attached := m.endpoints
+	m.mu.Unlock()
+	if m.cfg.Network.NetNS != "new" || attached.alive(len(m.cfg.Network.Attachments)) {
 		return nil
 	}
-	helper, err := m.startNetHelper(h, m.cfg.NetNSPath(), 0)
-	m.setHelper(helper)
-	return err
+	attached.detach()
+	attached.freePorts(m.state, false)
+	return m.attach(0)
 }

@@ -6,9 +6,10 @@
 //
 // Its life, in order, with the file that tells it:
 //
-//  1. The CLI starts it with the lock and a first connection (Run in monitor.go).
+//  1. The CLI starts it with the lock and a first connection (Run in monitor.go), for a container that is made and
+//     started in one go before that has its records: they are there when the first request comes.
 //  2. It mounts the root file system in its own mount namespace (mount.go), makes the
-//     network namespace (netns.go) and starts its helper (nethelper.go): at once,
+//     network namespace (netns.go) and attaches it (endpoints.go): at once,
 //     while the CLI still speaks.
 //  3. On the request start it opens its socket, makes FIFOs or awaits a terminal (stdio.go, console.go), calls the
 //     OCI runtime (oci.go, start.go), records the process, and only then answers. What others ask for meanwhile

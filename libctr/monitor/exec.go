@@ -25,6 +25,10 @@ func (m *Monitor) handleExec(c *client, r *ctl.Request, files []*os.File) {
 	x := execution{process: r.Process}
 	rest := files
 	if len(files) == 3+r.Preserve {
+		if err := checkStreams(files[:3]); err != nil {
+			c.fail(fmt.Errorf("exec: %w", err))
+			return
+		}
 		for i := range x.stdio {
 			x.stdio[i] = rawFD(files[i])
 		}

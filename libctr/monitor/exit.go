@@ -26,6 +26,7 @@ func (m *Monitor) supervise(ctx context.Context) error {
 		if p == nil { // adopted, and its end was recorded before
 			again = m.stillRestarts()
 		} else {
+			m.awaitBegin(ctx, p)
 			m.awaitExit(ctx, p)
 			again, byUser = m.recordExit(ctx, p)
 			m.drain()
@@ -33,7 +34,7 @@ func (m *Monitor) supervise(ctx context.Context) error {
 		if !again {
 			return m.finish()
 		}
-		m.deleteFromRuntime()
+		m.forget()
 		if !byUser && !m.rest(ctx, back.next(m.ranFor())) {
 			return m.finish()
 		}
@@ -53,9 +54,25 @@ func (m *Monitor) awaitExit(ctx context.Context, p *process) {
 		case <-m.joining:
 			m.joinOthers() // on this goroutine, whose stack has grown already
 		case <-ctx.Done():
+			m.mu.Lock()
+			if m.made {
+				m.dropped = true // nobody has started it
+			} else {
+				m.stopsBySystem()
+			}
+			m.mu.Unlock()
 			m.endBySystem(p)
 			return
 		}
+	}
+}
+
+// stopsBySystem records that nobody who uses the container has asked for its end, but the host's: libctr.StartAtBoot starts it again.
+// It requires m.mu.
+func (m *Monitor) stopsBySystem() {
+	if m.state.StoppedBy == "" {
+		m.state.StoppedBy = record.BySystem
+		m.noteState()
 	}
 }
 
@@ -69,36 +86,60 @@ func (m *Monitor) stopIfAsked() {
 	}
 }
 
+// timedOutCode is the exit code of a container whose --timeout is over, as podman has it.
+const timedOutCode = 255
+
 // recordExit writes down how the container ended, before anybody is told. It
 // decides whether it is to be started again, and whether the user has asked for that.
 func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := m.state
-	st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "")
-	st.Status, st.ExitCode, st.FinishedAt = record.Exited, p.code, now()
-	st.Pid, st.PidStart = 0, 0
-	if p.err != nil {
-		st.Error = p.err.Error()
+	told := m.oom.told()
+	code := p.code
+	if p.timedOut {
+		code = timedOutCode
 	}
+	made, dropped := m.made, m.dropped
+	if made {
+		m.unmake(p)
+	} else {
+		st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "")
+		st.Status, st.ExitCode, st.FinishedAt = record.Exited, code, now()
+		if p.err != nil {
+			st.Error = p.err.Error()
+		}
+	}
+	st.Pid, st.PidStart = 0, 0
+	m.made, m.dropped, m.startCode = false, false, 0
 	m.stopHealth()
 	if m.cfg.Network.NetNS == "runtime" { // the namespace has ended
-		m.helper.end()
-		m.helper, st.NetHelper = nil, 0
+		m.endpoints.detach()
+		m.endpoints.freePorts(st, false)
+		m.endpoints, st.NetHelpers = nil, nil
 		m.removeNetNS()
 	}
+	if ctx.Err() != nil && !made {
+		m.stopsBySystem()
+	}
 	byUser = m.restart
-	again = ctx.Err() == nil && (byUser || wantsRestart(m.cfg.Restart, st))
+	again = ctx.Err() == nil && (byUser || !made && wantsRestart(m.policy, st))
 	if again {
 		m.noteState()
 		m.tellNext()
 	} else {
 		m.conclude()
 	}
-	if st.OOMKilled {
-		m.event("oom", nil)
+	died := map[string]string{"containerExitCode": strconv.Itoa(st.ExitCode)}
+	if st.OOMKilled && !made {
+		if !told {
+			m.event("oom", nil)
+		}
+		died["OOMKilled"] = "true" // as podman 6.1
 	}
-	m.event("died", map[string]string{"containerExitCode": strconv.Itoa(p.code)})
+	if !dropped {
+		m.event("died", died)
+	}
 	m.in.close()
 	m.master = nil
 	m.init = nil
@@ -120,11 +161,11 @@ func (m *Monitor) tellNext() {
 	}
 }
 
-// stillRestarts tells whether a container whose monitor was killed in the pause before a restart is to be restarted.
+// stillRestarts reports whether a container whose monitor was killed in the pause before a restart is to be restarted.
 func (m *Monitor) stillRestarts() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	again := wantsRestart(m.cfg.Restart, m.state)
+	again := wantsRestart(m.policy, m.state)
 	if !again {
 		m.conclude()
 	}
@@ -134,7 +175,7 @@ func (m *Monitor) stillRestarts() bool {
 // conclude records that the container has ended for good. It requires m.mu.
 func (m *Monitor) conclude() {
 	m.ended = true
-	m.state.Monitor, m.state.NetHelper = 0, 0
+	m.state.Monitor, m.state.NetHelpers = 0, nil
 	_ = m.writeState() // on a full disk the file says running still; whoever reads it asks for the process
 }
 
@@ -166,6 +207,9 @@ func (m *Monitor) rest(ctx context.Context, pause time.Duration) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if ctx.Err() != nil {
+		m.stopsBySystem()
+	}
 	if ctx.Err() != nil || (m.state.StoppedBy != "" && !m.restart) {
 		m.conclude()
 		return false
@@ -202,6 +246,9 @@ func (m *Monitor) relaunch() error {
 
 // tellRestarters answers those who have asked for a restart. It requires m.mu.
 func (m *Monitor) tellRestarters(e ctl.Event) {
+	if e.Event == "started" {
+		e.Forced = m.forced
+	}
 	for _, c := range m.restarters {
 		c.event(e)
 	}
@@ -212,13 +259,15 @@ func (m *Monitor) tellRestarters(e ctl.Event) {
 //
 // The client that started it is told first: it waits in the foreground, and what it
 // may do next waits for the lock. Everybody else, who has asked for a stop perhaps, is
-// told when nothing is left.
+// told when nothing is left, host ports included.
 func (m *Monitor) finish() error {
 	m.mu.Lock()
-	m.helper.end() // now: if this monitor is killed when others know of the end, nobody looks for a helper any more
+	m.endpoints.detach() // now: if this monitor is killed when others know of the end, nobody looks for a helper any more
+	attached := m.endpoints
 	m.mu.Unlock()
+	attached.freePorts(m.state, false) // whoever started it may start another with the same ones
 	owner := m.tellStarter()
-	m.deleteFromRuntime()
+	m.forget()
 	m.tearDown()
 	if m.cfg.AutoRemove {
 		m.awaitRemoval(owner)
@@ -324,5 +373,5 @@ func flush(clients []*client) {
 
 // exitedEvent requires m.mu.
 func (m *Monitor) exitedEvent() ctl.Event {
-	return ctl.Event{Event: "exited", ExitCode: m.state.ExitCode, OOMKilled: m.state.OOMKilled}
+	return ctl.Event{Event: "exited", ExitCode: m.state.ExitCode, OOMKilled: m.state.OOMKilled, Forced: m.forced}
 }

@@ -19,7 +19,7 @@ import (
 // killed in the middle of one. Monitor and OCI runtime share its lock.
 const startLock = "start.lock"
 
-// HalfStarted tells whether a start is under way or was cut short.
+// HalfStarted reports whether a start is under way or was cut short.
 func HalfStarted(runDir string) bool {
 	_, err := os.Lstat(filepath.Join(runDir, startLock))
 	return err == nil

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/libctr/ctl"
+	"github.com/berth-containers/berth/libctr/host"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -119,6 +120,7 @@ func newContainer(t testing.TB, runtime string, args []string, change ...func(*c
 		Runtime: record.Runtime{Name: runtime, Path: must(exec.LookPath(runtime)), Args: []string{"--root", filepath.Join(dir, "oci")}},
 		Rootfs:  record.Rootfs{Type: "overlay", Workdir: dir, Options: "lowerdir=" + busyboxRoot + ",upperdir=upper,workdir=work"},
 	}}}
+	c.cfg.Runtime.HideUnified = runtime == "crun" && host.Hybrid()
 	if runtime == "crun" && rootlessTest() {
 		c.cfg.Runtime.Args = append(c.cfg.Runtime.Args, "--cgroup-manager=disabled")
 	} else if !rootlessTest() {

@@ -5,11 +5,14 @@ package monitor
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 
+	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/lastwords"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -34,9 +37,9 @@ func probeInterval(asked time.Duration) time.Duration {
 	return max(asked, MinProbeInterval)
 }
 
-// hasHealthcheck tells whether there is something to check.
+// hasHealthcheck reports whether there is something to check. It requires m.mu.
 func (m *Monitor) hasHealthcheck() bool {
-	h := m.cfg.Health
+	h := m.health
 	return h != nil && len(h.Test) > 0 && h.Test[0] != "NONE"
 }
 
@@ -46,18 +49,38 @@ func (m *Monitor) startHealth() {
 		return
 	}
 	m.state.Health = &record.Health{Status: "starting"}
+	m.startup = startup{}
 	m.noteState()
 	m.scheduleProbes()
 }
 
+// startup is how far the startup check has come.
+type startup struct {
+	passed         bool
+	failed, worked int
+}
+
+// dueCheck is the check that is to run: the startup check as long as it has not succeeded. It requires m.mu.
+func (m *Monitor) dueCheck() (test []string, interval, timeout time.Duration, isStartup bool) {
+	if s := m.health.Startup; s != nil && !m.startup.passed {
+		return s.Test, s.Interval, s.Timeout, true
+	}
+	return m.health.Test, m.health.Interval, m.health.Timeout, false
+}
+
 // scheduleProbes requires m.mu.
 func (m *Monitor) scheduleProbes() {
-	interval := probeInterval(m.cfg.Health.Interval)
-	if interval == 0 {
+	if m.nextProbe() == 0 {
 		return // only when asked: berth healthcheck run
 	}
 	m.probing = make(chan struct{})
-	go m.probeEvery(interval, m.probing)
+	go m.probeEvery(m.probing)
+}
+
+// nextProbe is the pause before the next check; zero is no check but those that are asked for. It requires m.mu.
+func (m *Monitor) nextProbe() time.Duration {
+	_, interval, _, _ := m.dueCheck()
+	return probeInterval(interval)
 }
 
 // stopHealth requires m.mu.
@@ -68,22 +91,33 @@ func (m *Monitor) stopHealth() {
 	}
 }
 
-func (m *Monitor) probeEvery(interval time.Duration, stop <-chan struct{}) {
-	timer := time.NewTimer(interval)
-	defer timer.Stop()
+func (m *Monitor) probeEvery(stop <-chan struct{}) {
 	for {
+		m.mu.Lock()
+		var interval time.Duration
+		if m.hasHealthcheck() {
+			interval = m.nextProbe()
+		}
+		m.mu.Unlock()
+		if interval == 0 {
+			return
+		}
+		timer := time.NewTimer(interval)
 		select {
 		case <-stop:
+			timer.Stop()
 			return
 		case <-timer.C:
 		}
 		_, _ = m.probe() // a container that is paused or has ended is not judged
-		timer.Reset(interval)
 	}
 }
 
 func (m *Monitor) handleHealth(c *client) {
-	if !m.hasHealthcheck() {
+	m.mu.Lock()
+	has := m.hasHealthcheck()
+	m.mu.Unlock()
+	if !has {
 		c.fail(&ctl.RequestError{Text: "it has no health check", Code: 125, Kind: "no-healthcheck"})
 		return
 	}
@@ -102,40 +136,102 @@ func (m *Monitor) probe() (*record.Health, error) {
 	defer m.probeMu.Unlock()
 	m.mu.Lock()
 	init, err := m.runningUnpaused()
-	m.mu.Unlock()
+	if err == nil && (m.state.Status == record.Stopping || !m.hasHealthcheck()) { // or the check was taken away meanwhile
+		err = m.errNotRunning()
+	}
 	if err != nil {
+		m.mu.Unlock()
 		return nil, err
 	}
-	result, err := m.runProbe()
+	check := m.health
+	test, _, timeout, isStartup := m.dueCheck()
+	m.mu.Unlock()
+	result, err := m.runProbe(test, timeout, limitOf(check.LogSize, keptOutput))
 	if err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.init != init || init.hasExited() {
-		return nil, m.errNotRunning() // it ended meanwhile, and the check with it
+	if m.init != init || init.hasExited() || m.state.Status == record.Stopping || m.health != check {
+		return nil, m.errNotRunning() // it ends or has ended meanwhile, and the check with it, or there is another check
 	}
 	var known record.Health
 	if m.state.Health != nil {
 		known = *m.state.Health
 	}
 	before := known.Status
-	h := judge(m.cfg.Health, known, result, m.state.StartedAt)
+	var h record.Health
+	if isStartup {
+		h = logged(check, known, result)
+		m.judgeStartup(check.Startup, result.ExitCode == 0, init)
+	} else {
+		h = judge(check, known, result, m.state.StartedAt)
+	}
 	m.state.Health = &h
 	m.noteState()
-	m.event("health_status", map[string]string{"health_status": h.Status})
+	attributes := map[string]string{"health_status": h.Status}
+	if check.LogTo == healthToEvents {
+		attributes["health_log"] = result.Output
+	}
+	m.event("health_status", attributes)
+	m.logHealth(check.LogTo, &h)
 	if h.Status == "unhealthy" && before != h.Status {
-		m.actOnUnhealthy(init)
+		m.actOnUnhealthy(init, check.OnFailure)
 	}
 	return &h, nil
 }
 
+// healthToEvents is the Healthcheck.LogTo of results that go into the events log.
+const healthToEvents = "events_logger"
+
+// logHealth writes the results into a file in dir. That it cannot be written is no reason to judge otherwise.
+func (m *Monitor) logHealth(dir string, h *record.Health) {
+	if dir == "" || dir == healthToEvents {
+		return
+	}
+	if data, err := json.Marshal(h); err == nil {
+		_ = atomicfile.Write(filepath.Join(dir, m.cfg.ID+"-healthcheck.log"), append(data, '\n'), 0o644, false)
+	}
+}
+
+// judgeStartup counts a result of the startup check; one that fails too often has the container restarted. It requires m.mu.
+func (m *Monitor) judgeStartup(check *record.StartupCheck, ok bool, init *process) {
+	s := &m.startup
+	if ok {
+		s.worked++
+		s.passed = s.worked >= max(check.Successes, 1)
+		return
+	}
+	s.worked = 0
+	if s.failed++; check.Retries > 0 && s.failed >= check.Retries {
+		m.restart = true
+		go m.end(init, m.stopSignal(), time.Duration(m.cfg.StopTimeout)*time.Second)
+	}
+}
+
+// limitOf is a bound of Healthcheck: 0 is the default's, -1 none.
+func limitOf(set, byDefault int) int {
+	switch {
+	case set == 0:
+		return byDefault
+	case set < 0:
+		return math.MaxInt
+	}
+	return set
+}
+
+// logged adds a result to what is kept.
+func logged(check *record.Healthcheck, h record.Health, p record.HealthProbe) record.Health {
+	h.Log = append(append([]record.HealthProbe(nil), h.Log...), p)
+	if most := limitOf(check.LogCount, keptProbes); len(h.Log) > most {
+		h.Log = h.Log[len(h.Log)-most:]
+	}
+	return h
+}
+
 // judge adds a result to what is known of the container's health.
 func judge(check *record.Healthcheck, h record.Health, p record.HealthProbe, started time.Time) record.Health {
-	h.Log = append(append([]record.HealthProbe(nil), h.Log...), p)
-	if len(h.Log) > keptProbes {
-		h.Log = h.Log[len(h.Log)-keptProbes:]
-	}
+	h = logged(check, h, p)
 	retries := check.Retries
 	if retries <= 0 {
 		retries = defaultProbeRetries
@@ -154,9 +250,9 @@ func judge(check *record.Healthcheck, h record.Health, p record.HealthProbe, sta
 }
 
 // actOnUnhealthy requires m.mu.
-func (m *Monitor) actOnUnhealthy(init *process) {
+func (m *Monitor) actOnUnhealthy(init *process, action string) {
 	patience := time.Duration(m.cfg.StopTimeout) * time.Second
-	switch m.cfg.Health.OnFailure {
+	switch action {
 	case "kill":
 		go m.kill(init)
 	case "stop":
@@ -168,19 +264,19 @@ func (m *Monitor) actOnUnhealthy(init *process) {
 	}
 }
 
-// runProbe runs the check's command in the container.
-func (m *Monitor) runProbe() (record.HealthProbe, error) {
+// runProbe runs the check's command in the container, and keeps so many bytes of what it says.
+func (m *Monitor) runProbe(test []string, timeout time.Duration, keep int) (record.HealthProbe, error) {
 	result := record.HealthProbe{Start: now()}
-	process, err := m.probeProcess()
+	process, err := m.probeProcess(test)
 	if err != nil {
 		return result, err
 	}
-	out, err := m.tempOutput()
+	out, err := lastwords.New()
 	if err != nil {
 		return result, err
 	}
-	defer out.close()
-	p, _, err := m.exec(execution{process: process, stdio: [3]uintptr{1: uintptr(out.fd), 2: uintptr(out.fd)}})
+	defer out.Close()
+	p, _, err := m.exec(execution{process: process, stdio: [3]uintptr{1: uintptr(out.FD), 2: uintptr(out.FD)}})
 	if err != nil {
 		e := errorEvent(err)
 		if e.Code != 126 && e.Code != 127 {
@@ -189,13 +285,12 @@ func (m *Monitor) runProbe() (record.HealthProbe, error) {
 		result.End, result.ExitCode, result.Output = now(), e.Code, e.Error
 		return result, nil
 	}
-	timeout := m.cfg.Health.Timeout
 	if timeout <= 0 {
 		timeout = defaultProbeTimeout
 	}
 	timer := time.AfterFunc(timeout, func() { m.killExec(p) })
 	result.ExitCode = m.execEnded(p)
-	result.Output = out.head(keptOutput)
+	result.Output = out.Head(keep)
 	if !timer.Stop() && result.ExitCode == 128+int(syscall.SIGKILL) {
 		result.Output = fmt.Sprintf("health check took longer than %s", timeout)
 	}
@@ -204,7 +299,7 @@ func (m *Monitor) runProbe() (record.HealthProbe, error) {
 }
 
 // probeProcess is the container's own process with the check's command.
-func (m *Monitor) probeProcess() (json.RawMessage, error) {
+func (m *Monitor) probeProcess(test []string) (json.RawMessage, error) {
 	path := filepath.Join(m.cfg.Dir, record.BundleDir, record.ConfigFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -214,7 +309,7 @@ func (m *Monitor) probeProcess() (json.RawMessage, error) {
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	args, err := probeArgs(m.cfg.Health.Test)
+	args, err := probeArgs(test)
 	if err != nil {
 		return nil, err
 	}

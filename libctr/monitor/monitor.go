@@ -23,6 +23,7 @@ import (
 type Options struct {
 	Dir   string // the container's directory, with its config.json
 	Adopt bool   // the container runs, and its monitor was killed
+	Early bool   // the container is being made: its records are there when the first client asks for something
 
 	// ConnFD is the first client's connection, LockFD the container's locked lock
 	// file. Both are taken over.
@@ -55,12 +56,18 @@ type Monitor struct {
 	sweepMu  sync.Mutex       // one sweep at a time; no other lock is held meanwhile
 	sweeping atomic.Bool      // a sweep is about to begin
 
+	volumeLocks []int       // while a start mounts volumes
 	passthrough [3]*os.File // log driver passthrough: the container's own
+	notify      *os.File    // socket for the container's messages to systemd; nil is none
+	preserve    []*os.File  // what its process gets besides; during the first start only
 	probeMu     sync.Mutex  // one health check at a time; taken before mu
 
 	mu         sync.Mutex // guards the fields below; may be held while output.mu is taken, never the other way
 	state      *record.State
-	init       *process // nil unless the container runs
+	init       *process // nil unless the container runs, or is made
+	made       bool     // init waits to execute the command: see initialize
+	dropped    bool     // … and never will
+	startCode  int      // … since that failed, with this exit code
 	pumps      []*pump
 	master     *os.File // of the container's terminal, or nil
 	rows, cols uint16   // of the last resize; 0 before
@@ -68,15 +75,19 @@ type Monitor struct {
 	execs      map[*process]struct{}
 	first      *client
 	startAsked bool
-	restart    bool // the user asked for it: the policy is not
+	forced     *ctl.Forced // how the last stop had to kill; nil where it had not
+	restart    bool        // the user asked for it: the policy is not
 	restarters []*client
-	ended      bool // for good: nothing can begin any more
-	reported   bool // exited has been sent to everybody
-	helper     *netHelper
-	memory     string // directory of the container's memory cgroup, or empty
+	ended      bool      // for good: nothing can begin any more
+	reported   bool      // exited has been sent to everybody
+	endpoints  endpoints // of its network namespace
+	memory     string    // directory of the container's memory cgroup, or empty
 	oom        *oomWatch
 	mounted    bool
 	listener   *ctl.Listener
+	policy     record.Restart
+	health     *record.Healthcheck // nil for none; replaced as a whole
+	startup    startup
 	probing    chan struct{} // closed to end the health checks of this start; nil for none
 }
 
@@ -86,6 +97,9 @@ type Monitor struct {
 func Run(ctx context.Context, opts Options) error {
 	limitMemory()
 	m, conn, err := open(opts)
+	if errors.Is(err, errNotMade) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -112,6 +126,10 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 		clients:  make(map[*client]struct{}),
 		execs:    make(map[*process]struct{}),
 	}
+	m.settleIn()
+	if opts.Early && !asked(opts.ConnFD) {
+		return nil, nil, errNotMade
+	}
 	if err := m.open(opts.Dir); err != nil {
 		conn.SendEvent(&ctl.Event{Event: "error", Error: err.Error()})
 		conn.Close()
@@ -121,15 +139,40 @@ func open(opts Options) (*Monitor, *ctl.Conn, error) {
 	return m, conn, nil
 }
 
-func (m *Monitor) open(dir string) (err error) {
+// settleIn does what needs no record.
+func (m *Monitor) settleIn() {
 	closeInherited(m.lock)
 	unix.Umask(0o022)
+}
+
+// errNotMade is returned where the container could not be made that the monitor was started for.
+var errNotMade = errors.New("the container was not made")
+
+// asked waits for the first request, and reports whether there is one: a client that could not make the container goes away.
+func asked(conn int) bool {
+	fds := []unix.PollFd{{Fd: int32(conn), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, -1)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n != 1 || fds[0].Revents&unix.POLLIN == 0 {
+			return false
+		}
+		var first [1]byte
+		n, _, err = unix.Recvfrom(conn, first[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err == nil && n > 0 // the end of a connection can be read as well
+	}
+}
+
+func (m *Monitor) open(dir string) (err error) {
 	if m.cfg, err = record.ReadSupervised(dir); err != nil {
 		return err
 	}
 	if m.state, err = record.ReadState(dir); err != nil {
 		return err
 	}
+	m.policy, m.health = m.cfg.Restart, m.cfg.Health
 	if m.runDir, err = openDir(m.cfg.RunDir); err != nil {
 		return err
 	}

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/internal/thread"
 )
 
 // makeNetNS makes the container's network namespace, with its loopback up, and
 // mounts it on Config.NetNSPath, where the runtime and the helper find it.
 func (m *Monitor) makeNetNS() error {
-	err := onOwnThread(func() error {
+	err := thread.Own(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
@@ -48,22 +49,6 @@ func (m *Monitor) mountNetNS(ns string) error {
 func (m *Monitor) removeNetNS() {
 	unix.Unmount(m.cfg.NetNSPath(), unix.MNT_DETACH)
 	os.Remove(m.cfg.NetNSPath())
-}
-
-// onOwnThread calls do on a thread that ends afterwards. It never takes the
-// process's first thread: that cannot end, and is what /proc/PID shows.
-func onOwnThread(do func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: see runtime.LockOSThread
-		if unix.Gettid() == unix.Getpid() {
-			defer runtime.UnlockOSThread()
-			result <- onOwnThread(do)
-			return
-		}
-		result <- do()
-	}()
-	return <-result
 }
 
 func loopbackUp() error {

@@ -15,25 +15,41 @@ import (
 
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 // newNet gives the container a network namespace that the monitor makes, with a helper.
-func newNet(h *record.NetHelper) func(*container) {
+func newNet(h *attach.Helper) func(*container) {
 	return func(c *container) {
-		c.cfg.Network = record.Network{Mode: "private", NetNS: "new", Helper: h}
+		c.cfg.Network = record.Network{Mode: "private", NetNS: "new", Attachments: attachments(h)}
 		ns := c.linux()["namespaces"].([]map[string]string)
 		c.linux()["namespaces"] = append(ns, map[string]string{"type": "network", "path": filepath.Join(c.cfg.RunDir, record.NetNSFile)})
 	}
 }
 
-func pasta(t *testing.T, args ...string) *record.NetHelper {
-	path := must(exec.LookPath("pasta"))
-	all := append([]string{"--config-net", "--runas", "0", "-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2", "--ns-ifname", "eth0"}, args...)
-	return &record.NetHelper{Path: path, Daemonizes: true, Args: append(all, "-T", "none", "-U", "none", "--quiet", "--netns", "{netns}")}
+func attachments(h *attach.Helper) []attach.Attachment {
+	if h == nil {
+		return nil
+	}
+	return []attach.Attachment{{Network: "test", Helper: h}}
 }
 
-func slirp(t *testing.T) *record.NetHelper {
-	return &record.NetHelper{
+// helperPid is 0 where there is none.
+func helperPid(c *container) int {
+	if pids := c.state().NetHelpers; len(pids) > 0 {
+		return pids[0]
+	}
+	return 0
+}
+
+func pasta(t *testing.T, args ...string) *attach.Helper {
+	path := must(exec.LookPath("pasta"))
+	all := append([]string{"--config-net", "--runas", "0", "-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2", "--ns-ifname", "eth0"}, args...)
+	return &attach.Helper{Path: path, Daemonizes: true, Args: append(all, "-T", "none", "-U", "none", "--quiet", "--netns", "{netns}")}
+}
+
+func slirp(t *testing.T) *attach.Helper {
+	return &attach.Helper{
 		Path: must(exec.LookPath("slirp4netns")),
 		Args: []string{"--configure", "--api-socket={apisock}", "--ready-fd={ready}", "--netns-type=path", "{netns}", "eth0"},
 	}
@@ -64,8 +80,8 @@ func TestOwnNetworkNamespace(t *testing.T) {
 }
 
 func TestNetworkHelper(t *testing.T) {
-	for name, helper := range map[string]func(*testing.T) *record.NetHelper{
-		"pasta":       func(t *testing.T) *record.NetHelper { return pasta(t) },
+	for name, helper := range map[string]func(*testing.T) *attach.Helper{
+		"pasta":       func(t *testing.T) *attach.Helper { return pasta(t) },
 		"slirp4netns": slirp,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,13 +90,13 @@ func TestNetworkHelper(t *testing.T) {
 			if out := until(t, conn, "ready\n"); !strings.Contains(out, "eth0") || !strings.Contains(out, "10.0.2.100/24") {
 				t.Errorf("the container has %q", out)
 			}
-			pid := c.state().NetHelper
+			pid := helperPid(c)
 			if !alive(pid) {
 				t.Fatalf("network helper %d does not run", pid)
 			}
 			call(t, c.dial(), ctl.Request{Op: "restart"})
-			if out := until(t, conn, "ready\n"); !strings.Contains(out, "10.0.2.100/24") || c.state().NetHelper != pid {
-				t.Errorf("after a restart the container has %q and helper %d", out, c.state().NetHelper)
+			if out := until(t, conn, "ready\n"); !strings.Contains(out, "10.0.2.100/24") || helperPid(c) != pid {
+				t.Errorf("after a restart the container has %q and helper %d", out, helperPid(c))
 			}
 			call(t, c.dial(), ctl.Request{Op: "stop"})
 			c.waitMonitor()
@@ -105,7 +121,7 @@ func TestNetworkNamespaceElsewhere(t *testing.T) {
 	if data := must(os.ReadFile(file)); string(data) != c.cfg.RunDir {
 		t.Errorf("the file holds %q, want %q", data, c.cfg.RunDir)
 	}
-	helper := c.state().NetHelper
+	helper := helperPid(c)
 	if argv := must(os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", helper))); !strings.Contains(string(argv), file) {
 		t.Errorf("helper %d is %q", helper, argv)
 	}
@@ -149,14 +165,14 @@ func TestPublishedPortAndAdoption(t *testing.T) {
 	if got := fetch(); got != "hello\n" {
 		t.Errorf("fetched %q", got)
 	}
-	helper := c.state().NetHelper
+	helper := helperPid(c)
 	c.kill9()
 	if got := fetch(); got != "hello\n" {
 		t.Errorf("without a monitor: fetched %q", got)
 	}
 	call(t, c.monitor("--adopt"), ctl.Request{Op: "restart"})
-	if got := fetch(); got != "hello\n" || c.state().NetHelper != helper {
-		t.Errorf("after adoption and restart: fetched %q, helper %d then %d", got, helper, c.state().NetHelper)
+	if got := fetch(); got != "hello\n" || helperPid(c) != helper {
+		t.Errorf("after adoption and restart: fetched %q, helper %d then %d", got, helper, helperPid(c))
 	}
 	call(t, c.dial(), ctl.Request{Op: "stop"})
 	c.waitMonitor()
@@ -169,7 +185,7 @@ func TestPublishedPortAndAdoption(t *testing.T) {
 
 func TestNetworkOfTheRuntimesMaking(t *testing.T) {
 	c := newContainer(t, "crun", sh("ip -o addr; echo ready; sleep 100"), func(c *container) {
-		c.cfg.Network = record.Network{Mode: "pasta", NetNS: "runtime", Helper: pasta(t)}
+		c.cfg.Network = record.Network{Mode: "pasta", NetNS: "runtime", Attachments: attachments(pasta(t))}
 		ns := c.linux()["namespaces"].([]map[string]string)
 		c.linux()["namespaces"] = append(ns, map[string]string{"type": "network"})
 	})
@@ -204,14 +220,14 @@ func TestUDPRelayEndsWithItsContainer(t *testing.T) {
 
 func TestNetworkHelperThatFails(t *testing.T) {
 	for name, tc := range map[string]struct {
-		helper record.NetHelper
+		helper attach.Helper
 		want   string
 	}{
-		"it says why":          {record.NetHelper{Path: "/bin/sh", Args: []string{"-c", "echo no tun here >&2; exit 3"}, Daemonizes: true}, "exited with 3: no tun here"},
-		"before it is ready":   {record.NetHelper{Path: "/bin/sh", Args: []string{"-c", "echo no route; exit 4"}}, "exited with 4: no route"},
-		"it is not there":      {record.NetHelper{Path: "/nowhere/pasta"}, "/nowhere/pasta"},
-		"it leaves no process": {record.NetHelper{Path: "/bin/true", Daemonizes: true}, "left no process"},
-		"it has no syslog": {record.NetHelper{Path: "/bin/sh", Daemonizes: true, Args: []string{"-c",
+		"it says why":          {attach.Helper{Path: "/bin/sh", Args: []string{"-c", "echo no tun here >&2; exit 3"}, Daemonizes: true}, "exited with 3: no tun here"},
+		"before it is ready":   {attach.Helper{Path: "/bin/sh", Args: []string{"-c", "echo no route; exit 4"}}, "exited with 4: no route"},
+		"it is not there":      {attach.Helper{Path: "/nowhere/pasta"}, "/nowhere/pasta"},
+		"it leaves no process": {attach.Helper{Path: "/bin/true", Daemonizes: true}, "left no process"},
+		"it has no syslog": {attach.Helper{Path: "/bin/sh", Daemonizes: true, Args: []string{"-c",
 			"echo Failed to send 9 bytes to syslog >&2; echo no tun here >&2; echo Failed to send 40 bytes to syslog >&2; exit 3"}}, "exited with 3: no tun here"},
 	} {
 		t.Run(name, func(t *testing.T) {

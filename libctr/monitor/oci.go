@@ -18,7 +18,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/internal/lastwords"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/host"
 )
@@ -72,17 +74,20 @@ func (m *Monitor) wrapperHides(c runtimeCall) bool {
 // runtimeCommand runs the OCI runtime for a verb that needs no standard input and
 // output, nor anything in RunDir, which may be removed already.
 func (m *Monitor) runtimeCommand(args ...string) error {
-	out, err := m.tempOutput()
+	out, err := lastwords.New()
 	if err != nil {
 		return err
 	}
-	defer out.close()
-	code, err := m.runRuntime(args, []uintptr{uintptr(m.null), uintptr(m.null), uintptr(out.fd)}, false)
+	defer out.Close()
+	code, err := m.runRuntime(args, []uintptr{uintptr(m.null), uintptr(m.null), uintptr(out.FD)}, false)
 	if err != nil || code == 0 {
 		return err
 	}
-	return &runtimeError{runtime: m.cfg.Runtime.Name, verb: args[0], text: out.tail()}
+	return &runtimeError{runtime: m.cfg.Runtime.Name, verb: args[0], text: out.Tail(), code: code}
 }
+
+// wrapperTimeout bounds the wait for an OCI runtime that a script has left in the background.
+const wrapperTimeout = 20 * time.Second
 
 func (m *Monitor) runRuntime(args []string, files []uintptr, starts bool) (code int, err error) {
 	r := m.cfg.Runtime
@@ -96,8 +101,7 @@ func (m *Monitor) runRuntime(args []string, files []uintptr, starts bool) (code 
 		files = append(slices.Clone(files), w.Fd())
 		defer func() {
 			w.Close()
-			r.SetReadDeadline(time.Now().Add(helperTimeout))
-			_, _ = r.Read(make([]byte, 1)) // until the last of them has gone
+			awaitWrapped(r, madePid(args))
 			r.Close()
 		}()
 	}
@@ -109,7 +113,7 @@ func (m *Monitor) runRuntime(args []string, files []uintptr, starts bool) (code 
 	if err != nil {
 		err = fmt.Errorf("run OCI runtime %s: %w", r.Path, err)
 		if errors.Is(err, fs.ErrNotExist) {
-			err = hint.Add(err, "install it (sudo apt-get install %s), or choose another with --runtime", filepath.Base(r.Path))
+			err = hint.Add(err, "install it (sudo apt-get install %s), or choose another with %s", filepath.Base(r.Path), field.Name("runtime"))
 		}
 		return 0, err
 	}
@@ -120,10 +124,40 @@ func (m *Monitor) runRuntime(args []string, files []uintptr, starts bool) (code 
 	return exitCode(<-status), nil
 }
 
+// awaitWrapped returns when the last process has gone that has the other end of r. The init of a container that is only made keeps what the runtime
+// has inherited until it executes the command, so where pidFile is not empty, it is enough that the runtime has written that.
+func awaitWrapped(r *os.File, pidFile string) {
+	for end := time.Now().Add(wrapperTimeout); time.Now().Before(end); {
+		step := end
+		if pidFile != "" {
+			step = time.Now().Add(20 * time.Millisecond)
+		}
+		r.SetReadDeadline(step)
+		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		if st, err := os.Stat(pidFile); err == nil && st.Size() > 0 {
+			return
+		}
+	}
+}
+
+// madePid is the file for the pid where the runtime is to make a container and no more; else empty.
+func madePid(args []string) string {
+	i := slices.Index(args, "--pid-file")
+	if i < 0 || !slices.Contains(args[:i], "create") {
+		return ""
+	}
+	return args[i+1]
+}
+
 func (m *Monitor) nextSerial() string { return strconv.FormatUint(m.serial.Add(1), 10) }
 
 // runtimeError is a runtime's own word on why it failed.
-type runtimeError struct{ runtime, verb, text string }
+type runtimeError struct {
+	runtime, verb, text string
+	code                int
+}
 
 func (e *runtimeError) Error() string {
 	return fmt.Sprintf("OCI runtime %s: %s: %s", e.runtime, e.verb, e.text)
@@ -181,35 +215,33 @@ func startError(err error, command string) error {
 		return commandNotExecutable(command)
 	}
 	err = &ctl.RequestError{Text: re.Error(), Code: 126}
-	if h := nestedHint(text); h != "" {
-		return hint.Add(err, "%s", h)
-	}
-	return err
+	return hint.With(err, runtimeHint(text))
 }
 
-// nestedHint says what the engine outside has to allow where a runtime in a container fails with text, in small letters; see
-// docs/nested.md.
-func nestedHint(text string) string {
+// runtimeHint says what the host, or the engine outside (docs/nested.md), has to allow where a runtime fails with text, in small letters.
+func runtimeHint(text string) hint.Hint {
 	refused := strings.Contains(text, "operation not permitted") || strings.Contains(text, "permission denied")
 	switch {
+	case strings.Contains(text, "keyring") && strings.Contains(text, "quota exceeded"):
+		return hint.Textf("each container has a keyring, and the kernel gives a user no more (keyrings(7)): raise the limit with: sudo sysctl kernel.keys.maxkeys=20000, or do without with keyring = false in containers.conf")
 	case refused && strings.Contains(text, "proc") && strings.Contains(text, "mount"):
-		return "this host masks parts of /proc, so that no new one can be mounted: have the engine outside start this container with --security-opt unmask=ALL (docker: systempaths=unconfined, Kubernetes: procMount: Unmasked)"
+		return hint.Textf("this host masks parts of /proc, so that no new one can be mounted: have the engine outside start this container with %s unmask=ALL (docker: systempaths=unconfined, Kubernetes: procMount: Unmasked)", field.Name("security-opt"))
 	case strings.Contains(text, "/attr/") && strings.Contains(text, "exec") || strings.Contains(text, "apparmor"):
-		return "is the AppArmor profile loaded? Load it first with: sudo apparmor_parser -r FILE"
+		return hint.Textf("is the AppArmor profile loaded? Load it first with: sudo apparmor_parser -r FILE")
 	case refused && strings.Contains(text, "rlim_memlock"):
-		return "crun needs the capability SYS_RESOURCE, or an unlimited locked-memory limit, for its device filter: allow it, or use --runtime runc"
+		return hint.Textf("crun needs the capability SYS_RESOURCE, or an unlimited locked-memory limit, for its device filter: allow it, or use %s runc", field.Name("runtime"))
 	case refused && strings.Contains(text, "sethostname"):
-		return "a seccomp filter forbids it: leave --hostname out, or use --uts host"
+		return hint.Textf("a seccomp filter forbids it: leave %s out, or use %s host", field.Name("hostname"), field.Name("uts"))
 	}
-	return ""
+	return hint.Hint{}
 }
 
 func commandNotFound(command string) error {
-	return &ctl.RequestError{Text: fmt.Sprintf("command %q not found in the image", command), Code: 127}
+	return &ctl.RequestError{Text: fmt.Sprintf("executable file `%s` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found", command), Code: 127}
 }
 
 func commandNotExecutable(command string) error {
-	return &ctl.RequestError{Text: fmt.Sprintf("command %q cannot be executed: permission denied", command), Code: 126}
+	return &ctl.RequestError{Text: fmt.Sprintf("executable file `%s` cannot be executed: OCI permission denied", command), Code: 126}
 }
 
 // shortPath is a name of a file in RunDir that fits into a socket's address (108

@@ -5,6 +5,7 @@ package monitor
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -26,5 +27,17 @@ func TestRuntimeText(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestRuntimeHint(t *testing.T) {
+	for text, want := range map[string]string{
+		"create keyring `37eac73b`: disk quota exceeded":  "kernel.keys.maxkeys",
+		"mount `proc` to `proc`: operation not permitted": "unmask=ALL",
+		"something else": "",
+	} {
+		if got := runtimeHint(text).String(); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("%s: hint %q, want one with %q", text, got, want)
+		}
 	}
 }

@@ -56,7 +56,7 @@ func parseCgroup(text string, v2 bool) (path, mount string) {
 	return "", ""
 }
 
-// oomKilled tells whether the kernel has killed a process in the cgroup for want
+// oomKilled reports whether the kernel has killed a process in the cgroup for want
 // of memory: "oom_kill 1" in memory.events (v2) or memory.oom_control (v1).
 func oomKilled(dir string) bool { return memoryEvents(dir)["oom_kill"] > 0 }
 
@@ -85,11 +85,15 @@ func memoryEvents(dir string) map[string]int {
 type oomWatch struct {
 	f     *os.File    // inotify
 	seen  atomic.Bool // an OOM kill
+	news  bool        // its event was written; guarded by Monitor.mu
 	limit atomic.Bool // the container has met its limit
 }
 
-// watchOOM watches the memory cgroup dir; nil where there is nothing to watch (cgroups v1, whose directory stays).
-func watchOOM(dir string) *oomWatch {
+// limitPause is the least time between two events that tell of a limit being near: reclaim goes on and on there.
+const limitPause = time.Minute
+
+// watchOOM watches the memory cgroup dir, and has events tell of OOM kills and of a limit that is near; nil where there is nothing to watch (cgroups v1, whose directory stays).
+func (m *Monitor) watchOOM(dir string) *oomWatch {
 	if dir == "" || !isCgroup2("/sys/fs/cgroup") {
 		return nil
 	}
@@ -103,8 +107,10 @@ func watchOOM(dir string) *oomWatch {
 		return nil
 	}
 	w := &oomWatch{f: os.NewFile(uintptr(fd), "inotify")}
+	before := memoryEvents(dir) // a former monitor has told of these
 	go func() {
 		buf := make([]byte, 512)
+		var warned time.Time
 		for {
 			if _, err := w.f.Read(buf); err != nil {
 				return
@@ -116,12 +122,46 @@ func watchOOM(dir string) *oomWatch {
 			if e["max"] > 0 || e["oom"] > 0 {
 				w.limit.Store(true)
 			}
+			// cgroup v2, "memory.events": high and max count how often the processes were about to go over these limits.
+			near := e["max"]+e["high"] > before["max"]+before["high"] && time.Since(warned) > limitPause
+			killed := e["oom_kill"] > before["oom_kill"]
+			if near {
+				warned = time.Now()
+			}
+			before = e
+			m.tellOfLimit(w, dir, near && !killed, killed)
 		}
 	}()
 	return w
 }
 
-// killed tells whether there was an OOM kill, after the container has ended, and ends the watch. sigkill says that
+// tellOfLimit writes events about the container's memory, unless recordExit was faster.
+func (m *Monitor) tellOfLimit(w *oomWatch, dir string, near, killed bool) {
+	if !near && !killed {
+		return
+	}
+	figure := func(name string) string {
+		data, _ := os.ReadFile(filepath.Join(dir, name))
+		return strings.TrimSpace(string(data))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.init == nil || m.oom != w {
+		return
+	}
+	if killed {
+		w.news = true
+		m.event("oom", nil)
+	}
+	if near {
+		m.event("near_limit", map[string]string{"resource": "memory", "usage": figure("memory.current"), "limit": figure("memory.max")})
+	}
+}
+
+// told reports whether an event has told of an OOM kill. It requires Monitor.mu.
+func (w *oomWatch) told() bool { return w != nil && w.news }
+
+// killed reports whether there was an OOM kill, after the container has ended, and ends the watch. sigkill says that
 // init ended by a SIGKILL that nobody asked the monitor for.
 func (w *oomWatch) killed(dir string, sigkill bool) bool {
 	if w == nil {

@@ -31,7 +31,7 @@ type outbox struct {
 	dead  bool          // the client has gone
 }
 
-// push sends p or queues a copy. It tells whether the client is too far behind.
+// push sends p or queues a copy. It reports whether the client is too far behind.
 func (b *outbox) push(p ctl.Chunk) (behind bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

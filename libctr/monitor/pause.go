@@ -17,6 +17,9 @@ func (m *Monitor) pause() error {
 	if _, err := m.runningUnpaused(); err != nil {
 		return err
 	}
+	if m.state.Status == record.Stopping {
+		return m.errNotRunning()
+	}
 	if m.cfg.CgroupPath == "" {
 		return hint.Add(errors.New("it has no cgroup, which is what freezes processes"),
 			"rootless containers have one with cgroup v2 and a systemd user session (loginctl enable-linger); root's always do")

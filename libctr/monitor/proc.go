@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/berth-containers/berth/libctr/host"
+	"github.com/berth-containers/berth/internal/proc"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -18,8 +18,8 @@ var bootID = sync.OnceValue(func() string {
 	return strings.TrimSpace(string(b))
 })
 
-// procStat is host.ProcessStat.
-func procStat(pid int) (ppid int, start uint64, ok bool) { return host.ProcessStat(pid) }
+// procStat is proc.Stat.
+func procStat(pid int) (ppid int, start uint64, ok bool) { return proc.Stat(pid) }
 
 // neverExecuted checks whether a process, or a zombie, is a fork that has executed no program since (PF_FORKNOEXEC).
 func neverExecuted(pid int) bool {
@@ -35,7 +35,7 @@ func neverExecuted(pid int) bool {
 	return err == nil && flags&0x40 != 0
 }
 
-// initAlive tells whether the process that the state names is there: the same
+// initAlive reports whether the process that the state names is there: the same
 // one, in the same boot.
 func initAlive(s *record.State) bool {
 	if s.Pid <= 0 || s.BootID != bootID() {

@@ -25,6 +25,8 @@ type process struct {
 	exited chan struct{} // closed when it has ended; the fields below are set then
 	code   int
 	err    error // errExitUnknown, errNotExecuted, or nil
+
+	timedOut bool // it was killed since its --timeout was over; guarded by Monitor.mu
 }
 
 // watchChild follows a process that the runtime has left to this one.

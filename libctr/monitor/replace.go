@@ -124,7 +124,7 @@ func tryLock(runDir string) int {
 	return fd
 }
 
-// sameUserNS tells whether the monitor of a container lives in this one's user namespace, as all monitors of a user do
+// sameUserNS reports whether the monitor of a container lives in this one's user namespace, as all monitors of a user do
 // as long as they find each other. A container may be in one below.
 func sameUserNS(s *record.State) bool {
 	if s.Pid <= 0 || !initAlive(s) {

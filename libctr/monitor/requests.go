@@ -15,8 +15,10 @@ import (
 
 // startRequest is the first client's wish, on its way to Run.
 type startRequest struct {
-	client *client
-	files  []*os.File
+	client   *client
+	files    []*os.File // its standard streams, if it takes some over, and those to preserve
+	make     bool       // and do not start it
+	preserve int
 }
 
 // startPatience is how long a request waits for a start that is under way.
@@ -26,30 +28,28 @@ const startPatience = 8 * time.Second
 // requests of the same client wait. What is for a running container waits for a start that is under way.
 func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 	switch r.Op {
-	case "signal", "pause", "unpause", "exec", "health", "start", "attach":
-		if c != m.first && !m.awaitLaunch(startPatience) {
+	case "signal", "pause", "unpause", "exec", "health", "start", "init", "drop", "attach", "limit":
+		if !m.isFirst(c) && !m.awaitLaunch(startPatience) {
 			closeFiles(files)
 			c.fail(&ctl.RequestError{Text: "it is still being started", Code: 125, Kind: "starting"})
 			return
 		}
 	}
 	switch r.Op {
-	case "start":
+	case "start", "init":
 		m.handleStart(c, r, files)
+	case "drop":
+		c.failed(m.drop(c))
 	case "attach":
 		m.handleAttach(c, r)
 	case "wait":
-		m.setWaits(c, r.Next)
+		m.wait(c, r.Next)
 	case "signal":
 		c.answer(m.signal(syscall.Signal(r.Signal), r.All))
 	case "stop":
-		if err := m.stop(r, false); err != nil {
-			c.fail(err)
-			return
-		}
-		m.setWaits(c, false)
+		c.failed(m.stop(c, r, false))
 	case "restart":
-		m.handleRestart(c, r)
+		c.failed(m.stop(c, r, true))
 	case "pause":
 		c.answer(m.pause())
 	case "unpause":
@@ -62,6 +62,10 @@ func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 		c.answer(m.rename(r.Name))
 	case "health":
 		m.handleHealth(c)
+	case "limit":
+		c.answer(m.limit())
+	case "reload":
+		c.answer(m.reload())
 	case "guard":
 		c.ward = r.Name
 	case "removed":
@@ -75,39 +79,62 @@ func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 
 // answer says ok, or why not.
 func (c *client) answer(err error) {
+	if c.failed(err); err == nil {
+		c.ok()
+	}
+}
+
+// failed says why not, of what is answered later where it succeeds.
+func (c *client) failed(err error) {
 	if err != nil {
 		c.fail(err)
-		return
 	}
-	c.ok()
 }
 
 func (m *Monitor) handleStart(c *client, r *ctl.Request, files []*os.File) {
 	m.mu.Lock()
-	first := c == m.first && !m.startAsked
-	if first {
-		m.startAsked = true
+	makes := r.Op == "init"
+	mine := c == m.first && !m.startAsked || m.made && m.first == nil && !makes
+	if mine && !makes {
 		c.starter = true
 		c.owner = r.Owner && m.cfg.AutoRemove
 		c.waits = c.waits || c.owner
 	}
+	if mine {
+		m.startAsked = true
+		if m.first == nil {
+			m.first = c // no other one is
+		}
+	}
 	m.mu.Unlock()
-	if first {
-		m.starts <- startRequest{c, files}
+	if mine {
+		m.starts <- startRequest{c, files, makes, r.Preserve}
 		return
 	}
 	closeFiles(files)
 	m.mu.Lock()
 	_, err := m.runningUnpaused()
+	if m.made || makes {
+		err = &ctl.RequestError{Text: "it was made by the OCI runtime already", Code: 125, Kind: "running"}
+	}
 	m.mu.Unlock()
 	switch {
+	case m.isMade() || makes:
+		c.fail(err)
 	case err == nil:
 		c.fail(&ctl.RequestError{Text: "it is running", Code: 125, Kind: "running"})
 	case m.isPaused():
 		c.fail(err)
 	default:
-		m.handleRestart(c, r) // at once, if it waits for that
+		c.failed(m.stop(c, r, true)) // at once, if it waits for that
 	}
+}
+
+// isFirst reports whether c is the client that has the monitor start the container.
+func (m *Monitor) isFirst(c *client) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return c == m.first
 }
 
 func (m *Monitor) isPaused() bool {
@@ -150,12 +177,22 @@ func (m *Monitor) handleAttach(c *client, r *ctl.Request) {
 	m.out.attach(c, func() { c.event(ctl.Event{Event: "attached"}) })
 }
 
-// setWaits has exited sent to the client at the container's end, or at once. With next, a pause before a restart is an end.
-func (m *Monitor) setWaits(c *client, next bool) {
+// wait has exited sent to the client at the container's end, or at once. With next, the end before a restart is one.
+func (m *Monitor) wait(c *client, next bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	resting := m.init == nil && !m.ended && isClosed(m.launched)
-	if m.reported || next && resting {
+	if next && resting {
+		c.event(m.exitedEvent())
+		return
+	}
+	m.awaitEnd(c, next)
+}
+
+// awaitEnd has exited sent to the client when the container ends, or at once if everybody has had it. With next, an end that a restart follows
+// will do. It requires m.mu.
+func (m *Monitor) awaitEnd(c *client, next bool) {
+	if m.reported {
 		c.event(m.exitedEvent())
 		return
 	}
@@ -187,9 +224,9 @@ func (m *Monitor) errNotRunning() error {
 	return &ctl.RequestError{Text: "it is not running", Code: 125, Kind: "not-running"}
 }
 
-// running returns the container's init. It requires m.mu.
+// running returns the container's init, if that executes the container's command. It requires m.mu.
 func (m *Monitor) running() (*process, error) {
-	if m.init == nil || m.init.hasExited() {
+	if m.init == nil || m.made || m.init.hasExited() {
 		return nil, m.errNotRunning()
 	}
 	return m.init, nil

@@ -59,7 +59,7 @@ func TestAllOutputIsSeenAndLogged(t *testing.T) {
 		t.Errorf("got %d bytes that end in %q, want %d", len(stdout), stdout[max(0, len(stdout)-20):], want.Len())
 	}
 	if !strings.HasSuffix(c.log(), " stdout F last\n") {
-		t.Errorf("the log has not the last line")
+		t.Errorf("the log lacks the last line")
 	}
 }
 
@@ -70,9 +70,9 @@ func TestCommandThatCannotRun(t *testing.T) {
 			code    int
 			text    string
 		}{
-			{"nope", 127, `command "nope" not found in the image`},
-			{"/bin/nope", 127, `command "/bin/nope" not found in the image`},
-			{"/etc/plain", 126, `command "/etc/plain" cannot be executed: permission denied`},
+			{"nope", 127, "executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found"},
+			{"/bin/nope", 127, "executable file `/bin/nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found"},
+			{"/etc/plain", 126, "executable file `/etc/plain` cannot be executed: OCI permission denied"},
 			{"/etc", 126, ""},
 		} {
 			c := newContainer(t, runtime, []string{tc.command})

@@ -27,6 +27,7 @@ type client struct {
 	owner   bool                 // it removes the container
 	starter bool                 // it started the container
 	ward    string               // it is the monitor of the container with this ID
+	asked   chan<- struct{}      // takes a value after its first request; nil where nobody waits for that
 }
 
 func newClient(conn *ctl.Conn) *client {
@@ -127,10 +128,14 @@ func (m *Monitor) request(c *client, p ctl.Packet) {
 		c.fail(err)
 		return
 	}
-	if r.Op != "start" && r.Op != "exec" {
+	if r.Op != "start" && r.Op != "init" && r.Op != "exec" {
 		closeFiles(p.Files)
 	}
 	m.handle(c, r, p.Files)
+	if c.asked != nil {
+		c.asked <- struct{}{} // it has room
+		c.asked = nil
+	}
 }
 
 func closeFiles(files []*os.File) {

@@ -34,6 +34,7 @@ func (m *Monitor) prepare() error {
 		return err
 	}
 	m.mounted = true
+	m.linkMtab()
 	if err := errors.Join(m.addUsers(), m.makeWorkingDir()); err != nil {
 		return err
 	}
@@ -43,22 +44,13 @@ func (m *Monitor) prepare() error {
 	return m.makeNetNS()
 }
 
-// connectNetNS starts the network helper of a namespace that prepare made. It waits for the start request: until
+// connectNetNS attaches a namespace that prepare made. It waits for the start request: until
 // then the monitor may still be moved to another cgroup, which a child would not follow.
 func (m *Monitor) connectNetNS() error {
-	h := m.cfg.Network.Helper
-	if m.cfg.Network.NetNS != "new" || h == nil {
+	if m.cfg.Network.NetNS != "new" {
 		return nil
 	}
-	helper, err := m.startNetHelper(h, m.cfg.NetNSPath(), 0)
-	m.setHelper(helper)
-	return err
-}
-
-func (m *Monitor) setHelper(h *netHelper) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.helper = h
+	return m.attach(0)
 }
 
 // firstStart starts the container at the user's request.
@@ -78,18 +70,28 @@ func (m *Monitor) firstStart(r startRequest) error {
 	if err := m.openLog(); err != nil {
 		return err
 	}
+	streams := len(r.files) - r.preserve
+	if streams < 0 {
+		return fmt.Errorf("start: the request has %d files, and wants %d preserved", len(r.files), r.preserve)
+	}
+	m.preserve = r.files[streams:]
+	defer func() { m.preserve = nil }() // whoever waits for their end waits for the container, not for its monitor
 	if m.cfg.Log.Driver == "passthrough" {
-		if len(r.files) != 3 {
-			return fmt.Errorf("log driver passthrough takes three files, the start request has %d", len(r.files))
+		if err := checkStreams(r.files[:streams]); err != nil {
+			return fmt.Errorf("start with log driver passthrough: %w", err)
 		}
 		// Kept for the container's restarts; whoever reads them waits for its end anyway.
-		for i, f := range r.files {
+		for i, f := range r.files[:streams] {
 			if m.passthrough[i], err = dupFile(f); err != nil {
 				return err
 			}
 		}
 	}
-	if err := m.launch(r.client.event); err != nil {
+	start := func() error { return m.launch(r.client.event) }
+	if r.make {
+		start = func() error { return m.initialize(r.client) }
+	}
+	if err := start(); err != nil {
 		return err
 	}
 	m.joining = time.After(linkAfter)
@@ -110,13 +112,13 @@ func (m *Monitor) openLog() error {
 // tell say so, and begins to read its output, in this order: a client's answer
 // comes before its output. If it fails nothing of this start is left, but for what prepare made.
 func (m *Monitor) launch(tell func(e ctl.Event)) error {
-	started, err := m.runtimeStart()
+	started, err := m.runtimeStart(false)
 	if err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.began(started)
+	m.began(started.init)
 	m.takeStdin(started.io, started.master)
 	tell(ctl.Event{Event: "started", Pid: m.init.pid})
 	m.takeOutput(started.io)
@@ -131,12 +133,27 @@ type started struct {
 	master *os.File // of a terminal, or nil
 }
 
-func (m *Monitor) runtimeStart() (_ *started, err error) {
+// runtimeStart has the OCI runtime make the container and, unless onlyMake is set, start its command.
+func (m *Monitor) runtimeStart(onlyMake bool) (_ *started, err error) {
+	if err := m.linkNamespaces(); err != nil {
+		return nil, err
+	}
 	defer m.releaseBinds()
 	if err := m.holdBinds(); err != nil {
 		return nil, err
 	}
+	defer m.releaseVolumes()
+	if err := m.holdVolumes(); err != nil {
+		return nil, err
+	}
+	defer m.releaseSecrets()
+	if err := m.holdSecrets(); err != nil {
+		return nil, err
+	}
 	if err := m.checkNeedDir(); err != nil {
+		return nil, err
+	}
+	if err := m.openNotify(); err != nil {
 		return nil, err
 	}
 	io, cons, err := m.openStdio()
@@ -155,8 +172,11 @@ func (m *Monitor) runtimeStart() (_ *started, err error) {
 			io.abandon()
 		}
 	}()
-	init, err := m.runOrCreate(io, cons)
+	init, err := m.runOrCreate(io, cons, onlyMake)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.noteVolumes(init); err != nil {
 		return nil, err
 	}
 	s := &started{init: init, io: io}
@@ -192,8 +212,8 @@ func (m *Monitor) openStdio() (*stdio, *console, error) {
 }
 
 // runOrCreate calls the runtime: once, but for a container whose network can be
-// connected only when the runtime has made it.
-func (m *Monitor) runOrCreate(io *stdio, cons *console) (*process, error) {
+// connected only when the runtime has made it, and one that is only made.
+func (m *Monitor) runOrCreate(io *stdio, cons *console, onlyMake bool) (*process, error) {
 	pidFile := m.runPath(record.PidFile)
 	if err := os.Remove(pidFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -209,10 +229,17 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console) (*process, error) {
 	}
 	args = append(args, m.cfg.ID)
 	verb := []string{"run", "--detach"}
-	if m.cfg.Network.NetNS == "runtime" {
+	if m.cfg.Network.NetNS == "runtime" || onlyMake {
 		verb = []string{"create"}
 	}
-	err = m.call(runtimeCall{args: append(verb, args...), stdio: io.files, extra: []uintptr{uintptr(lock)}, starts: true})
+	var extra []uintptr
+	if n := len(m.preserve); n > 0 {
+		verb = append(verb, "--preserve-fds", strconv.Itoa(n))
+	}
+	for _, f := range m.preserve {
+		extra = append(extra, rawFD(f))
+	}
+	err = m.call(runtimeCall{args: append(verb, args...), stdio: io.files, extra: append(extra, uintptr(lock)), starts: true})
 	if err != nil {
 		return nil, startError(err, m.command())
 	}
@@ -221,18 +248,19 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console) (*process, error) {
 		return nil, fmt.Errorf("read the container's pid: %w", err)
 	}
 	init := m.reap.watchChild(pid)
-	if m.cfg.Network.NetNS != "runtime" {
+	if verb[0] != "create" {
 		return init, nil
 	}
-	if h := m.cfg.Network.Helper; h != nil {
+	if m.cfg.Network.NetNS == "runtime" && len(m.cfg.Network.Attachments) > 0 {
 		if err := m.mountNetNS("/proc/" + strconv.Itoa(pid) + "/ns/net"); err != nil {
 			return nil, err
 		}
-		helper, err := m.startNetHelper(h, m.cfg.NetNSPath(), pid)
-		m.setHelper(helper)
-		if err != nil {
+		if err := m.attach(pid); err != nil {
 			return nil, err
 		}
+	}
+	if onlyMake {
+		return init, nil
 	}
 	if err := m.runtimeCommand("start", m.cfg.ID); err != nil {
 		return nil, startError(err, m.command())
@@ -248,16 +276,45 @@ func (m *Monitor) command() string {
 }
 
 // began records a running container. It requires m.mu.
-func (m *Monitor) began(s *started) {
-	m.init = s.init
+func (m *Monitor) began(init *process) {
+	m.init = init
 	m.restart = false
-	m.memory = memoryCgroup(s.init.pid)
-	m.oom = watchOOM(m.memory)
+	m.memory = memoryCgroup(init.pid)
+	m.oom = m.watchOOM(m.memory)
 	m.setRunning()
-	m.event("init", nil)
+	m.writePidFiles()
+	if !m.made {
+		m.event("init", nil)
+	}
+	m.made = false
 	m.event("start", nil)
 	m.startHealth()
-	m.startTimeout(s.init)
+	m.startTimeout(init)
+}
+
+// writePidFiles writes the files that the user asked for.
+func (m *Monitor) writePidFiles() {
+	for path, pid := range map[string]int{m.cfg.PidFile: m.init.pid, m.cfg.MonitorPidFile: os.Getpid()} {
+		if path != "" {
+			_ = writePidFile(path, pid) // the container runs, and nobody is there to be told
+		}
+	}
+}
+
+// writePidFile follows no link and waits for no reader: the container may be able to write to the directory.
+func writePidFile(path string, pid int) error {
+	dir, err := OpenSource(record.Bind{Source: filepath.Dir(path)})
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat(dir, filepath.Base(path), unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), path)
+	_, err = f.WriteString(strconv.Itoa(pid))
+	return errors.Join(err, f.Close())
 }
 
 // setRunning records the process before anybody is told of it. It requires m.mu.
@@ -267,10 +324,7 @@ func (m *Monitor) setRunning() {
 	st.Pid, st.PidStart, st.Monitor = m.init.pid, m.init.start, os.Getpid()
 	st.StartedAt, st.FinishedAt = now(), time.Time{}
 	st.ExitCode, st.OOMKilled, st.Error = 0, false, ""
-	st.NetHelper = 0
-	if m.helper != nil {
-		st.NetHelper = m.helper.pid
-	}
+	st.NetHelpers = m.endpoints.pids()
 	m.noteState()
 }
 
@@ -302,7 +356,7 @@ func (m *Monitor) startFailed(c *client, err error) error {
 	if e.Code == 0 {
 		m.state.ExitCode = 125
 	}
-	m.state.Pid, m.state.PidStart, m.state.Monitor, m.state.NetHelper = 0, 0, 0, 0
+	m.state.Pid, m.state.PidStart, m.state.Monitor, m.state.NetHelpers = 0, 0, 0, nil
 	if m.state.Status != record.Created {
 		m.state.Status, m.state.FinishedAt = record.Exited, now()
 	}
@@ -320,16 +374,42 @@ func (m *Monitor) startFailed(c *client, err error) error {
 
 // deleteFromRuntime has the runtime forget the container, and kill what is left of it.
 func (m *Monitor) deleteFromRuntime() {
-	_ = m.runtimeCommand("delete", "--force", m.cfg.ID) // it may not know it (any more)
+	for range 3 {
+		err := m.runtimeCommand("delete", "--force", m.cfg.ID) // it may not know it (any more)
+		if failed := (*runtimeError)(nil); !errors.As(err, &failed) || failed.code <= 128 {
+			return
+		}
+		// A signal ended it: a unit that ends signals whatever is in its cgroup.
+	}
+}
+
+// forget has the runtime forget a container whose init has ended. Where there is no cgroup, all that crun would do in its 6 ms is to remove its
+// notes of the container, so these are removed here.
+func (m *Monitor) forget() {
+	if notes := crunNotes(&m.cfg.Runtime, m.cfg.ID); notes == "" || os.RemoveAll(notes) != nil {
+		m.deleteFromRuntime()
+	}
+}
+
+// crunNotes is the directory in which crun keeps what it knows of a container; empty if it keeps a cgroup as well, or is another runtime.
+func crunNotes(r *record.Runtime, id string) string {
+	if filepath.Base(r.Path) != "crun" || host.IsScript(r.Path) || !slices.Contains(r.Args, "--cgroup-manager=disabled") {
+		return ""
+	}
+	i := slices.Index(r.Args, "--root")
+	if i < 0 || i+1 == len(r.Args) {
+		return ""
+	}
+	return filepath.Join(r.Args[i+1], id)
 }
 
 // tearDown undoes prepare and whatever a start has left in RunDir.
 func (m *Monitor) tearDown() {
 	m.mu.Lock()
-	helper, mounted, listener := m.helper, m.mounted, m.listener
-	m.helper, m.mounted, m.listener = nil, false, nil
+	attached, mounted, listener := m.endpoints, m.mounted, m.listener
+	m.endpoints, m.mounted, m.listener = nil, false, nil
 	m.mu.Unlock()
-	helper.end()
+	attached.detach()
 	m.removeNetNS()
 	if mounted {
 		m.unmountRootfs()
@@ -337,11 +417,14 @@ func (m *Monitor) tearDown() {
 	if listener != nil {
 		listener.Close()
 	}
+	m.leaveVolumes()
 	m.removeFIFOs()
+	m.closeNotify()
 	for _, name := range []string{record.PidFile, startLock, "net.pid", "net.sock"} {
 		os.Remove(m.runPath(name))
 	}
 	m.out.closeLog()
+	attached.freePorts(m.state, true)
 }
 
 func dupFile(f *os.File) (*os.File, error) {

@@ -63,7 +63,7 @@ func (s *stdio) abandon() {
 	}
 }
 
-// openFIFOs makes the container's FIFOs anew. The container gets its ends of the output for reading
+// openFIFOs makes the container's FIFOs again. The container gets its ends of the output for reading
 // and writing: then it sees no EPIPE, and loses nothing, while no monitor reads.
 func (m *Monitor) openFIFOs() (*stdio, error) {
 	s := new(stdio)
@@ -251,4 +251,17 @@ func (in *input) close() {
 	}
 	in.f = nil
 	in.isSet()
+}
+
+// checkStreams refuses a caller's file or terminal as a process's standard stream: the OCI runtime would give it away, see ctl.Givable.
+func checkStreams(files []*os.File) error {
+	if len(files) != 3 {
+		return fmt.Errorf("the request has %d files, want stdin, stdout and stderr", len(files))
+	}
+	for i, f := range files {
+		if !ctl.Givable(f) {
+			return fmt.Errorf("the request's file %d is neither a pipe nor a socket nor %s", i, os.DevNull)
+		}
+	}
+	return nil
 }

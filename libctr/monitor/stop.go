@@ -18,17 +18,18 @@ import (
 )
 
 // stop ends the container as the user asks: a signal, and SIGKILL to all that is
-// left after the time (0: at once, negative: never). It returns when the container
-// has ended, perhaps to be started again if restart is set.
-func (m *Monitor) stop(r *ctl.Request, restart bool) error {
+// left after the time (0: at once, negative: never). The client is told of the end, or with restart of the start that follows it,
+// unless there is an error. A restart takes back a stop before it, whose client is told of the end all the same.
+func (m *Monitor) stop(c *client, r *ctl.Request, restart bool) error {
 	m.awaitOrAbortStart(time.Duration(r.TimeoutMs) * time.Millisecond)
 	m.mu.Lock()
 	if m.ended {
-		m.mu.Unlock()
-		if m.aborted.Load() { // as asked
-			return nil
+		defer m.mu.Unlock()
+		if restart || !m.aborted.Load() {
+			return m.errNotRunning()
 		}
-		return m.errNotRunning()
+		m.awaitEnd(c, true) // the start was given up, as asked
+		return nil
 	}
 	p := m.init
 	if p != nil {
@@ -37,10 +38,19 @@ func (m *Monitor) stop(r *ctl.Request, restart bool) error {
 			return err
 		}
 	}
+	m.forced = nil
 	if m.restart = restart; restart {
 		m.state.StoppedBy = ""
+		m.restarters = append(m.restarters, c)
+		if p == nil {
+			m.tellNext()
+		}
 	} else {
 		m.state.StoppedBy = "user"
+		m.awaitEnd(c, true)
+	}
+	if p != nil && !m.made {
+		m.state.Status = record.Stopping
 	}
 	m.noteState()
 	if p == nil { // it waits for its restart
@@ -79,28 +89,6 @@ func (m *Monitor) awaitOrAbortStart(patience time.Duration) {
 	}
 }
 
-func (m *Monitor) handleRestart(c *client, r *ctl.Request) {
-	m.mu.Lock()
-	if m.ended {
-		m.mu.Unlock()
-		c.fail(m.errNotRunning())
-		return
-	}
-	m.restarters = append(m.restarters, c) // before the end, which may come at once
-	m.mu.Unlock()
-	if err := m.stop(r, true); err != nil {
-		m.mu.Lock()
-		for i, other := range m.restarters {
-			if other == c {
-				m.restarters = append(m.restarters[:i], m.restarters[i+1:]...)
-				break
-			}
-		}
-		m.mu.Unlock()
-		c.fail(err)
-	}
-}
-
 func (m *Monitor) stopSignal() syscall.Signal {
 	if m.cfg.StopSignal == 0 {
 		return syscall.SIGTERM
@@ -108,8 +96,13 @@ func (m *Monitor) stopSignal() syscall.Signal {
 	return syscall.Signal(m.cfg.StopSignal)
 }
 
-// end signals the container's init, and kills everything in it if it has not ended in time.
+// end signals the container's init, and kills everything in it if it has not ended in time, or has not begun.
 func (m *Monitor) end(p *process, sig syscall.Signal, patience time.Duration) {
+	if m.isMade() {
+		m.kill(p)
+		<-p.exited
+		return
+	}
 	m.signalProcess(p, sig)
 	var late <-chan time.Time
 	if patience >= 0 {
@@ -120,6 +113,11 @@ func (m *Monitor) end(p *process, sig syscall.Signal, patience time.Duration) {
 	select {
 	case <-p.exited:
 	case <-late:
+		if patience > 0 {
+			m.mu.Lock()
+			m.forced = &ctl.Forced{Signal: int(sig), AfterMs: patience.Milliseconds()}
+			m.mu.Unlock()
+		}
 		m.kill(p)
 		<-p.exited
 	}
@@ -285,11 +283,21 @@ func (m *Monitor) startTimeout(p *process) {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			m.mu.Lock()
-			m.state.StoppedBy = "timeout"
-			m.mu.Unlock()
-			m.kill(p)
+			if m.timeOut(p) {
+				m.kill(p)
+			}
 		case <-p.exited:
 		}
 	}()
+}
+
+// timeOut notes that the time of p is over. It reports false where p has ended at the same moment: the container may have been started again.
+func (m *Monitor) timeOut(p *process) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.init != p || p.hasExited() {
+		return false
+	}
+	m.state.StoppedBy, p.timedOut = "timeout", true
+	return true
 }

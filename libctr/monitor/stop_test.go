@@ -138,10 +138,26 @@ func TestRestartRequest(t *testing.T) {
 	})
 }
 
+// A stop is answered, though somebody else has the container started again meanwhile.
+func TestRestartTakesBackAStop(t *testing.T) {
+	c := newContainer(t, "crun", sh("trap '' TERM; echo ready; while :; do sleep 0.05; done"))
+	ready(t, c)
+	stop, again := c.dial(), c.dial()
+	check(t, stop.SendRequest(&ctl.Request{Op: "stop", TimeoutMs: 1000}))
+	c.waitState("the stop", func(s *record.State) bool { return s.Status == record.Stopping })
+	check(t, again.SendRequest(&ctl.Request{Op: "restart", TimeoutMs: 1000}))
+	if e := event(t, stop, "exited"); e.ExitCode != 137 {
+		t.Errorf("stop = %+v", e)
+	}
+	event(t, again, "started")
+	call(t, c.dial(), ctl.Request{Op: "stop"})
+	c.waitMonitor()
+}
+
 func TestTimeout(t *testing.T) {
 	c := newContainer(t, "crun", []string{"sleep", "100"}, restart("always", 0), func(c *container) { c.cfg.Timeout = 1 })
 	conn := c.start(ctl.Request{})
-	if _, _, e := output(t, conn); e.ExitCode != 137 {
+	if _, _, e := output(t, conn); e.ExitCode != 255 {
 		t.Errorf("exited = %+v", e)
 	}
 	c.waitMonitor()
@@ -155,7 +171,7 @@ func TestMonitorThatIsToldToEndStopsTheContainer(t *testing.T) {
 		t.Errorf("exited = %+v", e)
 	}
 	c.waitMonitor()
-	if s := c.state(); s.Status != record.Exited || s.ExitCode != 6 || s.StoppedBy != "" {
+	if s := c.state(); s.Status != record.Exited || s.ExitCode != 6 || s.StoppedBy != record.BySystem {
 		t.Errorf("state = %+v", s)
 	}
 }
@@ -297,4 +313,15 @@ func TestAutoRemove(t *testing.T) {
 			t.Errorf("nobody removed the container")
 		}
 	})
+}
+
+// The container may have ended, and its monitor with it, before who asked for the end is known to wait.
+func TestStopIsAnsweredHoweverFastTheEnd(t *testing.T) {
+	for range 40 {
+		c := newContainer(t, "crun", sh("echo ready; sleep 100"))
+		ready(t, c).Close()
+		if e := call(t, c.dial(), ctl.Request{Op: "stop", Signal: int(syscall.SIGKILL), TimeoutMs: 1000}); e.Event != "exited" {
+			t.Fatalf("stop: %+v, want exited", e)
+		}
+	}
 }

@@ -55,6 +55,28 @@ func (m *Monitor) makeWorkingDir() error {
 	return nil
 }
 
+// linkMtab makes /etc/mtab where the image has none, as podman and docker do: programs look there for what is mounted. A container whose
+// /etc cannot be written to runs without.
+func (m *Monitor) linkMtab() {
+	root, err := openDir(m.rootfs())
+	if err != nil {
+		return
+	}
+	defer unix.Close(root)
+	etc, err := unix.Openat2(root, "etc", &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return
+	}
+	defer unix.Close(etc)
+	var st unix.Stat_t
+	if unix.Fstatat(etc, "mtab", &st, unix.AT_SYMLINK_NOFOLLOW) != unix.ENOENT || unix.Fstat(etc, &st) != nil {
+		return
+	}
+	if unix.Symlinkat("/proc/mounts", etc, "mtab") == nil {
+		_ = unix.Fchownat(etc, "mtab", int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW) // the owner of the directory is the container's root
+	}
+}
+
 // makeDir makes a directory and opens it.
 func makeDir(parent int, name string, owner [2]uint32) (int, error) {
 	if err := unix.Mkdirat(parent, name, 0o755); err != nil {

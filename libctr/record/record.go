@@ -21,25 +21,34 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/held"
+	"github.com/berth-containers/berth/libctr/volplugin"
+	"github.com/berth-containers/berth/network/attach"
 	"golang.org/x/sys/unix"
 )
 
 // Version is written into every record. Readers accept it and the two before it.
-const Version = 1
+//
+//	2	a container has a list of attachments and of network helpers, instead of one
+const Version = 2
 
 // Names of the files in a container's directories.
 const (
-	ConfigFile = "config.json" // Dir: Config; replaced only by rename
-	StateFile  = "state.json"  // Dir: State; replaced by the lock's holder
-	BundleDir  = "bundle"      // Dir: OCI bundle (config.json, rootfs mount point)
-	LockFile   = "lock"        // RunDir: flock(2), held by the monitor while it lives
-	SocketFile = "ctl.sock"    // RunDir: the monitor's socket, see package ctl
-	PidFile    = "pid"         // RunDir: written by the OCI runtime
-	NetNSFile  = "netns"       // RunDir: see Config.NetNSPath
-	LogPosFile = "log.pos"     // RunDir: where the log's current file begins, see package logfile
+	ConfigFile   = "config.json" // Dir: Config; replaced only by rename
+	StateFile    = "state.json"  // Dir: State; replaced by the lock's holder
+	BundleDir    = "bundle"      // Dir: OCI bundle (config.json, rootfs mount point)
+	LockFile     = "lock"        // RunDir: flock(2), held by the monitor while it lives
+	SocketFile   = "ctl.sock"    // RunDir: the monitor's socket, see package ctl
+	PidFile      = "pid"         // RunDir: written by the OCI runtime
+	NetNSFile    = "netns"       // RunDir: see Config.NetNSPath
+	SecretsDir   = "secrets"     // Dir: the files of Supervised.Secrets, by their number
+	NotifyDir    = "notify"      // RunDir: the container's /run/notify, with a socket for its messages to systemd
+	NotifyToFile = "notify-to"   // RunDir: where those go
+	LogPosFile   = "log.pos"     // RunDir: where the log's current file begins, see package logfile
 )
 
 // Config is everything about a container that its creation decided.
@@ -55,6 +64,7 @@ type Config struct {
 	User          string            `json:"user,omitempty"`
 	WorkingDir    string            `json:"workingDir,omitempty"`
 	Env           []string          `json:"env,omitempty"`
+	SecretEnv     []string          `json:"secretEnv,omitempty"` // names of variables that are secrets: only the OCI spec has their values
 	Mounts        []Mount           `json:"mounts,omitempty"`
 	CapAdd        []string          `json:"capAdd,omitempty"`
 	CapDrop       []string          `json:"capDrop,omitempty"`
@@ -72,8 +82,13 @@ type Config struct {
 	PidsLimit     int64             `json:"pidsLimit,omitempty"`  // as asked for: 0 is nothing, -1 no limit
 	UserNS        string            `json:"userns,omitempty"`     // --userns as given
 	LimitsIgnored bool              `json:"limitsIgnored,omitempty"`
-	IDFile        string            `json:"idFile,omitempty"`  // --cidfile, an absolute path
-	Exposed       []string          `json:"exposed,omitempty"` // PORT/PROTOCOL of the image and --expose, published or not
+	Cgroups       string            `json:"cgroups,omitempty"`      // --cgroups as given
+	CgroupParent  string            `json:"cgroupParent,omitempty"` // --cgroup-parent as given
+	Requires      []string          `json:"requires,omitempty"`     // IDs of containers that are started first
+	RemoveImage   bool              `json:"removeImage,omitempty"`
+	SdNotify      string            `json:"sdNotify,omitempty"` // --sdnotify: container (or empty), conmon, healthy, ignore
+	IDFile        string            `json:"idFile,omitempty"`   // --cidfile, an absolute path
+	Exposed       []string          `json:"exposed,omitempty"`  // PORT/PROTOCOL of the image and --expose, published or not
 }
 
 // Supervised is what the monitor reads of a Config. The rest costs each monitor 45 KiB: encoding/json
@@ -93,11 +108,14 @@ type Supervised struct {
 	Data   string `json:"data"`   // GRAPHROOT/berth: containers/ID there is the Dir of other containers
 
 	Rootfs  Rootfs  `json:"rootfs"`
+	Stage   string  `json:"stage,omitempty"`  // directory of the host's below which the monitor mounts it, in its own mount namespace; empty is the bundle
 	Passwd  string  `json:"passwd,omitempty"` // lines that its /etc/passwd gets where it lists no such user
 	Group   string  `json:"group,omitempty"`  // the same for /etc/group
 	Runtime Runtime `json:"runtime"`
 
 	Binds   []Bind   `json:"binds,omitempty"`   // of the user's paths
+	Secrets *Secrets `json:"secrets,omitempty"` // nil is none that are files
+	Volumes []Volume `json:"volumes,omitempty"` // that are mounts
 	MakeDir *MakeDir `json:"makeDir,omitempty"` // nil is none, or one that the runtime makes
 	NeedDir *NeedDir `json:"needDir,omitempty"` // without which the container does not start; nil is none
 
@@ -106,20 +124,27 @@ type Supervised struct {
 	StdinOnce  bool `json:"stdinOnce,omitempty"` // close stdin when the first client that gave it leaves
 	AutoRemove bool `json:"autoRemove,omitempty"`
 
-	Log         Log          `json:"log"`
-	Restart     Restart      `json:"restart"`
-	StopSignal  int          `json:"stopSignal"`            // zero is SIGTERM
-	StopTimeout uint         `json:"stopTimeout"`           // seconds before SIGKILL
-	Timeout     uint         `json:"timeout,omitempty"`     // seconds the container may run; zero is no limit
-	Health      *Healthcheck `json:"healthcheck,omitempty"` // nil is none
-	Network     Network      `json:"network"`
-	CgroupPath  string       `json:"cgroupPath,omitempty"` // as asked of the runtime; empty where no cgroup is made
-	Cleanup     []string     `json:"cleanup"`              // argv with which the monitor has a --rm container removed
-	EventsLog   string       `json:"eventsLog,omitempty"`  // file to append events to; empty is none
+	Log         Log               `json:"log"`
+	Restart     Restart           `json:"restart"`
+	StopSignal  int               `json:"stopSignal"`            // zero is SIGTERM
+	StopTimeout uint              `json:"stopTimeout"`           // seconds before SIGKILL
+	Timeout     uint              `json:"timeout,omitempty"`     // seconds the container may run; zero is no limit
+	Health      *Healthcheck      `json:"healthcheck,omitempty"` // nil is none
+	Network     Network           `json:"network"`
+	Joins       map[string]string `json:"joins,omitempty"`      // kinds of namespaces (as in /proc/PID/ns) that are another container's, with its ID; see JoinPath
+	CgroupPath  string            `json:"cgroupPath,omitempty"` // as asked of the runtime; empty where no cgroup is made
+	Cleanup     []string          `json:"cleanup"`              // argv with which the monitor has a --rm container removed
+	EventsLog   string            `json:"eventsLog,omitempty"`  // file to append events to; empty is none
+
+	PidFile        string `json:"pidFile,omitempty"`        // --pidfile, an absolute path
+	MonitorPidFile string `json:"monitorPidFile,omitempty"` // --conmon-pidfile
 
 	Labels  map[string]string `json:"labels,omitempty"`
 	Command []string          `json:"command"` // entrypoint and arguments as run
 }
+
+// JoinPath is the link that leads, while the container runs, to a namespace of Joins. The monitor makes it at each start.
+func JoinPath(runDir, kind string) string { return filepath.Join(runDir, "ns-"+kind) }
 
 // NetNSPath is the file on which the monitor mounts the container's network namespace, for
 // itself and its children only. It holds RunDir, and is there while the monitor is.
@@ -133,21 +158,73 @@ func (c *Supervised) NetNSPath() string {
 // Rootfs says how the monitor makes the container's root file system appear at
 // Dir/bundle/rootfs, in its own mount namespace.
 type Rootfs struct {
-	// Type is "overlay" (kernel), "fuse" (Program mounts it) or "bind" (Source, e.g. a vfs layer).
+	// Type is "overlay" (kernel), "fuse" (Program mounts it), "bind" (Source, e.g. a vfs layer) or GivenRootfs.
 	Type    string `json:"type"`
-	Source  string `json:"source,omitempty"`  // bind: the directory
+	Source  string `json:"source,omitempty"`  // bind and given: the directory
 	Workdir string `json:"workdir,omitempty"` // overlay: directory that relative paths in Options start from
 	Options string `json:"options,omitempty"` // overlay and fuse: mount data (lowerdir=l/…,upperdir=…)
 	Program string `json:"program,omitempty"` // fuse: e.g. /usr/bin/fuse-overlayfs
-	Layer   string `json:"layer,omitempty"`   // containers/storage layer ID
+	Layer   string `json:"layer,omitempty"`   // ID of the container's layer where containers/storage has made it
+	// Writable is the directory of the container's layer where Berth has made it (package writable): diff is overlay's upperdir. A container that
+	// writes to a directory of the user's has one without that.
+	Writable   string         `json:"writable,omitempty"`
+	Links      bool           `json:"links,omitempty"`   // given: as Bind.Links
+	Overlay    *Overlay       `json:"overlay,omitempty"` // given: as Bind.Overlay, with directories in Writable
+	UIDs, GIDs []held.IDRange `json:",omitempty"`        // given: the owners of files, where they are mapped
 }
 
-// Bind is a path of the host's that the container has mounted. The monitor mounts it at At in its own mount namespace while the runtime
+// GivenRootfs is the type of a root file system that is a directory of the user's, and no image's. The engine never removes anything of it.
+const GivenRootfs = "given"
+
+// Bind is a path of the host's, or an image, that the container has mounted. The monitor mounts it at At in its own mount namespace while the runtime
 // makes the container, and the OCI spec has At as the source.
 type Bind struct {
-	Source string `json:"source"`          // absolute and clean
-	At     string `json:"at"`              // below no directory that is ever removed with what is in it
-	Links  bool   `json:"links,omitempty"` // it led through symbolic links when the container was made, and may do so
+	Source string `json:"source"`           // absolute and clean
+	At     string `json:"at"`               // below no directory that is ever removed with what is in it
+	Links  bool   `json:"links,omitempty"`  // it led through symbolic links when the container was made, and may do so
+	Volume string `json:"volume,omitempty"` // which has the source as its device: it is that one's making that counts
+
+	Image   *Rootfs  `json:"image,omitempty"`   // in place of Source
+	Subpath string   `json:"subpath,omitempty"` // what of it is mounted; empty is all
+	Overlay *Overlay `json:"overlay,omitempty"` // nil: the container writes to the source itself
+}
+
+// Overlay is where a container writes in place of the source of a bind.
+type Overlay struct {
+	Dir         string `json:"dir,omitempty"` // on a disk; gets the two below, which are empty at each start
+	Upper, Work string // given by the user: absolute and clean
+	Program     string `json:"program,omitempty"` // fuse-overlayfs in place of the kernel
+	UserXattr   bool   `json:"userxattr,omitempty"`
+}
+
+// Volume is one that is a mount of its own, not a directory. The monitor mounts it at At in its own mount namespace while the runtime makes the
+// container, unless another container that runs has it: then it is that one's.
+type Volume struct {
+	Name        string            `json:"name"`
+	At          string            `json:"at"`               // as Bind.At
+	Destination string            `json:"destination"`      // in the container
+	Args        []string          `json:"args"`             // mount(8) and its arguments but for the last
+	Plugin      *volplugin.Client `json:"plugin,omitempty"` // mounts it, in place of Args
+	Users       string            `json:"users"`            // directory with a file of each container that runs and has it
+}
+
+// Secrets are those that the container has as files. The monitor copies them from Dir/secrets into a tmpfs while the runtime makes the container,
+// and the OCI spec has the files there as sources, by their number.
+type Secrets struct {
+	At      string   `json:"at"`      // of the tmpfs, as Bind.At
+	Options string   `json:"options"` // mount data
+	Files   []Secret `json:"files"`
+}
+
+// Secret is one of them.
+type Secret struct {
+	Name    string `json:"name"`
+	ID      string `json:"id"`
+	UID     uint32 `json:"uid,omitempty"` // as the container sees it
+	GID     uint32 `json:"gid,omitempty"`
+	Mode    uint32 `json:"mode"`
+	HostUID uint32 `json:"hostUID,omitempty"` // as the monitor sees it
+	HostGID uint32 `json:"hostGID,omitempty"`
 }
 
 // MakeDir is the image's working directory, which is made where the image lacks it: the container's user owns it, and
@@ -206,53 +283,32 @@ type Healthcheck struct {
 	StartPeriod time.Duration `json:"startPeriod"`
 	Retries     int           `json:"retries"`
 	OnFailure   string        `json:"onFailure,omitempty"` // none (or empty), kill, restart, stop
+
+	Startup *StartupCheck `json:"startup,omitempty"` // runs in its place until it has succeeded; nil is none
+	// LogTo is where results go besides State: a directory, for a file named ID-healthcheck.log, or events_logger; empty is nowhere.
+	LogTo    string `json:"logTo,omitempty"`
+	LogCount int    `json:"logCount,omitempty"` // results kept; 0 is 5, -1 all
+	LogSize  int    `json:"logSize,omitempty"`  // bytes of output kept of each; 0 is 500, -1 all
 }
 
-// Network is what the monitor does for the container's network namespace.
-type Network struct {
-	// Mode is none, host, container:ID, pasta, slirp4netns, private, ns:PATH.
-	Mode string `json:"mode"`
-	// NetNS is "new" when the monitor makes the network namespace (and mounts it at
-	// Config.NetNSPath, which the OCI spec names), "runtime" when the runtime makes it
-	// (a container with a user namespace of its own), and empty when there is nothing to do.
-	NetNS string `json:"netns,omitempty"`
-	// Path is where the namespace is mounted, if not in RunDir: see Config.NetNSPath.
-	Path string `json:"path,omitempty"`
-	// Helper is the program that connects the namespace; nil for none.
-	Helper *NetHelper    `json:"helper,omitempty"`
-	Ports  []PortMapping `json:"ports,omitempty"`
+// StartupCheck is the check of a container that is still starting.
+type StartupCheck struct {
+	Test      []string      `json:"test"`
+	Interval  time.Duration `json:"interval"`
+	Timeout   time.Duration `json:"timeout"`
+	Retries   int           `json:"retries,omitempty"`   // failures until the container is restarted; 0 is no bound
+	Successes int           `json:"successes,omitempty"` // that it takes; 0 is one
 }
 
-// NetHelper is a program that serves one network namespace, pasta or slirp4netns.
-// In Args the words {netns}, {pid}, {pidfile}, {apisock}, {ready} and {exit} are
-// replaced: the namespace's path, the container's pid, a pid file in RunDir (which nobody
-// needs, and older records ask for), a socket path in RunDir, and the numbers of two pipe ends.
-type NetHelper struct {
-	Path string   `json:"path"`
-	Args []string `json:"args"`
-	// Daemonizes is set when the program forks and its first process exits with 0
-	// once the network is up (pasta); otherwise it writes "1" to {ready} (slirp4netns).
-	Daemonizes bool `json:"daemonizes,omitempty"`
-	// HostFwd are JSON requests for {apisock}, one a published port.
-	HostFwd []json.RawMessage `json:"hostFwd,omitempty"`
-	// UDPRelay is what the monitor has relayed besides, because the helper cannot: the arguments of
-	// `berth-monitor --udp-relay NETNS`, see package network/udprelay. Empty is nothing.
-	UDPRelay []string `json:"udpRelay,omitempty"`
-	// Hint is what the user can do if the program fails; empty where nothing is known.
-	Hint string `json:"hint,omitempty"`
-}
+// Network is how the container is connected: the monitor makes the network namespace, and attaches it.
+type Network = attach.Network
 
-// PortMapping is one published port. Ranges are written out, one mapping a port.
-type PortMapping struct {
-	HostIP        string `json:"host_ip"` // empty is every address
-	ContainerPort uint16 `json:"container_port"`
-	HostPort      uint16 `json:"host_port"`
-	Protocol      string `json:"protocol"` // tcp, udp
-}
+// PortMapping is one published port.
+type PortMapping = attach.PortMapping
 
 // Mount is a mount that the user asked for, as inspect shows it.
 type Mount struct {
-	Type        string   `json:"Type"` // bind, volume, tmpfs
+	Type        string   `json:"Type"` // bind, volume, tmpfs, ramfs, devpts, image
 	Name        string   `json:"Name,omitempty"`
 	Source      string   `json:"Source"`
 	Destination string   `json:"Destination"`
@@ -261,6 +317,7 @@ type Mount struct {
 	Options     []string `json:"Options"`
 	RW          bool     `json:"RW"`
 	Propagation string   `json:"Propagation"`
+	SubPath     string   `json:"SubPath,omitempty"`
 }
 
 // Ulimit is a resource limit, as inspect shows it.
@@ -275,11 +332,25 @@ type Status string
 
 // The statuses that a State file can hold.
 const (
-	Created Status = "created" // never started
-	Running Status = "running"
-	Paused  Status = "paused"
-	Exited  Status = "exited"
+	Created     Status = "created"     // never started
+	Initialized Status = "initialized" // the OCI runtime has made it, and its command is still to be started
+	Running     Status = "running"
+	Paused      Status = "paused"
+	Stopping    Status = "stopping" // it runs, and was asked to stop
+	Exited      Status = "exited"
 )
+
+// Who may have stopped a container, as StoppedBy has it.
+const (
+	ByUser   = "user"
+	BySystem = "system"
+)
+
+// HasProcess reports whether a container of this status has a process, be it one of the OCI runtime's that waits to execute the command.
+func (s Status) HasProcess() bool { return s == Initialized || s.Runs() }
+
+// Runs reports whether the command of a container of this status has been started and has not ended.
+func (s Status) Runs() bool { return s == Running || s == Paused || s == Stopping }
 
 // State is the snapshot that every reader gets. It repeats the few fields of
 // Config that ps shows, so that ps reads one small file a container.
@@ -299,17 +370,17 @@ type State struct {
 
 	Status     Status    `json:"status"`
 	BootID     string    `json:"bootID,omitempty"` // /proc/sys/kernel/random/boot_id of the last start
-	Pid        int       `json:"pid,omitempty"`    // init, in the PID namespace of Berth; 0 unless running or paused
+	Pid        int       `json:"pid,omitempty"`    // init, in the PID namespace of Berth; 0 unless there is one (HasProcess)
 	PidStart   uint64    `json:"pidStart,omitempty"`
 	Monitor    int       `json:"monitor,omitempty"` // pid of the monitor
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 	ExitCode   int       `json:"exitCode,omitempty"`
 	OOMKilled  bool      `json:"oomKilled,omitempty"`
-	Error      string    `json:"error,omitempty"`     // why the last start failed
-	Restarts   uint      `json:"restarts,omitempty"`  // by the restart policy, since the user's last start
-	StoppedBy  string    `json:"stoppedBy,omitempty"` // "user" after stop or kill: the restart policy is off
-	NetHelper  int       `json:"netHelper,omitempty"` // pid of pasta or slirp4netns
+	Error      string    `json:"error,omitempty"`      // why the last start failed
+	Restarts   uint      `json:"restarts,omitempty"`   // by the restart policy, since the user's last start
+	StoppedBy  string    `json:"stoppedBy,omitempty"`  // ByUser after stop or kill, BySystem at the host's end, health, timeout: the restart policy is off
+	NetHelpers []int     `json:"netHelpers,omitempty"` // pids of what attaches it, in the order of Network.Attachments
 	Health     *Health   `json:"health,omitempty"`
 }
 
@@ -317,7 +388,7 @@ type State struct {
 type Health struct {
 	Status        string        `json:"Status"` // starting, healthy, unhealthy
 	FailingStreak int           `json:"FailingStreak"`
-	Log           []HealthProbe `json:"Log"` // the last five
+	Log           []HealthProbe `json:"Log"` // the last ones, see Healthcheck.LogCount
 }
 
 // HealthProbe is one run of a health check.
@@ -325,35 +396,35 @@ type HealthProbe struct {
 	Start    time.Time `json:"Start"`
 	End      time.Time `json:"End"`
 	ExitCode int       `json:"ExitCode"`
-	Output   string    `json:"Output"` // at most 500 bytes
+	Output   string    `json:"Output"` // see Healthcheck.LogSize
 }
 
 // ReadConfig reads DIR/config.json. The error is fs.ErrNotExist where there is none.
 func ReadConfig(dir string) (*Config, error) {
 	c := new(Config)
-	if err := read(filepath.Join(dir, ConfigFile), c); err != nil {
+	if err := read(filepath.Join(dir, ConfigFile), c, &c.Version, c.upgrade); err != nil {
 		return nil, err
 	}
-	return c, checkVersion(filepath.Join(dir, ConfigFile), c.Version)
+	return c, nil
 }
 
 // ReadSupervised is ReadConfig for the monitor.
 func ReadSupervised(dir string) (*Supervised, error) {
 	c := new(Supervised)
-	if err := read(filepath.Join(dir, ConfigFile), c); err != nil {
+	if err := read(filepath.Join(dir, ConfigFile), c, &c.Version, c.upgrade); err != nil {
 		return nil, err
 	}
-	return c, checkVersion(filepath.Join(dir, ConfigFile), c.Version)
+	return c, nil
 }
 
 // ReadState reads DIR/state.json. The error is fs.ErrNotExist where there is none.
 // It returns what the file says; whether the process still lives is for the caller to ask.
 func ReadState(dir string) (*State, error) {
 	s := new(State)
-	if err := read(filepath.Join(dir, StateFile), s); err != nil {
+	if err := read(filepath.Join(dir, StateFile), s, &s.Version, s.upgrade); err != nil {
 		return nil, err
 	}
-	return s, checkVersion(filepath.Join(dir, StateFile), s.Version)
+	return s, nil
 }
 
 // Write replaces the record's file in dir; it is on the disk on return if durable is set.
@@ -368,33 +439,38 @@ func (s *State) Write(dir string, durable bool) error {
 	return write(filepath.Join(dir, StateFile), s, durable)
 }
 
-func checkVersion(path string, v int) error {
-	if v > Version || v < Version-2 || v < 1 {
-		return fmt.Errorf("%s has version %d, this Berth reads %d to %d", path, v, max(1, Version-2), Version)
-	}
-	return nil
-}
+// buffers are what records have been read into: listing containers would touch new memory for each.
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, 2048)
+	return &b
+}}
 
-func read(path string, v any) error {
-	data, err := readFile(path)
+// read fills in v, of which version is a field, and has what an older Berth has written upgraded.
+func read(path string, v any, version *int, upgrade func(data []byte) error) error {
+	b := buffers.Get().(*[]byte)
+	defer buffers.Put(b)
+	data, err := readFile(path, (*b)[:0])
 	if err != nil {
 		return err
 	}
+	*b = data
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
-	return nil
+	if is := *version; is > Version || is < Version-2 || is < 1 {
+		return fmt.Errorf("%s has version %d, this Berth reads %d to %d", path, is, max(1, Version-2), Version)
+	}
+	return upgrade(data)
 }
 
-// readFile is os.ReadFile with 4 system calls for a small file instead of 11: os asks the poller, which takes
+// readFile appends a file to data. It is os.ReadFile with 4 system calls for a small file instead of 11: os asks the poller, which takes
 // no regular files. Listing containers is mostly this.
-func readFile(path string) ([]byte, error) {
+func readFile(path string, data []byte) ([]byte, error) {
 	fd, err := ignoringEINTR(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	data := make([]byte, 0, 2048)
 	for {
 		n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
 		if err != nil {
@@ -430,5 +506,5 @@ func write(path string, v any, durable bool) error {
 // ErrGone is returned where a container was removed while it was looked at.
 var ErrGone = fmt.Errorf("container was removed: %w", fs.ErrNotExist)
 
-// IsNotExist tells whether err says that a record is not there (any more).
+// IsNotExist reports whether err says that a record is not there (any more).
 func IsNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 )
 
@@ -42,10 +43,10 @@ func Command(img Image, entrypoint, args []string) (entry, cmd []string, err err
 		cmd = args
 	}
 	if len(entry)+len(cmd) == 0 {
-		return nil, nil, hint.Add(ErrNoCommand, "put a command after the image, or give --entrypoint")
+		return nil, nil, hint.Add(ErrNoCommand, "put a command after the image, or give %s", field.Name("entrypoint"))
 	}
 	if argv0 := append(append([]string{}, entry...), cmd...)[0]; argv0 == "" {
-		return nil, nil, hint.Add(errors.New("the command to run is the empty string"), "put a command after the image, or give --entrypoint")
+		return nil, nil, hint.Add(errors.New("the command to run is the empty string"), "put a command after the image, or give %s", field.Name("entrypoint"))
 	}
 	return entry, cmd, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -62,6 +63,66 @@ func ParseDevice(value string) (Device, error) {
 	return d, nil
 }
 
+// ParseDeviceRules reads the values of --device-cgroup-rule: TYPE MAJOR:MINOR ACCESS, such as "c 189:* rwm".
+func ParseDeviceRules(values []string) (list []specs.LinuxDeviceCgroup, err error) {
+	for _, v := range values {
+		bad := func(what string) error { return field.Errorf("%s %q: %s", field.Name("device-cgroup-rule"), v, what) }
+		kind, rest, _ := strings.Cut(v, " ")
+		numbers, access, _ := strings.Cut(rest, " ")
+		major, minor, found := strings.Cut(numbers, ":")
+		switch {
+		case kind != "a" && kind != "b" && kind != "c":
+			return nil, bad("invalid device type: want a, b or c")
+		case !found:
+			return nil, bad("want TYPE MAJOR:MINOR ACCESS, such as \"c 189:* rwm\"")
+		case access == "" || strings.Trim(access, "rwm") != "":
+			return nil, bad("invalid device access: want letters of rwm")
+		}
+		rule := specs.LinuxDeviceCgroup{Allow: true, Type: kind, Access: access}
+		for _, n := range []struct {
+			text string
+			to   **int64
+		}{{major, &rule.Major}, {minor, &rule.Minor}} {
+			if n.text == "*" {
+				continue
+			}
+			number, err := strconv.ParseUint(n.text, 10, 31)
+			if err != nil {
+				return nil, bad("invalid device number: want a number or *")
+			}
+			*n.to = new(int64(number))
+		}
+		list = append(list, rule)
+	}
+	return list, nil
+}
+
+// FindDevices is StatDevice for each device that d's path, which may be a pattern, stands for.
+func FindDevices(d Device) (list []Device, err error) {
+	if !strings.ContainsAny(d.Host, "*?[") {
+		return StatDevice(d)
+	}
+	paths, err := filepath.Glob(d.Host)
+	if err == nil && len(paths) == 0 {
+		err = fmt.Errorf("%s: %w", d.Host, fs.ErrNotExist)
+	}
+	if err == nil && d.Path != d.Host {
+		err = fmt.Errorf("%s: a pattern has no other path in the container", d.Host)
+	}
+	if err != nil {
+		return nil, field.Errorf("%s: %w", field.Name("device"), err)
+	}
+	for _, p := range paths {
+		d.Host, d.Path = p, p
+		found, err := StatDevice(d)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, found...)
+	}
+	return list, nil
+}
+
 // StatDevice fills in the device's type and numbers. A directory gives each device in it.
 func StatDevice(d Device) ([]Device, error) {
 	found, err := statDevice(&d)
@@ -93,7 +154,7 @@ func StatDevice(d Device) ([]Device, error) {
 	return list, nil
 }
 
-// statDevice fills in d, and tells whether it is a device.
+// statDevice fills in d, and reports whether it is a device.
 func statDevice(d *Device) (bool, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(d.Host, &st); err != nil {
@@ -142,7 +203,7 @@ func ListDevices() ([]Device, error) {
 	return list, err
 }
 
-// runtimeDevice tells whether the runtime makes path itself (runtime-spec, config-linux.md, "Default Devices").
+// runtimeDevice reports whether the runtime makes path itself (runtime-spec, config-linux.md, "Default Devices").
 func runtimeDevice(path string) bool {
 	switch path {
 	case "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx":

@@ -26,6 +26,7 @@ type EnvOptions struct {
 	Host     []string // --env-host: the caller's environment; else ProxyEnv of it
 	Image    []string
 	Files    []string // --env-file, as ReadEnvFile returns it
+	Merge    []string // --env-merge: NAME=value, in which $NAME stands for what there is without Files and Flags
 	Flags    []string // -e, as ParseEnv returns it
 
 	Unset    []string // --unsetenv: names
@@ -58,6 +59,10 @@ func Environment(o EnvOptions) []string {
 		for _, name := range o.Unset {
 			delete(vars, name)
 		}
+	}
+	for _, kv := range o.Merge {
+		name, value, _ := strings.Cut(kv, "=")
+		vars[name] = os.Expand(value, func(name string) string { return vars[name] })
 	}
 	add(o.Files)
 	add(o.Flags)

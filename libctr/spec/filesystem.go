@@ -4,6 +4,7 @@ package spec
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"sort"
 	"strconv"
@@ -51,7 +52,7 @@ func mounts(s *specs.Spec, o *Options) ([]specs.Mount, error) {
 	return list, nil
 }
 
-// replaces tells whether the user's mount m makes the default d unwanted: at the same
+// replaces reports whether the user's mount m makes the default d unwanted: at the same
 // place, or a file system of the kernel's in the host's /dev or /sys.
 func replaces(m, d specs.Mount) bool {
 	if m.Destination == d.Destination {
@@ -73,12 +74,20 @@ func userMount(m Mount, o *Options) (specs.Mount, error) {
 		}
 	}
 	switch m.Type {
-	case "tmpfs":
-		om.Type, om.Source = "tmpfs", "tmpfs"
+	case "devpts":
+		om.Type, om.Source = "devpts", "devpts"
+		for _, o := range []string{"nosuid", "noexec", "newinstance"} {
+			add(o, o)
+		}
+		add("ptmxmode", "ptmxmode=0666")
+		add("mode", "mode=0620")
+		return om, nil
+	case "tmpfs", "ramfs":
+		om.Type, om.Source = m.Type, m.Type
 		add("suid", "nosuid")
 		add("dev", "nodev")
 		add("exec", "noexec")
-		if !groups["notmpcopyup"] {
+		if m.Type == "tmpfs" && !groups["notmpcopyup"] {
 			add("tmpcopyup", "tmpcopyup")
 		}
 		om.Options = slices.DeleteFunc(om.Options, func(s string) bool { return s == "notmpcopyup" })
@@ -94,6 +103,10 @@ func userMount(m Mount, o *Options) (specs.Mount, error) {
 		add("dev", "nodev")
 		add("recursion", "rbind")
 	case "bind":
+		add("recursion", "rbind")
+	case "image":
+		add("suid", "nosuid")
+		add("dev", "nodev")
 		add("recursion", "rbind")
 	default:
 		return om, fmt.Errorf("mount %s: unknown type %q", m.Destination, m.Type)
@@ -134,7 +147,16 @@ func kernelMounts(o *Options) []specs.Mount {
 		list = append(list, m("/dev/mqueue", "bind", "/dev/mqueue", "bind", "rprivate", "nosuid", "noexec", "nodev"))
 	}
 	if !o.NoCgroup && !sysIsBound(o) {
-		list = append(list, m("/sys/fs/cgroup", "cgroup", "cgroup", "rprivate", "nosuid", "noexec", "nodev", "relatime", access(o)))
+		cgroup := access(o)
+		if o.Systemd {
+			cgroup = "rw"
+		}
+		list = append(list, m("/sys/fs/cgroup", "cgroup", "cgroup", "rprivate", "nosuid", "noexec", "nodev", "relatime", cgroup))
+	}
+	if o.Systemd {
+		for _, dst := range []string{"/run", "/run/lock", "/tmp", "/var/log/journal"} {
+			list = append(list, m(dst, "tmpfs", "tmpfs", "rw", "rprivate", "nosuid", "nodev", "tmpcopyup"))
+		}
 	}
 	if o.Init != "" {
 		list = append(list, m(initPath, "bind", o.Init, "bind", "rprivate", "ro"))
@@ -159,7 +181,7 @@ func procMount(o *Options) specs.Mount {
 	return specs.Mount{Destination: "/proc", Type: "proc", Source: "proc", Options: append([]string{"nosuid", "noexec", "nodev"}, o.Security.ProcOpts...)}
 }
 
-// sysIsBound tells whether /sys has to be the host's: the kernel lets only the owner of
+// sysIsBound reports whether /sys has to be the host's: the kernel lets only the owner of
 // the network namespace mount a sysfs (kernel: fs/sysfs/mount.c, sysfs_get_tree).
 func sysIsBound(o *Options) bool {
 	return o.NetHost && o.Host.Rootless || o.UserNS.Nested() && (o.NetHost || o.NetNSPath != "")
@@ -192,7 +214,7 @@ func devptsOptions(o *Options) []string {
 func fileMounts(o *Options) []specs.Mount {
 	var list []specs.Mount
 	for _, f := range []struct{ dst, src string }{
-		{"/etc/group", o.Files.Group}, {"/etc/hostname", o.Files.Hostname}, {"/etc/hosts", o.Files.Hosts},
+		{"/etc/localtime", o.Files.Localtime}, {"/etc/group", o.Files.Group}, {"/etc/hostname", o.Files.Hostname}, {"/etc/hosts", o.Files.Hosts},
 		{"/etc/passwd", o.Files.Passwd}, {"/etc/resolv.conf", o.Files.ResolvConf}, {"/run/.containerenv", o.Files.ContainerEnv},
 	} {
 		if f.src == "" {
@@ -202,7 +224,9 @@ func fileMounts(o *Options) []specs.Mount {
 		if o.ReadOnly {
 			options = append(options, "ro")
 		}
-		list = append(list, specs.Mount{Destination: f.dst, Type: "bind", Source: f.src, Options: options})
+		for _, dir := range append([]string{"/"}, o.ChrootDirs...) {
+			list = append(list, specs.Mount{Destination: path.Join(dir, f.dst), Type: "bind", Source: f.src, Options: options})
+		}
 	}
 	return list
 }

@@ -32,6 +32,7 @@ func Generate(o Options) (*specs.Spec, error) {
 	if s.Linux.UIDMappings, s.Linux.GIDMappings, err = o.UserNS.Mappings(o.Host); err != nil {
 		return nil, err
 	}
+	s.Linux.UIDMappings, s.Linux.GIDMappings = split(s.Linux.UIDMappings, o.Host.UIDMap), split(s.Linux.GIDMappings, o.Host.GIDMap)
 	if err := o.checkIDs(s.Linux.UIDMappings, s.Linux.GIDMappings); err != nil {
 		return nil, err
 	}
@@ -44,7 +45,14 @@ func Generate(o Options) (*specs.Spec, error) {
 		s.Linux.Resources = o.Resources.oci(o.Host.NoSwapLimit, o.Controllers)
 		if !o.Host.Rootless { // a device cgroup is for the first user namespace only
 			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Allow: o.Privileged, Access: "rwm"}}
+			s.Linux.Resources.Devices = append(s.Linux.Resources.Devices, o.DeviceRules...)
 		}
+	}
+	if o.Personality != "" {
+		s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.LinuxPersonalityDomain(o.Personality)}
+	}
+	if o.RdtClass != "" {
+		s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: o.RdtClass}
 	}
 	s.Linux.Namespaces = namespaces(&o)
 	s.Linux.Sysctl = sysctls(&o, s.Linux.GIDMappings)
@@ -132,7 +140,7 @@ func namespaces(o *Options) []specs.LinuxNamespace {
 	list = o.UTS.oci(list, specs.UTSNamespace)
 	list = Namespace{Host: o.NetHost, Path: o.NetNSPath}.oci(list, specs.NetworkNamespace)
 	if o.UserNS.Nested() {
-		list = append(list, specs.LinuxNamespace{Type: specs.UserNamespace})
+		list = append(list, specs.LinuxNamespace{Type: specs.UserNamespace, Path: o.UserNS.Path})
 	}
 	// On cgroup v1 the default is the host's, as in podman: there is no single root to hide behind.
 	if o.Host.CgroupV2 || o.CgroupNS.Path != "" {

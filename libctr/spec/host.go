@@ -123,7 +123,7 @@ func canSetHostname() bool {
 }
 
 // readIDMap reads a map of /proc; owner is what 0 stands for, and first
-// tells whether it is the first user namespace's.
+// reports whether it is the first user namespace's.
 func readIDMap(path string) (ranges []IDRange, owner uint32, first bool, err error) {
 	data, err := readProc(path)
 	if err != nil {

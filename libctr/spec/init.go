@@ -17,7 +17,7 @@ import (
 func CheckInit(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return hint.Add(field.Errorf("%s: %w", field.Name("init"), err), "install catatonit, or name another init with --init-path")
+		return hint.Add(field.Errorf("%s: %w", field.Name("init"), err), "install catatonit, or name another init with %s", field.Name("init-path"))
 	}
 	defer f.Close()
 	dynamic, err := hasInterpreter(f)
@@ -30,7 +30,7 @@ func CheckInit(path string) error {
 	return nil
 }
 
-// hasInterpreter tells whether a program has a PT_INTERP header (elf(5)).
+// hasInterpreter reports whether a program has a PT_INTERP header (elf(5)).
 func hasInterpreter(f io.ReaderAt) (bool, error) {
 	head := make([]byte, 64)
 	if _, err := f.ReadAt(head, 0); err != nil {

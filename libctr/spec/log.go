@@ -33,7 +33,7 @@ func ParseLog(driver string, opts []string) (record.Log, error) {
 		l.Driver = "k8s-file"
 	case "k8s-file", "json-file", "none", "passthrough":
 	case "journald":
-		return l, hint.Add(field.Errorf("%s journald is not supported", field.Name("log-driver")), "use --log-driver k8s-file, which is the default")
+		return l, hint.Add(field.Errorf("%s journald is not supported", field.Name("log-driver")), "use %s k8s-file, which is the default", field.Name("log-driver"))
 	default:
 		return l, field.Errorf("%s %q: want k8s-file, json-file, none or passthrough", field.Name("log-driver"), driver)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/berth-containers/berth/internal/field"
 )
 
-// ParseMount reads a value of --mount: comma-separated KEY=VALUE, one of them type=bind,
-// volume (the default) or tmpfs. A field with a comma in it stands in double quotes, as in CSV.
+// ParseMount reads a value of --mount: comma-separated KEY=VALUE, one of them type=bind, volume (the default), tmpfs, ramfs, devpts, image or
+// glob. A field with a comma in it stands in double quotes, as in CSV.
 func ParseMount(value string) (Mount, error) {
 	m, err := parseMount(value)
 	if err != nil {
@@ -40,13 +40,15 @@ func parseMount(value string) (Mount, error) {
 		}
 	}
 	switch m.Type {
-	case "bind", "tmpfs":
+	case "bind", "tmpfs", "ramfs", "devpts", "glob":
 	case "volume":
 		m.Copy = true
-	case "image", "glob", "devpts", "ramfs", "artifact":
-		return m, fmt.Errorf("type %s is not supported: bind, volume and tmpfs are", m.Type)
+	case "image":
+		m.ReadOnly = true
+	case "artifact":
+		return m, errors.New("type artifact is not supported: there are no artifacts in this version")
 	default:
-		return m, fmt.Errorf("type %q: want bind, volume or tmpfs", m.Type)
+		return m, fmt.Errorf("type %q: want bind, volume, tmpfs, ramfs, devpts, image or glob", m.Type)
 	}
 	seen := map[string]string{}
 	for _, f := range fields {
@@ -90,14 +92,36 @@ func mountField(m *Mount, field string, seen map[string]string) error {
 	switch key {
 	case "src", "source":
 		m.Source = value
-		return errors.Join(only("bind", "volume"), once("source"))
+		return errors.Join(only("bind", "volume", "image", "glob"), once("source"))
 	case "dst", "dest", "destination", "target":
 		m.Destination = value
 		return once("destination")
-	case "ro", "readonly", "rw":
+	case "ro", "readonly", "rw", "readwrite":
 		b, err := flag()
-		m.ReadOnly = b == (key != "rw")
-		return errors.Join(err, once("access"))
+		writable := key == "rw" || key == "readwrite"
+		m.ReadOnly = b != writable
+		return errors.Join(err, only("bind", "volume", "tmpfs", "ramfs", "image", "glob"), once("access"))
+	case "rro":
+		b, err := flag()
+		if m.ReadOnly = b; b {
+			m.Options = append(m.Options, "rro")
+		}
+		return errors.Join(err, only("bind", "volume", "glob"), once("access"))
+	case "subpath", "volume-subpath":
+		m.Subpath = value
+		return errors.Join(only("volume", "image"), subpath(value), once("subpath"))
+	case "idmap":
+		option := key
+		if valued {
+			option = field
+		}
+		return errors.Join(only("bind", "volume", "glob"), add("idmap", option))
+	case "uid", "gid", "max":
+		_, err := strconv.ParseUint(value, 10, 31)
+		if err != nil {
+			err = fmt.Errorf("%s: bad value %q", key, value)
+		}
+		return errors.Join(only("devpts"), err, add(key, field))
 	case "exec", "noexec", "suid", "nosuid", "dev", "nodev":
 		b, err := flag()
 		word := strings.TrimPrefix(key, "no")
@@ -109,46 +133,81 @@ func mountField(m *Mount, field string, seen map[string]string) error {
 		if mountWords[value] != "propagation" {
 			return fmt.Errorf("%s: want [r]shared, [r]slave, [r]private or [r]unbindable", field)
 		}
-		return errors.Join(only("bind"), add("propagation", value))
+		return errors.Join(only("bind", "glob"), add("propagation", value))
 	case "bind-nonrecursive":
 		b, err := flag()
 		if b {
-			return errors.Join(err, only("bind"), add("recursion", "bind"))
+			return errors.Join(err, only("bind", "glob"), add("recursion", "bind"))
 		}
-		return errors.Join(err, only("bind"), once("recursion"))
+		return errors.Join(err, only("bind", "glob"), once("recursion"))
 	case "relabel":
 		relabel, ok := map[string]string{"shared": "z", "private": "Z"}[value]
 		if !ok {
 			return fmt.Errorf("%s: want shared or private", field)
 		}
 		m.Relabel = relabel
-		return errors.Join(only("bind"), once("relabel"))
+		return errors.Join(only("bind", "volume", "glob"), once("relabel"))
 	case "z", "Z":
 		m.Relabel = key
-		return errors.Join(only("bind", "volume"), once("relabel"))
+		return errors.Join(only("bind", "volume", "glob"), once("relabel"))
 	case "U", "chown":
 		b, err := flag()
 		m.Chown = b
-		return errors.Join(err, once("U"))
-	case "volume-nocopy":
+		return errors.Join(err, only("bind", "volume", "tmpfs", "ramfs", "glob"), once("U"))
+	case "volume-nocopy", "nocopy":
 		b, err := flag()
 		m.Copy = !b
 		return errors.Join(err, only("volume"), once("copy"))
+	case "nocreate":
+		b, err := flag()
+		m.NoCreate = b
+		return errors.Join(err, only("volume"), once("nocreate"))
 	case "consistency":
 		return once("consistency")
 	case "tmpfs-size", "tmpfs-mode", "size", "mode":
 		option := strings.TrimPrefix(key, "tmpfs-") + "=" + value
-		return errors.Join(only("tmpfs"), tmpfsValue(option), add(option[:4], option))
+		types := []string{"tmpfs", "ramfs"}
+		if key == "mode" {
+			types = append(types, "devpts")
+		}
+		return errors.Join(only(types...), tmpfsValue(option), add(option[:4], option))
 	case "tmpcopyup", "notmpcopyup":
-		return errors.Join(only("tmpfs"), add("tmpcopyup", key))
+		return errors.Join(only("tmpfs"), add("tmpcopyup", key)) // crun has it for no other
 	case "type":
 		return errors.New("type is given twice")
 	}
 	return fmt.Errorf("%s is not supported for type %s", key, m.Type)
 }
 
+// subpath refuses what names nothing in the source: the path is looked up in it.
+func subpath(path string) error {
+	if path == "" || strings.ContainsRune(path, 0) || filepath.Clean("/"+path) == "/" {
+		return fmt.Errorf("subpath %q: want a path in the source", path)
+	}
+	return nil
+}
+
 func mountComplete(m *Mount) error {
 	switch m.Type {
+	case "image":
+		if m.Source == "" {
+			return errors.New("src= must name an image")
+		}
+		m.Name, m.Source = m.Source, ""
+	case "glob":
+		if m.Source == "" || strings.ContainsRune(m.Source, 0) {
+			return errors.New("src= must be a pattern of paths on the host")
+		}
+		abs, err := filepath.Abs(m.Source)
+		if err != nil {
+			return err
+		}
+		if m.Source = abs; m.Destination == "" {
+			m.Destination = filepath.Dir(abs)
+		}
+		if m.Destination == "/" {
+			return nil
+		}
 	case "bind":
 		if m.Source == "" {
 			m.Source = m.Destination // as podman does
@@ -210,7 +269,7 @@ func tmpfsOption(m *Mount, o string, seen map[string]string) error {
 		group = "tmpcopyup"
 	default:
 		group = mountWords[o]
-		if group == "" || slices.Contains([]string{"copy", "relabel", "recursion", "consistency"}, group) {
+		if group == "" || o == "rro" || slices.Contains([]string{"copy", "nocreate", "relabel", "recursion", "consistency", "overlay", "idmap"}, group) {
 			return fmt.Errorf("option %q is not known", o)
 		}
 	}

@@ -3,7 +3,10 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"sort"
 
 	"github.com/berth-containers/berth/internal/field"
@@ -14,6 +17,7 @@ type MountOptions struct {
 	Volumes      []string // -v
 	Mounts       []string // --mount
 	Tmpfs        []string // --tmpfs
+	From         []Mount  // --volumes-from: of other containers; a flag for the same destination wins
 	ConfVolumes  []string // containers.conf; a flag for the same destination wins
 	ConfMounts   []string // containers.conf, as ConfVolumes
 	ImageVolumes []string // Image.Volumes
@@ -31,13 +35,25 @@ func Mounts(o MountOptions) ([]Mount, error) {
 	for _, source := range []struct {
 		values []string
 		parse  func(string) (Mount, error)
-		yields bool // to what is there already
-	}{{o.Mounts, ParseMount, false}, {o.Volumes, ParseVolume, false}, {o.Tmpfs, ParseTmpfs, false}, {o.ConfMounts, ParseMount, true}, {o.ConfVolumes, ParseVolume, true}} {
+		mounts []Mount // that are parsed
+		yields bool    // to what is there already
+	}{
+		{values: o.Mounts, parse: ParseMount}, {values: o.Volumes, parse: ParseVolume}, {values: o.Tmpfs, parse: ParseTmpfs}, {mounts: o.From, yields: true},
+		{values: o.ConfMounts, parse: ParseMount, yields: true}, {values: o.ConfVolumes, parse: ParseVolume, yields: true},
+	} {
+		mounts := source.mounts
 		for _, v := range source.values {
 			m, err := source.parse(v)
 			if err != nil {
 				return nil, err
 			}
+			found, err := m.globbed()
+			if err != nil {
+				return nil, field.Errorf("%s %q: %w", field.Name("mount"), v, err)
+			}
+			mounts = append(mounts, found...)
+		}
+		for _, m := range mounts {
 			_, dup := at[m.Destination]
 			switch {
 			case dup && source.yields:
@@ -65,6 +81,25 @@ func Mounts(o MountOptions) ([]Mount, error) {
 	// A directory's path is a prefix of what lies in it, so it sorts first.
 	sort.Slice(list, func(i, j int) bool { return list[i].Destination < list[j].Destination })
 	return list, nil
+}
+
+// globbed are the binds that a mount of type glob stands for; any other stands for itself.
+func (m Mount) globbed() ([]Mount, error) {
+	if m.Type != "glob" {
+		return []Mount{m}, nil
+	}
+	paths, err := filepath.Glob(m.Source)
+	if err == nil && len(paths) == 0 {
+		err = fmt.Errorf("no file on the host matches %s", m.Source)
+	}
+	var list []Mount
+	for _, p := range paths {
+		one := m
+		one.Type, one.Source, one.Destination, one.Options = "bind", p, filepath.Join(m.Destination, filepath.Base(p)), slices.Clone(m.Options)
+		err = errors.Join(err, cleanDestination(&one.Destination))
+		list = append(list, one)
+	}
+	return list, err
 }
 
 func imageMounts(at map[string]Mount, o MountOptions) error {

@@ -53,12 +53,14 @@ type Options struct {
 	TTYSize    TTYSize        // that it has when the process starts
 	StopSignal syscall.Signal // recorded as an annotation; 0 is SIGTERM
 
-	Mounts  []Mount       // see Mounts; volumes have their Source
-	Made    []specs.Mount // more of them, as the runtime takes them
-	Files   Files
-	ShmSize *int64 // bytes of /dev/shm; nil is 64 MiB, 0 no limit
-	Init    string // path of catatonit, tini or the like on the host: it becomes PID 1
-	Devices []Device
+	Mounts     []Mount       // see Mounts; volumes have their Source
+	Made       []specs.Mount // more of them, as the runtime takes them
+	Files      Files
+	ShmSize    *int64 // bytes of /dev/shm; nil is 64 MiB, 0 no limit
+	Init       string // path of catatonit, tini or the like on the host: it becomes PID 1
+	Devices    []Device
+	Systemd    bool     // the file systems that systemd wants are writable
+	ChrootDirs []string // that get Files as well
 
 	NetHost   bool   // the network namespace of the host
 	NetNSPath string // an existing one; empty is a new one, made by the runtime
@@ -74,6 +76,9 @@ type Options struct {
 	Resources  Resources
 	// Controllers of the cgroup that the container will have; nil is all. Defaults that need another are dropped.
 	Controllers []string
+	DeviceRules []specs.LinuxDeviceCgroup // what the device cgroup allows besides Devices, see ParseDeviceRules
+	Personality string                    // execution domain: LINUX, LINUX32; empty is the caller's
+	RdtClass    string                    // class of Intel's RDT; empty is none
 
 	Privileged  bool
 	DefaultCaps []string // containers.conf's default_capabilities; nil is DefaultCapabilities
@@ -107,6 +112,7 @@ type Files struct {
 	ContainerEnv string // /run/.containerenv
 	Passwd       string // /etc/passwd
 	Group        string // /etc/group
+	Localtime    string // /etc/localtime
 }
 
 // check refuses what the flags' parsers cannot see.
@@ -196,7 +202,7 @@ func (o *Options) checkIDs(uids, gids []specs.LinuxIDMapping) error {
 	}
 	if what != "" {
 		return hint.Add(fmt.Errorf("%s %d does not exist in this user namespace", what, id),
-			"give this account more subordinate IDs in /etc/subuid and /etc/subgid, or choose another --user")
+			"give this account more subordinate IDs in /etc/subuid and /etc/subgid, or choose another %s", field.Name("user"))
 	}
 	var groups []uint32
 	for _, g := range o.User.Groups {
@@ -208,22 +214,28 @@ func (o *Options) checkIDs(uids, gids []specs.LinuxIDMapping) error {
 	return nil
 }
 
-// Warnings lists what of o will be done differently from what was asked, a sentence each.
-func (o Options) Warnings() []string {
-	var list []string
-	if o.NoCgroup && o.Resources.Limited() {
-		list = append(list, "no cgroup can be used here: the limits on memory, CPUs and processes are ignored")
+// Warnings lists what of o will be done differently from what was asked, a sentence each. Those about a field are FieldErrors,
+// to be worded as errors are.
+func (o Options) Warnings() []error {
+	var list []error
+	switch limited := o.NoCgroup && o.Resources.Limited(); {
+	case limited && o.Host.Rootless && !o.Host.CgroupV2:
+		//lint:ignore ST1005 as podman
+		list = append(list, errors.New("Resource limits are not supported and ignored on cgroups V1 rootless systems"))
+	case limited:
+		list = append(list, errors.New("no cgroup can be used here: the limits on memory, CPUs and processes are ignored"))
 	}
 	if !o.NoCgroup && o.Host.NoSwapLimit && o.Resources.MemorySwap > 0 {
-		list = append(list, "this kernel does not account for swap: --memory-swap is ignored")
+		list = append(list, field.Errorf("this kernel does not account for swap: %s is ignored", field.Name("memory-swap")))
 	}
 	for _, u := range o.Ulimits {
 		if c, lowered := clampUlimit(u, o.Host); lowered {
-			list = append(list, fmt.Sprintf("--ulimit %s: lowered to the hard limit of this process, %d", strings.ToLower(strings.TrimPrefix(u.Name, "RLIMIT_")), c.Hard))
+			name := strings.ToLower(strings.TrimPrefix(u.Name, "RLIMIT_"))
+			list = append(list, field.Errorf("%s %s: lowered to the hard limit of this process, %d", field.Name("ulimit"), name, c.Hard))
 		}
 	}
 	if o.OOMScoreAdj != nil && *o.OOMScoreAdj < o.Host.OOMScoreAdj && !o.Host.RaiseLimits {
-		list = append(list, fmt.Sprintf("--oom-score-adj: raised to that of this process, %d", o.Host.OOMScoreAdj))
+		list = append(list, field.Errorf("%s: raised to that of this process, %d", field.Name("oom-score-adj"), o.Host.OOMScoreAdj))
 	}
 	return list
 }

@@ -5,6 +5,7 @@ package spec
 import (
 	"cmp"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,16 @@ type Resources struct {
 	CPUPeriod         uint64
 	CPUQuota          int64
 	CPUShares         uint64
+	RealtimePeriod    uint64 // microseconds; cgroups v1 alone
+	RealtimeRuntime   int64  // microseconds; cgroups v1 alone
 	CpusetCpus        string
 	CpusetMems        string
-	PidsLimit         *int64 // nil is PidsDefault; 0 and -1 are no limit
-	PidsDefault       int64  // what nobody asked for, and is dropped where it cannot be had; 0 is DefaultPids, -1 no limit
+	Swappiness        *uint64 // 0 to 100; cgroups v1 alone
+	NoOOMKill         bool    // processes wait for memory instead of being killed; cgroups v1 alone
+	BlockIO           BlockIO
+	Unified           map[string]string // files of cgroup v2 and what is written into them
+	PidsLimit         *int64            // nil is PidsDefault; 0 and -1 are no limit
+	PidsDefault       int64             // what nobody asked for, and is dropped where it cannot be had; 0 is DefaultPids, -1 no limit
 }
 
 // DefaultPids is podman's limit of processes.
@@ -39,16 +46,28 @@ func (r Resources) Missing(have []string) (missing []string) {
 		name  string
 		asked bool
 	}{
-		{"cpu", r.NanoCPUs != 0 || r.CPUPeriod != 0 || r.CPUQuota != 0 || r.CPUShares != 0},
+		{"cpu", r.NanoCPUs != 0 || r.CPUPeriod != 0 || r.CPUQuota != 0 || r.CPUShares != 0 || r.RealtimePeriod != 0 || r.RealtimeRuntime != 0},
 		{"cpuset", r.CpusetCpus != "" || r.CpusetMems != ""},
-		{"memory", r.Memory != 0 || r.MemorySwap != 0 || r.MemoryReservation != 0},
+		{"memory", r.Memory != 0 || r.MemorySwap != 0 || r.MemoryReservation != 0 || r.Swappiness != nil || r.NoOOMKill},
 		{"pids", r.PidsLimit != nil && *r.PidsLimit > 0},
+		{"io", r.BlockIO.Limited()},
 	} {
-		if c.asked && !slices.Contains(have, c.name) {
+		asked := c.asked || r.unified(c.name)
+		if asked && !slices.Contains(have, c.name) {
 			missing = append(missing, c.name)
 		}
 	}
 	return missing
+}
+
+// unified reports whether a file of the controller is among r.Unified.
+func (r Resources) unified(controller string) bool {
+	for file := range r.Unified {
+		if strings.HasPrefix(file, controller+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // Without returns r with no limits by these controllers.
@@ -57,12 +76,16 @@ func (r Resources) Without(controllers []string) Resources {
 		switch c {
 		case "cpu":
 			r.NanoCPUs, r.CPUPeriod, r.CPUQuota, r.CPUShares = 0, 0, 0, 0
+			r.RealtimePeriod, r.RealtimeRuntime = 0, 0
 		case "cpuset":
 			r.CpusetCpus, r.CpusetMems = "", ""
 		case "memory":
 			r.Memory, r.MemorySwap, r.MemoryReservation = 0, 0, 0
+			r.Swappiness, r.NoOOMKill = nil, false
 		case "pids":
 			r.PidsLimit = nil
+		case "io":
+			r.BlockIO = BlockIO{}
 		}
 	}
 	return r
@@ -130,6 +153,10 @@ func (r Resources) Check() error {
 		return field.Errorf("%s %d: want at least 1000 microseconds", field.Name("cpu-quota"), r.CPUQuota)
 	case r.CPUShares == 1 || r.CPUShares > 262144:
 		return field.Errorf("%s %d: want 2 to 262144", field.Name("cpu-shares"), r.CPUShares)
+	case r.Swappiness != nil && *r.Swappiness > 100:
+		return field.Errorf("%s %d: valid memory swappiness range is 0-100", field.Name("memory-swappiness"), *r.Swappiness)
+	case r.BlockIO.Weight != 0 && (r.BlockIO.Weight < 10 || r.BlockIO.Weight > 1000):
+		return field.Errorf("%s %d: range of blkio weight is from 10 to 1000", field.Name("blkio-weight"), r.BlockIO.Weight)
 	case r.PidsLimit != nil && *r.PidsLimit < -1:
 		return field.Errorf("%s %d: want a number, or -1 for no limit", field.Name("pids-limit"), *r.PidsLimit)
 	}
@@ -147,18 +174,21 @@ func (r Resources) Check() error {
 	return nil
 }
 
-// Limited tells whether the user asked for any limit.
+// Limited reports whether the user asked for any limit.
 func (r Resources) Limited() bool {
 	if r.PidsDefault = 0; r.PidsLimit != nil && *r.PidsLimit <= 0 {
 		r.PidsLimit = nil
 	}
-	return r != Resources{}
+	return !reflect.ValueOf(r).IsZero()
 }
+
+// OCI is r for the runtime, without the limit of processes that nobody asked for.
+func (r Resources) OCI(noSwap bool) *specs.LinuxResources { return r.oci(noSwap, []string{}) }
 
 // oci is r for the runtime. have are the controllers that the cgroup will have; nil is all.
 func (r Resources) oci(noSwap bool, have []string) *specs.LinuxResources {
 	res := &specs.LinuxResources{}
-	if r.Memory > 0 || r.MemoryReservation > 0 {
+	if r.Memory > 0 || r.MemoryReservation > 0 || r.Swappiness != nil || r.NoOOMKill {
 		m := &specs.LinuxMemory{}
 		if r.Memory > 0 {
 			swap := r.MemorySwap
@@ -172,6 +202,10 @@ func (r Resources) oci(noSwap bool, have []string) *specs.LinuxResources {
 		}
 		if r.MemoryReservation > 0 {
 			m.Reservation = &r.MemoryReservation
+		}
+		m.Swappiness = r.Swappiness
+		if r.NoOOMKill {
+			m.DisableOOMKiller = &r.NoOOMKill
 		}
 		res.Memory = m
 	}
@@ -189,9 +223,16 @@ func (r Resources) oci(noSwap bool, have []string) *specs.LinuxResources {
 	if r.CPUShares > 0 {
 		cpu.Shares = &r.CPUShares
 	}
+	if r.RealtimePeriod > 0 {
+		cpu.RealtimePeriod = &r.RealtimePeriod
+	}
+	if r.RealtimeRuntime != 0 {
+		cpu.RealtimeRuntime = &r.RealtimeRuntime
+	}
 	if cpu != (specs.LinuxCPU{}) {
 		res.CPU = &cpu
 	}
+	res.BlockIO, res.Unified = r.BlockIO.oci(), r.Unified
 	pids := int64(0)
 	switch {
 	case r.PidsLimit != nil:

@@ -183,7 +183,7 @@ func found(dir level) (level, *os.File, string, error) {
 	return dir, nil, "", nil
 }
 
-// openRegular opens name, and tells whether it holds its contents itself.
+// openRegular opens name, and reports whether it holds its contents itself.
 func openRegular(dir int, name string) (f *os.File, data bool, err error) {
 	// O_NONBLOCK: should the file have become a FIFO since it was looked at, do not wait for a writer.
 	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)

@@ -152,7 +152,7 @@ func (s Security) addMasks(masked []string) []string {
 	return masked
 }
 
-// unmasks tells whether the user wants p back: ALL, a pattern, or a directory that p is in.
+// unmasks reports whether the user wants p back: ALL, a pattern, or a directory that p is in.
 func (s Security) unmasks(p string) bool {
 	for _, u := range s.Unmask {
 		match, err := path.Match(u, p)

@@ -4,6 +4,10 @@
 
 package spec
 
+import _ "embed"
+
 // The container libraries need build tags: seccomp for the filter of system calls, the other two to do without the headers of gpgme
-// and btrfs. The compiler names this where they are missing.
-var _ = build_tags_are_missing__run_make__or_eval_make_env__see_CONTRIBUTING_md
+// and btrfs. Without them this file is part of the package, and what it asks for is nowhere: the go command says so before it compiles anything.
+//
+//go:embed "build tags are missing: run make, or first eval \"$(make env)\" (CONTRIBUTING.md)"
+var tags string

@@ -91,7 +91,7 @@ func parseUlimit(v string) (record.Ulimit, error) {
 	return u, nil
 }
 
-// clampUlimit lowers u to what the caller may set, and tells whether it had to.
+// clampUlimit lowers u to what the caller may set, and reports whether it had to.
 func clampUlimit(u record.Ulimit, h Host) (record.Ulimit, bool) {
 	if h.RaiseLimits {
 		return u, false

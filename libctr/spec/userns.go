@@ -3,6 +3,9 @@
 package spec
 
 import (
+	"errors"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,52 +19,98 @@ import (
 // UserNS is the value of --userns.
 type UserNS struct {
 	// Mode is host (Berth's own user namespace, in which root is the caller), keep-id
-	// (the caller has the same IDs inside), nomap (the caller has none inside), or maps, which no flag of a container gives.
+	// (the caller has the same IDs inside), nomap (the caller has none inside), auto (IDs that no other container has), private (those of
+	// uidmap and gidmap), container, ns, or maps: those that UIDs and GIDs say.
 	Mode       string
 	UID, GID   *uint32                // keep-id: the caller's IDs inside; nil is as outside
-	UIDs, GIDs []specs.LinuxIDMapping // maps: what Mappings returns
+	Size       uint32                 // keep-id and auto: how many IDs there are inside; 0 is as many as there are, or as the image needs
+	UIDs, GIDs []specs.LinuxIDMapping // maps: what Mappings returns; auto: IDs that are mapped besides
+	Path       string                 // ns: an existing one; wins over Container
+	Container  string                 // that of another container: the caller turns it into Path, and into its maps
 }
 
 // ParseUserNS reads the value of --userns.
 func ParseUserNS(value string) (UserNS, error) {
 	mode, opts, given := strings.Cut(value, ":")
 	u := UserNS{Mode: mode}
+	bad := func(format string, args ...any) (UserNS, error) {
+		return u, field.Errorf("%s %q: %s", field.Name("userns"), value, fmt.Sprintf(format, args...))
+	}
 	switch mode {
 	case "":
 		u.Mode = "host"
-	case "host", "nomap", "keep-id":
-	case "auto", "container", "ns", "private", "pod":
-		return u, hint.Add(field.Errorf("%s %s is not supported", field.Name("userns"), value), "host and keep-id are")
+	case "host", "nomap", "keep-id", "auto", "private":
+	case "container", "ns":
+		u.Container, u.Path = opts, opts
+		if mode == "container" {
+			u.Path = ""
+		} else {
+			u.Container = ""
+		}
+		if opts == "" || mode == "ns" && !filepath.IsAbs(opts) {
+			return bad("want container:NAME or ns:PATH")
+		}
+		return u, nil
 	default:
-		return u, field.Errorf("%s %q: want host, keep-id[:uid=N,gid=N] or nomap", field.Name("userns"), value)
+		return bad("want host, keep-id[:uid=N,gid=N,size=N], auto[:size=N,uidmapping=MAP,gidmapping=MAP], nomap, container:NAME, ns:PATH or private")
 	}
 	if !given {
 		return u, nil
 	}
-	if mode != "keep-id" {
-		return u, field.Errorf("%s %q: %s takes no options", field.Name("userns"), value, mode)
+	if mode != "keep-id" && mode != "auto" {
+		return bad("%s takes no options", mode)
 	}
-	for _, o := range strings.Split(opts, ",") {
-		key, number, _ := strings.Cut(o, "=")
-		n, err := strconv.ParseUint(number, 10, 31)
-		if err != nil {
-			return u, field.Errorf("%s %q: %q: want uid=N or gid=N", field.Name("userns"), value, o)
-		}
-		id := uint32(n)
-		switch key {
-		case "uid":
-			u.UID = &id
-		case "gid":
-			u.GID = &id
+	for o := range strings.SplitSeq(opts, ",") {
+		key, text, _ := strings.Cut(o, "=")
+		switch mode + " " + key {
+		case "auto uidmapping", "auto gidmapping":
+			m, err := autoMapping(text)
+			if err != nil {
+				return bad("%q: %v", o, err)
+			}
+			if key == "uidmapping" {
+				u.UIDs = append(u.UIDs, m)
+			} else {
+				u.GIDs = append(u.GIDs, m)
+			}
+		case "keep-id uid", "keep-id gid", "keep-id size", "auto size":
+			n, err := strconv.ParseUint(text, 10, 31)
+			if err != nil || key == "size" && n == 0 {
+				return bad("%q: want a number", o)
+			}
+			id := uint32(n)
+			switch key {
+			case "uid":
+				u.UID = &id
+			case "gid":
+				u.GID = &id
+			case "size":
+				u.Size = id
+			}
 		default:
-			return u, field.Errorf("%s %q: %q: want uid=N or gid=N", field.Name("userns"), value, o)
+			return bad("%q: %s has no such option", o, mode)
 		}
 	}
 	return u, nil
 }
 
-// Nested tells whether the container gets a user namespace of its own.
-func (u UserNS) Nested() bool { return u.Mode == "keep-id" || u.Mode == "nomap" || u.Mode == "maps" }
+// autoMapping reads CONTAINER_ID:HOST_ID:SIZE.
+func autoMapping(text string) (m specs.LinuxIDMapping, err error) {
+	var n [3]uint64
+	parts := strings.Split(text, ":")
+	if len(parts) != 3 {
+		return m, errors.New("want CONTAINER_ID:HOST_ID:SIZE")
+	}
+	for i, p := range parts {
+		if n[i], err = strconv.ParseUint(p, 10, 32); err != nil {
+			return m, errors.New("want CONTAINER_ID:HOST_ID:SIZE")
+		}
+	}
+	return specs.LinuxIDMapping{ContainerID: uint32(n[0]), HostID: uint32(n[1]), Size: uint32(n[2])}, nil
+}
+
+// Nested reports whether the container gets a user namespace of its own.
+func (u UserNS) Nested() bool { return u.Mode != "" && u.Mode != "host" }
 
 // Mappings returns the maps of the nested user namespace, from the container's IDs
 // to those of the namespace that Berth runs in, where the caller is 0. They are
@@ -70,8 +119,11 @@ func (u UserNS) Mappings(h Host) (uids, gids []specs.LinuxIDMapping, err error) 
 	if !u.Nested() {
 		return nil, nil, nil
 	}
-	if u.Mode == "maps" {
+	switch u.Mode {
+	case "maps", "ns", "container":
 		return u.UIDs, u.GIDs, nil
+	case "auto", "private":
+		return nil, nil, fmt.Errorf("the IDs of %s %s are not known yet", field.Name("userns"), u.Mode)
 	}
 	if u.Mode == "nomap" {
 		if !h.Rootless {
@@ -87,7 +139,11 @@ func (u UserNS) Mappings(h Host) (uids, gids []specs.LinuxIDMapping, err error) 
 		return identity(h.UIDMap), identity(h.GIDMap), nil
 	}
 	uid, gid := u.Kept(h)
-	return keepID(uid, contiguous(h.UIDMap)), keepID(gid, contiguous(h.GIDMap)), nil
+	uidCount, gidCount := contiguous(h.UIDMap), contiguous(h.GIDMap)
+	if u.Size > 0 {
+		uidCount, gidCount = min(uidCount, u.Size), min(gidCount, u.Size)
+	}
+	return keepID(uid, uidCount), keepID(gid, gidCount), nil
 }
 
 // Kept returns who the caller is inside a user namespace made by keep-id: the user that the container runs as
@@ -175,4 +231,27 @@ func contiguous(ranges []IDRange) uint32 {
 		}
 	}
 	return max(n, 1)
+}
+
+// MapsCaller reports whether the caller, who is 0 where Berth runs, has an ID inside.
+func (u UserNS) MapsCaller(h Host) bool {
+	uids, _, err := u.Mappings(h)
+	return err != nil || !u.Nested() || slices.ContainsFunc(uids, func(m specs.LinuxIDMapping) bool { return m.HostID == 0 && m.Size > 0 })
+}
+
+// split parts the maps where a range of the parent's ends: the kernel takes no map that goes across (user_namespaces(7)).
+func split(list []specs.LinuxIDMapping, parent []IDRange) (parts []specs.LinuxIDMapping) {
+	for _, m := range list {
+		for m.Size > 0 {
+			part := m
+			for _, r := range parent {
+				if m.HostID >= r.First && m.HostID-r.First < r.Count {
+					part.Size = min(m.Size, r.Count-(m.HostID-r.First))
+				}
+			}
+			parts = append(parts, part)
+			m.ContainerID, m.HostID, m.Size = m.ContainerID+part.Size, m.HostID+part.Size, m.Size-part.Size
+		}
+	}
+	return parts
 }

@@ -49,6 +49,12 @@ var hostile = map[string]fault{
 		x.Manifests[0].Size = 1 << 40
 		return mustJSON(x), ociv1.MediaTypeImageIndex
 	}},
+	"list-ok": {raw: func(manifest []byte) ([]byte, string) {
+		x := index(manifest, 3, ociv1.MediaTypeImageManifest)
+		x.Manifests[0].Platform.Architecture, x.Manifests[1].Platform.Architecture = "amd64", "arm64"
+		x.Manifests[2].Platform = &ociv1.Platform{OS: "unknown", Architecture: "unknown"}
+		return mustJSON(x), ociv1.MediaTypeImageIndex
+	}},
 	"volumes": {config: func(c *ociv1.Image) {
 		c.Config.Volumes = map[string]struct{}{}
 		for i := range 10000 {

@@ -113,7 +113,8 @@ big() {
     printf 'FROM %s\nCOPY f /f\n' "$IMAGE" >"$FILE_DIR/ctx/Containerfile"
     tar -C "$FILE_DIR/ctx" -cf "$FILE_DIR/f.tar" f
     fill
-    for cmd in "run --rm --network none $IMAGE true" "run --network none $IMAGE true" "run -d --network none $IMAGE sleep 300" "create $IMAGE true" \
+    small run --rm --network none "$IMAGE" true # on the disk it makes directories only, which take no room on a tmpfs
+    for cmd in "run --network none $IMAGE true" "run -d --network none $IMAGE sleep 300" "create $IMAGE true" \
         "build -q --network none $FILE_DIR/ctx" "commit -q $name localhost/$name" "import -q $FILE_DIR/f.tar localhost/$name"; do
         # shellcheck disable=SC2086
         small 125 $cmd
@@ -128,4 +129,46 @@ big() {
     small commit -q "$name" "localhost/$name"
     small rm "$name"
     as_records_say
+}
+
+@test "update, rename, secret create, volume create and commit on a full disk: an error that says so, what was there stays, and with room they work" {
+    local cmd before
+    head -c 100000 /dev/urandom | base64 >"$FILE_DIR/secret"
+    small run --name "$name" --network none "$IMAGE" sh -c 'head -c 1000000 /dev/urandom >/f'
+    small run -d --name "$name-up" --network none -e A=old "$IMAGE" sleep 300
+    small secret create "$name-first" - <<<first
+    small volume create "$name-first"
+    before=$(small_facts)
+    fill
+    for cmd in "update -e A=$(printf %020000d 1) $name-up" "update --restart always $name" "secret create $name $FILE_DIR/secret" "volume create $name" "commit -q $name localhost/$name"; do
+        # shellcheck disable=SC2086
+        small 125 $cmd
+        assert_contains "${output,,}" "no space left"
+        [[ $output != *panic* && $output == *Hint:* ]]
+        dd if=/dev/zero of="$SMALL/fill-2" bs=4k 2>/dev/null || true
+    done
+    # Without a block for the state, a rename does all or nothing.
+    small rename "$name" "$name-new" || small rename "$name" "$name-new" || true
+    rm "$SMALL"/fill*
+    small container exists "$name-new" || small rename "$name" "$name-new"
+    small rename "$name-new" "$name"
+    assert_equal "$(small_facts)" "$before"
+    as_records_say
+    small update -e A=new "$name-up"
+    small secret create "$name" "$FILE_DIR/secret"
+    small volume create "$name"
+    small commit -q "$name" "localhost/$name"
+    small run --rm --network none --secret "$name" -v "$name:/v" "localhost/$name" sh -c "cat /run/secrets/$name"
+    assert_equal "$output" "$(cat "$FILE_DIR/secret")"
+    small rm -ft0 "$name" "$name-up"
+    as_records_say
+}
+
+# small_facts: what inspect and ls say of what the test has made.
+small_facts() {
+    "$ENGINE" "${ARGS[@]}" inspect -f '{{.Name}} {{.State.Status}} {{.Config.Env}} {{.HostConfig.RestartPolicy.Name}}' "$name" "$name-up" 3>&-
+    "$ENGINE" "${ARGS[@]}" secret inspect --showsecret -f '{{.Spec.Name}} {{.SecretData}}' "$name-first" 3>&-
+    "$ENGINE" "${ARGS[@]}" secret ls -q --format '{{.Name}}' 3>&-
+    "$ENGINE" "${ARGS[@]}" volume ls -q 3>&-
+    "$ENGINE" "${ARGS[@]}" images --format '{{.Repository}}' 3>&-
 }

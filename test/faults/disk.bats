@@ -51,6 +51,22 @@ teardown() {
     berth --root "$FILE_DIR/small/store" --runroot "$FILE_DIR/small/run" system check
 }
 
+@test "a container that cannot be put on the disk: an error, and nothing of it is left, also not its --cidfile" {
+    berth create --name "$name-first" "$IMAGE" true
+    for verb in create "run -d"; do
+        # shellcheck disable=SC2086 # words
+        run timeout 100 strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:error=EIO "$ENGINE" $verb --name "$name" --cidfile "$FILE_DIR/cid" "$IMAGE" sleep 300 3>&-
+        echo "$output"
+        assert_equal "$status" 125
+        assert_contains "$output" "input/output error"
+        not test -e "$FILE_DIR/cid"
+        berth ps -aq --filter name="^$name\$"
+        assert_equal "$output" ""
+        berth system check
+    done
+    berth rm "$name-first"
+}
+
 @test "a store on a read-only disk: what reads works, what writes says what is wrong" {
     mkdir "$FILE_DIR/ro"
     mount -t tmpfs -o size=50m ro "$FILE_DIR/ro"

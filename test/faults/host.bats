@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# What a host gets that lacks something: an error that says what, and how to mend it.
+# What a host gets that lacks something: an error that says what, and how to fix it.
 load ../helpers
 
 @test "no OCI runtime of that name: 125, the name and a hint" {
@@ -26,7 +26,7 @@ load ../helpers
     assert_contains "$output" "$FILE_DIR/a-file"
 }
 
-@test "two stores with one runroot: neither sees or mends away the other's containers" {
+@test "two stores with one runroot: neither sees or removes the other's containers" {
     berth run -d --rm --name "$name" "$IMAGE" sleep 100
     berth create --name "$name-2" "$IMAGE" true
     berth --root "$FILE_DIR/other" ps -a -q

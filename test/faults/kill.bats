@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 at any moment: the container goes on or is gone, ps tells the truth, nothing is lost
-# that was acknowledged, and system check finds nothing or mends it.
+# that was acknowledged, and system check finds nothing or repairs it.
 load ../helpers
 
-clean_or_mended() { berth system check || { berth system check --repair && berth system check; }; }
+clean_or_repaired() { berth system check || { berth system check --repair && berth system check; }; }
 
 # monitor_of CONTAINER: the pid of its monitor.
 monitor_of() {
@@ -24,7 +24,7 @@ killed_after() {
     for ms in 001 003 005 008 012 016 020 025 030 040 050 060 080 100; do
         killed_after 0.$ms run -d --name "$name-$ms" "$IMAGE" sleep 300
     done
-    clean_or_mended
+    clean_or_repaired
     # Each name is either there, with a container that can be removed, or free.
     for ms in 001 003 005 008 012 016 020 025 030 040 050 060 080 100; do
         berth rm -f -t 0 --ignore "$name-$ms"
@@ -33,7 +33,7 @@ killed_after() {
     berth rm -fa
     berth ps -aq
     assert_equal "$output" ""
-    clean_or_mended
+    clean_or_repaired
 }
 
 @test "kill -9 of run --rm at each phase leaves no container in the end" {
@@ -42,7 +42,7 @@ killed_after() {
     done
     none_runs() { [[ -z $("$ENGINE" ps -q 3>&-) ]]; }
     wait_for 20 none_runs
-    clean_or_mended
+    clean_or_repaired
     # Those whose command was killed are removed by their monitors, a moment after they have ended.
     none_left() { [[ -z $("$ENGINE" ps -a --filter status=exited -q 3>&-) ]]; }
     wait_for 20 none_left
@@ -55,7 +55,7 @@ killed_after() {
         killed_after 0.$ms pull -q "$REGISTRY/team/nginx:1"
         berth rmi -f --ignore "$REGISTRY/team/nginx:1"
     done
-    clean_or_mended
+    clean_or_repaired
     berth pull -q "$REGISTRY/team/nginx:1"
     berth run --rm --network none "$REGISTRY/team/nginx:1" -t
     berth rmi -f "$REGISTRY/team/nginx:1"
@@ -70,7 +70,7 @@ killed_after() {
         berth rm -f -t 0 --ignore "$name-$ms"
         berth 1 container exists "$name-$ms"
     done
-    clean_or_mended
+    clean_or_repaired
 }
 
 @test "kill -9 of the foreground command: a container without --rm goes on" {
@@ -184,7 +184,7 @@ killed_after() {
 
     berth ps -a --sort names --format '{{.Names}} {{.State}}'
     assert_equal "$output" "$name exited"$'\n'"$name-exited exited"
-    clean_or_mended
+    clean_or_repaired
     berth start "$name"
     berth exec "$name" true
     berth inspect --format '{{.State.ExitCode}}' "$name-exited"
@@ -192,7 +192,7 @@ killed_after() {
     berth create --name "$name-rm" "$IMAGE" true
 }
 
-@test "the short links of all layers are gone: run and build make them anew, and system check tells" {
+@test "the short links of all layers are gone: run and build make them again, and system check tells" {
     links=$("$ENGINE" info --format '{{.Store.GraphRoot}}' 3>&-)/overlay/l
     [[ -n $(ls "$links") ]]
     before=$(ls "$links")
@@ -208,4 +208,33 @@ killed_after() {
     berth system check --repair
     berth system check
     assert_equal "$output" ""
+}
+
+@test "a container whose making the power cut short is gone after the boot; one that was acknowledged is there" {
+    local id
+    berth create --name "$name" "$IMAGE" true
+    berth create --name "$name-2" "$IMAGE" true
+    id=$("$ENGINE" inspect -f '{{.Id}}' "$name-2" 3>&-)
+    [[ ! -e $GRAPHROOT/berth/containers/$id/making ]]
+    touch "$GRAPHROOT/berth/containers/$id/making"
+    rm -rf "$RUNROOT/berth" # what ends with the boot
+    berth run --rm "$IMAGE" true
+    berth container exists "$name"
+    berth 1 container exists "$name-2"
+    berth start -a "$name"
+    berth rm "$name"
+}
+
+@test "a container whose command was killed after its start is put on the disk by a later one" {
+    local id
+    berth run -d --name "$name" "$IMAGE" sleep 1000
+    id=$("$ENGINE" inspect -f '{{.Id}}' "$name" 3>&-)
+    touch "$GRAPHROOT/berth/containers/$id/making" "$RUNROOT/berth/pending/$id"
+    berth run --rm "$IMAGE" true
+    [[ -e $GRAPHROOT/berth/containers/$id/making ]] # its maker may be at work
+    touch -d '1 minute ago' "$RUNROOT/berth/pending/$id"
+    berth run --rm "$IMAGE" true
+    [[ ! -e $GRAPHROOT/berth/containers/$id/making ]]
+    berth exec "$name" true
+    berth rm -ft0 "$name"
 }

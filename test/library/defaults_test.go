@@ -75,18 +75,7 @@ func (s *site) engine(t *testing.T, conf string) *libctr.Engine {
 	s.file(t, "containers.conf", conf)
 	e, err := libctr.Open(t.Context(), libctr.Options{
 		GraphRoot: filepath.Join(s.dir, "root"), RunRoot: filepath.Join(s.dir, "run"),
-		Pull: func(ctx context.Context, e *libctr.Engine, name string, o image.PullOptions) ([]string, error) {
-			store, err := e.Store()
-			if err != nil {
-				return nil, err
-			}
-			r, err := library.NewRuntime(store, e.SystemContext())
-			if err != nil {
-				return nil, err
-			}
-			defer r.Close()
-			return r.Pull(ctx, name, o)
-		},
+		Pull: library.Pull,
 	})
 	if err != nil {
 		t.Fatal(err)

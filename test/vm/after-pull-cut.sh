@@ -5,7 +5,7 @@
 . "$(dirname "$0")/tap.bash"
 ok "ps works" berth ps -a
 ok "images works" berth images
-ok "system check finds nothing, or mends it" clean_or_mended
+ok "system check finds nothing, or repairs it" clean_or_repaired
 ok "the image is whole, or not there" eval '! berth image exists "$1" || berth run --rm "$1" sha256sum -c /data.sum'
 ok "pull again" berth pull -q "$1"
 ok "what was pulled is whole" is "$(berth run --rm --network none "$1" sha256sum /data)" "$2  /data"

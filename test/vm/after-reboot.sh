@@ -11,7 +11,7 @@ ok "the exited one kept its log" is "$(berth logs exited)" "last words"
 ok "the running one is running no more" is "$(state running)" "exited false"
 ok "the paused one is running no more" is "$(state paused)" "exited false"
 ok "the one with --rm is gone" exits 1 berth container exists gone
-ok "system check finds nothing, or mends it" clean_or_mended
+ok "system check finds nothing, or repairs it" clean_or_repaired
 ok "its name is free" berth create --name gone "$IMAGE" true
 ok "the running one starts again" berth start running
 ok "and runs" berth exec running true

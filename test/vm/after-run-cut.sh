@@ -10,7 +10,7 @@ for name; do
     ok "acknowledged container $name is there" grep -qx "$name" <<<"$all"
 done
 ok "ps lists no container as running" is "$(berth ps -q)" ""
-ok "system check finds nothing, or mends it" clean_or_mended
+ok "system check finds nothing, or repairs it" clean_or_repaired
 for name; do
     ok "acknowledged container $name starts" berth start "$name"
 done

@@ -45,6 +45,6 @@ ok "no file of its network namespace is left either" is "$(files)" ""
 left=$XDG_RUNTIME_DIR/netns/berth-$id
 printf %s "$XDG_RUNTIME_DIR/containers/berth/containers/$id" >"$left"
 ok "system check sees what is left of a network namespace" like "$(berth system check 2>&1)" "*$left*"
-ok "and removes it" clean_or_mended
+ok "and removes it" clean_or_repaired
 ok "so that it is gone" test ! -e "$left"
 the_end

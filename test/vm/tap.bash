@@ -34,7 +34,7 @@ retry() {
     until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.5; done
 }
 
-# clean_or_mended: system check finds nothing, or nothing more after --repair.
-clean_or_mended() { berth system check || { berth system check --repair && berth system check; }; }
+# clean_or_repaired: system check finds nothing, or nothing more after --repair.
+clean_or_repaired() { berth system check || { berth system check --repair && berth system check; }; }
 
 the_end() { echo "1..$tests"; exit $((failures > 0)); }

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/internal/field"
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/image/library"
@@ -35,7 +37,7 @@ type Images struct {
 
 var _ partial.Bases = (*Images)(nil)
 
-// Base returns the facts of the image; it pulls it if the store has it not.
+// Base returns the facts of the image; it pulls it if it is not in the store.
 func (b *Images) Base(ctx context.Context, ref string) (*partial.Base, error) {
 	img, err := b.local(ref)
 	if errors.Is(err, image.ErrNotFound) || err == nil && b.Newest && !b.Offline {
@@ -64,7 +66,7 @@ func withoutTag(ref string) string {
 	return name + "@" + digest
 }
 
-// onlyLocal tells whether an image can be nowhere but in the store: localhost is what builds call their images, and no
+// onlyLocal reports whether an image can be nowhere but in the store: localhost is what builds call their images, and no
 // registry, unless registries.conf says where it is.
 func (b *Images) onlyLocal(ref string) bool {
 	named, err := reference.ParseNormalizedNamed(ref)
@@ -87,13 +89,9 @@ func (b *Images) pull(ctx context.Context, ref string) (_ *image.Image, err erro
 		return nil, notHere(ref)
 	}
 	if b.Offline {
-		return nil, partial.Errorf("P052", "offline: missing base %s; run without --offline once, or: berth pull %s", ref, ref)
+		return nil, partial.Errorf("P052", "offline: missing base %s", ref).FixedBy("run it without %s once, or: %s", field.Name("offline"), hint.To(hint.PullImage, ref))
 	}
-	store, err := b.Engine.Store()
-	if err != nil {
-		return nil, err
-	}
-	r, err := library.NewRuntime(store, b.Engine.SystemContext())
+	r, err := library.Open(b.Engine)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +120,7 @@ func (b *Images) Digest(ctx context.Context, ref string) (string, error) {
 		d, _, err := digestOf(img)
 		return d, err
 	case b.Offline:
-		return "", partial.Errorf("P052", "offline: missing image %s; run without --offline once, or: berth pull %s", ref, ref)
+		return "", partial.Errorf("P052", "offline: missing image %s", ref).FixedBy("run it without %s once, or: %s", field.Name("offline"), hint.To(hint.PullImage, ref))
 	}
 	if b.onlyLocal(ref) {
 		if err != nil {

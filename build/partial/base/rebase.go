@@ -62,11 +62,7 @@ func (b *Images) ReplaceLayers(ctx context.Context, img, with *image.Image, at [
 
 // assemble writes two images as layouts, has work change the first, and takes it into the store.
 func (b *Images) assemble(ctx context.Context, img, other *image.Image, name string, work func(app, other *layout) error) (id string, err error) {
-	store, err := b.Engine.Store()
-	if err != nil {
-		return "", err
-	}
-	rt, err := library.NewRuntime(store, b.Engine.SystemContext())
+	rt, err := library.Open(b.Engine)
 	if err != nil {
 		return "", err
 	}
@@ -137,7 +133,7 @@ func readJSON(path string, v any) error {
 	return json.Unmarshal(data, v)
 }
 
-// rebase replaces the layout's first old layers by those of base, and writes it anew.
+// rebase replaces the layout's first old layers by those of base, and writes it again.
 func (l *layout) rebase(base *layout, old int, r *partial.Rebased) error {
 	if old > len(l.manifest.Layers) {
 		return fmt.Errorf("rebase: the image has %d layers, its base %d", len(l.manifest.Layers), old)
@@ -173,7 +169,7 @@ func (l *layout) replace(part *layout, at []int, r *partial.Rebased) error {
 	return l.configure(r)
 }
 
-// configure writes the configuration of r, and the layout anew.
+// configure writes the configuration of r, and the layout again.
 func (l *layout) configure(r *partial.Rebased) error {
 	o := &l.image.Config
 	o.Env, o.User, o.WorkingDir, o.Entrypoint, o.Cmd, o.Labels, o.StopSignal = r.Config.Env, r.Config.User, r.Config.WorkingDir, r.Config.Entrypoint, r.Config.Cmd, r.Config.Labels, r.Config.StopSignal

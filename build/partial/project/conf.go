@@ -75,7 +75,7 @@ func ReadConf(dir string) (*Conf, error) {
 	return c, nil
 }
 
-// isSource tells whether an alias can stand for a prefix: a folder that is written as one, a URL, or a registry, whose
+// isSource reports whether an alias can stand for a prefix: a folder that is written as one, a URL, or a registry, whose
 // first word has a dot or a colon or is localhost.
 func isSource(prefix string) bool {
 	first, _, _ := strings.Cut(prefix, "/")

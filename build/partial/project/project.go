@@ -22,6 +22,7 @@ import (
 	"github.com/berth-containers/berth/build/partial/base"
 	"github.com/berth-containers/berth/build/partial/registry"
 	"github.com/berth-containers/berth/internal/atomicfile"
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
@@ -62,7 +63,7 @@ type Project struct {
 	Bases *base.Images
 }
 
-// IsSource tells whether a Containerfile has to be composed: it has directives, or it is a requirement file.
+// IsSource reports whether a Containerfile has to be composed: it has directives, or it is a requirement file.
 func IsSource(file string, text []byte) bool {
 	ext := filepath.Ext(file)
 	return ext == ".yaml" || ext == ".yml" || partial.HasDirectives(text)
@@ -120,6 +121,9 @@ func (p *Project) Close() error { return p.Parts.Close() }
 // Engine is the one that the project works with.
 func (p *Project) Engine() *libctr.Engine { return p.opts.Engine }
 
+// File is the source.
+func (p *Project) File() string { return p.opts.File }
+
 func (o *Options) name() string {
 	if o.Name != "" {
 		return o.Name
@@ -151,12 +155,12 @@ func (p *Project) ComposeText(ctx context.Context, text []byte, lock *partial.Lo
 	r, err := partial.Compose(ctx, partial.Options{File: o.name(), Source: text, Library: library{p.Parts, p.Conf}, Bases: p.Bases, Lock: lock, Locked: o.Locked, Update: o.Update,
 		Only: o.Only, Profile: o.Profile, BuildArgs: o.BuildArgs, Params: o.Params, Platforms: o.Platforms, Target: o.Target, NoLink: o.NoLink, Lines: lines})
 	if o.Once && o.Locked && errors.Is(err, &partial.Error{Code: "P050"}) {
-		return nil, hint.Add(partial.Errorf("P050", "%s is not a file that has a lock, and --locked wants one", o.name()), "write it to a file and run: berth partial update -f FILE; or build with --locked=false")
+		return nil, hint.Add(partial.Errorf("P050", "%s is not a file that has a lock, and --locked wants one", o.name()), "write it to a file and run: %s; or build with %s=false", hint.To(hint.UpdateLock, "FILE"), field.Name("locked"))
 	}
 	return r, Hinted(err, o.name())
 }
 
-// WriteLock writes the composition's lock, if that is another one. It tells whether it was.
+// WriteLock writes the composition's lock, if that is another one. It reports whether it was.
 func (p *Project) WriteLock(r *partial.Result) (bool, error) { return p.opts.writeLock(r.Lock) }
 
 func (o *Options) writeLock(l *partial.Lock) (bool, error) {
@@ -198,7 +202,17 @@ func Compose(ctx context.Context, opts Options) (r *partial.Result, err error) {
 	return r, err
 }
 
-// AllLocal tells whether a build of the composed file needs nothing from registries: each image that it names has a
+// Verify checks the source at opts.File, as Project.Verify does.
+func Verify(ctx context.Context, opts Options) (f partial.Findings, err error) {
+	p, err := Open(opts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	return p.Verify(ctx)
+}
+
+// AllLocal reports whether a build of the composed file needs nothing from registries: each image that it names has a
 // digest that the engine's store knows, and none is wanted for a certain platform.
 func AllLocal(e *libctr.Engine, r *partial.Result) bool {
 	images := &base.Images{Engine: e}
@@ -220,13 +234,13 @@ func Hinted(err error, file string) error {
 	switch e.Code {
 	case "P021":
 		name, _, _ := strings.Cut(e.Msg, " ")
-		return hint.Add(err, "see the versions with: berth partial search --versions %s", name)
+		return hint.Add(err, "see the versions with: %s", hint.To(hint.ListVersions, name))
 	case "P050":
-		return hint.Add(err, "berth partial update -f %s", file)
+		return hint.Add(err, "%s", hint.To(hint.UpdateLock, file))
 	case "P051":
-		return hint.Add(err, "if the change is known to be good, take it with: berth partial update -f %s", file)
+		return hint.Add(err, "if the change is known to be good, take it with: %s", hint.To(hint.UpdateLock, file))
 	case "P053":
-		return hint.Add(err, "settle the source first, then: rm %s.lock && berth partial update -f %s", file, file)
+		return hint.Add(err, "settle the source first, then: rm %s.lock && %s", file, hint.To(hint.UpdateLock, file))
 	}
 	return err
 }
@@ -356,7 +370,7 @@ type library struct {
 	conf *Conf
 }
 
-// IsLocal tells whether a part lies in a folder.
+// IsLocal reports whether a part lies in a folder.
 func (l library) IsLocal(ref partial.Ref) bool {
 	first, _, _ := strings.Cut(ref.Text, "/")
 	return ref.Kind == "folder" || ref.Kind == "alias" && filepath.IsAbs(l.conf.Aliases[first])

@@ -17,6 +17,8 @@ import (
 	"github.com/berth-containers/berth/build/partial/registry"
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/libctr"
+	"github.com/berth-containers/berth/libctr/image"
+	"go.podman.io/image/v5/transports/alltransports"
 )
 
 // kept is what a build leaves for the push of its image: $DATA/part-records/DIGEST.json, where DIGEST is the one in
@@ -178,8 +180,8 @@ func write(e *libctr.Engine, digest string, k *kept) error {
 }
 
 // AttachRecord sends what was kept of an image's build next to the image in its registry, as a referrer. id is the image's in
-// the store, digest the one in its label. It tells whether there was something to send.
-func AttachRecord(ctx context.Context, o Options, image, id, digest string) (sent bool, err error) {
+// the store, digest the one in its label. It reports whether there was something to send.
+func AttachRecord(ctx context.Context, o Options, name, id, digest string) (sent bool, err error) {
 	k, err := readKept(o.Engine, digest)
 	if k == nil || err != nil {
 		return false, err
@@ -193,8 +195,30 @@ func AttachRecord(ctx context.Context, o Options, image, id, digest string) (sen
 	if k.Previous != "" {
 		r.Annotations = map[string]string{registry.AnnotationPrevious: k.Previous}
 	}
-	_, err = p.Parts.Attach(ctx, image, r)
+	_, err = p.Parts.Attach(ctx, name, r)
 	return err == nil, err
+}
+
+// PushRecord sends the record of a composed image after the image, which has been pushed by its name, or to a destination if that is not
+// empty. It does nothing for what is no image of a composition, or has not gone to a registry.
+func PushRecord(ctx context.Context, e *libctr.Engine, name, destination string, o image.RegistryOptions) error {
+	img, err := e.ImageView().Lookup(name, image.LookupOptions{})
+	if err != nil {
+		return nil //nolint:nilerr // an index, or a name with a transport
+	}
+	c, err := img.Config()
+	if err != nil || c.Config.Labels["dev.partials.digest"] == "" {
+		return nil //nolint:nilerr // the push has said it
+	}
+	if destination == "" {
+		destination = img.Resolved
+	}
+	destination = strings.TrimPrefix(destination, "docker://")
+	if destination == "" || strings.Contains(destination, "://") || alltransports.TransportFromImageName(destination) != nil {
+		return nil
+	}
+	_, err = AttachRecord(ctx, Options{Engine: e, Registry: o}, destination, img.ID, c.Config.Labels["dev.partials.digest"])
+	return err
 }
 
 // PublishFile sends a composed file, with its lock and source, to a registry, where it belongs to no image. It returns the

@@ -15,26 +15,42 @@ import (
 	"sync"
 	"time"
 
-	"github.com/docker/distribution/registry/client/auth/challenge"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // endpoint is a repository at one of the places where registries.conf has it, and the client that speaks to it
-// (distribution-spec 1.1). It is used for artifacts of some kilobytes, so everything is held in memory.
+// (distribution-spec 1.1). It is used for artifacts of some kilobytes, so everything is held in memory. Which scheme a registry
+// speaks and how one logs in is go-containerregistry's to find out, on top of the guard.
 type endpoint struct {
-	host string // HOST[:PORT] of the API
-	path string // the repository
-	http *http.Client
+	host     string // HOST[:PORT] of the API
+	path     string // the repository
+	registry name.Registry
+	login    authn.AuthConfig // what auth.json has for the registry
+	guard    http.RoundTripper
 
-	insecure bool // plain http is tried where https does not work
-	login    login
-
-	mu     sync.Mutex // guards the fields below
-	scheme string     // that worked; "" before the first request
-	header string     // Authorization that was accepted last
+	mu      sync.Mutex // guards the field below
+	clients [2]*http.Client
 }
 
-// login is what auth.json has for the registry.
-type login struct{ user, password, identity, bearer string }
+// client returns one that is logged in for reading, or with push for writing.
+func (e *endpoint) client(ctx context.Context, push bool) (*http.Client, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, scope := 0, "repository:"+e.path+":pull"
+	if push {
+		i, scope = 1, scope+",push"
+	}
+	if e.clients[i] == nil {
+		t, err := transport.NewWithContext(ctx, e.registry, authn.FromConfig(e.login), e.guard, []string{scope})
+		if err != nil {
+			return nil, err
+		}
+		e.clients[i] = &http.Client{Transport: t}
+	}
+	return e.clients[i], nil
+}
 
 // statusError is an answer that is a refusal.
 type statusError struct {
@@ -50,7 +66,7 @@ func (e *statusError) Error() string {
 	return s
 }
 
-// guard bounds what a registry can answer, and keeps off plain http unless it is allowed, after redirects too.
+// guard bounds what a registry and its token server can answer, and keeps off plain http unless it is allowed, after redirects too.
 type guard struct {
 	next     http.RoundTripper
 	insecure bool
@@ -60,7 +76,25 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" && !g.insecure {
 		return nil, fmt.Errorf("%s is not marked insecure in registries.conf, so it is not spoken to over plain http", req.URL.Host)
 	}
-	return g.next.RoundTrip(req)
+	resp, err := g.next.RoundTrip(req)
+	if err == nil {
+		resp.Body = &bounded{resp.Body, maxReply}
+	}
+	return resp, err
+}
+
+// bounded is an answer of at most some bytes.
+type bounded struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= n; b.left < 0 {
+		return 0, fmt.Errorf("the registry answers with more than %d bytes", maxReply)
+	}
+	return n, err
 }
 
 // reply is an answer with its whole body.
@@ -97,7 +131,7 @@ func (e *endpoint) do(ctx context.Context, r request) (*reply, error) {
 	}
 }
 
-// passing tells whether a failure may be gone a moment later. Whoever does not listen will not listen then either.
+// passing reports whether a failure may be gone a moment later. Whoever does not listen will not listen then either.
 func passing(err error) bool {
 	var status *statusError
 	if errors.As(err, &status) {
@@ -107,12 +141,10 @@ func passing(err error) bool {
 }
 
 func (e *endpoint) attempt(ctx context.Context, r request) (*reply, error) {
-	a, err := e.once(ctx, r)
-	if err == nil && a.code == http.StatusUnauthorized {
-		if err := e.authorize(ctx, a, r.push); err != nil {
-			return nil, err
-		}
-		a, err = e.once(ctx, r)
+	a, err := e.send(ctx, r)
+	var refused *transport.Error
+	if errors.As(err, &refused) { // while logging in
+		return nil, &statusError{refused.StatusCode, refusal(refused)}
 	}
 	if err != nil {
 		return nil, err
@@ -138,146 +170,40 @@ func complaint(body []byte) string {
 	return strings.Join(all, "; ")
 }
 
-// once sends a request over the scheme that works.
-func (e *endpoint) once(ctx context.Context, r request) (*reply, error) {
-	e.mu.Lock()
-	scheme, auth := e.scheme, e.header
-	e.mu.Unlock()
-	schemes := []string{"https"}
-	if e.insecure {
-		schemes = append(schemes, "http")
+// refusal is complaint for an answer that was read already.
+func refusal(e *transport.Error) string {
+	var all []string
+	for _, d := range e.Errors {
+		all = append(all, strings.ToLower(strings.TrimSpace(string(d.Code)+" "+d.Message)))
 	}
-	if scheme != "" {
-		schemes = []string{scheme}
-	}
-	var last error
-	for _, s := range schemes {
-		target := r.path
-		if strings.HasPrefix(target, "/") {
-			target = s + "://" + e.host + target
-		}
-		a, err := e.send(ctx, r, target, auth)
-		if err == nil {
-			e.mu.Lock()
-			e.scheme = s
-			e.mu.Unlock()
-			return a, nil
-		}
-		last = err
-	}
-	return nil, last
+	return strings.Join(all, "; ")
 }
 
-func (e *endpoint) send(ctx context.Context, r request, target, auth string) (_ *reply, err error) {
+func (e *endpoint) send(ctx context.Context, r request) (_ *reply, err error) {
+	client, err := e.client(ctx, r.push)
+	if err != nil {
+		return nil, err
+	}
+	target := r.path
+	if strings.HasPrefix(target, "/") {
+		target = "https://" + e.host + target // or http, if that is what it speaks
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", "berth")
 	for k, v := range r.header {
 		req.Header.Set(k, v)
 	}
-	if auth != "" && req.URL.Host == e.host {
-		req.Header.Set("Authorization", auth)
-	}
-	resp, err := e.http.Do(req)
+
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
 	}
-	if len(body) > maxReply {
-		return nil, fmt.Errorf("the registry answers with more than %d bytes", maxReply)
-	}
 	return &reply{resp.StatusCode, resp.Header, body, resp.Request.URL}, nil
-}
-
-// authorize logs in as the registry asks for it, with a token where it can.
-func (e *endpoint) authorize(ctx context.Context, a *reply, push bool) error {
-	refused := &statusError{a.code, complaint(a.body)}
-	if e.login.bearer != "" {
-		return e.use("Bearer "+e.login.bearer, refused)
-	}
-	for _, c := range challenge.ResponseChallenges(&http.Response{StatusCode: a.code, Header: a.header}) {
-		switch strings.ToLower(c.Scheme) {
-		case "bearer":
-			token, err := e.token(ctx, c.Parameters, push)
-			if err != nil {
-				return err
-			}
-			return e.use("Bearer "+token, refused)
-		case "basic":
-			if e.login.user == "" {
-				return refused
-			}
-			req := http.Request{Header: http.Header{}}
-			req.SetBasicAuth(e.login.user, e.login.password)
-			return e.use(req.Header.Get("Authorization"), refused)
-		}
-	}
-	return refused
-}
-
-// use takes an Authorization header, unless that is the one that was refused.
-func (e *endpoint) use(header string, refused error) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.header == header {
-		return refused
-	}
-	e.header = header
-	return nil
-}
-
-// token asks the token server that the registry names (distribution: "Token Authentication").
-func (e *endpoint) token(ctx context.Context, params map[string]string, push bool) (string, error) {
-	realm, err := url.Parse(params["realm"])
-	if err != nil || realm.Host == "" {
-		return "", fmt.Errorf("log in: the registry names no token server (%q)", params["realm"])
-	}
-	scope := "repository:" + e.path + ":pull"
-	if push {
-		scope += ",push"
-	}
-	q := realm.Query()
-	q.Set("scope", scope)
-	if params["service"] != "" {
-		q.Set("service", params["service"])
-	}
-	r := request{method: http.MethodGet, header: map[string]string{}}
-	if e.login.identity != "" {
-		q.Set("grant_type", "refresh_token")
-		q.Set("refresh_token", e.login.identity)
-		q.Set("client_id", "berth")
-		r.method, r.body = http.MethodPost, []byte(q.Encode())
-		r.header["Content-Type"] = "application/x-www-form-urlencoded"
-	} else {
-		realm.RawQuery = q.Encode()
-		if e.login.user != "" {
-			req := http.Request{Header: http.Header{}}
-			req.SetBasicAuth(e.login.user, e.login.password)
-			r.header["Authorization"] = req.Header.Get("Authorization")
-		}
-	}
-	a, err := e.send(ctx, r, realm.String(), "")
-	if err != nil {
-		return "", fmt.Errorf("log in at %s: %w", realm.Host, err)
-	}
-	if a.code >= 300 {
-		return "", &statusError{a.code, complaint(a.body)}
-	}
-	var t struct {
-		Token  string `json:"token"`
-		Access string `json:"access_token"`
-	}
-	if err := json.Unmarshal(a.body, &t); err != nil || t.Token+t.Access == "" {
-		return "", fmt.Errorf("log in at %s: it gives no token", realm.Host)
-	}
-	if t.Token == "" {
-		t.Token = t.Access
-	}
-	return t.Token, nil
 }

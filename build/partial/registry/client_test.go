@@ -167,3 +167,111 @@ func TestRetry(t *testing.T) {
 		t.Errorf("Releases = %s, %d failures left", got, fails)
 	}
 }
+
+// TestCredentialsStay has a registry lead its client to another server, as a redirect, as the place of the next page and of an upload, and
+// as its token server. That one never sees what the client has logged in with.
+func TestCredentialsStay(t *testing.T) {
+	var leaked, asked []string
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.URL.Path)
+		if auth := r.Header.Get("Authorization"); auth != "" {
+			leaked = append(leaked, r.URL.Path+": "+auth)
+		}
+		_, _ = io.WriteString(w, "{}")
+	}))
+	t.Cleanup(stranger.Close)
+	lead := ""
+	host, _ := inMemory(t, true, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if user, password, ok := r.BasicAuth(); !ok || user != "jo" || password != "secret" {
+				challenge := `Basic realm="x"`
+				if lead == "token" {
+					challenge = fmt.Sprintf(`Bearer realm="%s/token",service="s"`, stranger.URL)
+				}
+				w.Header().Set("WWW-Authenticate", challenge)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			switch {
+			case lead == "redirect" && strings.Contains(r.URL.Path, "/blobs/"):
+				http.Redirect(w, r, stranger.URL+r.URL.Path, http.StatusTemporaryRedirect)
+			case lead == "upload" && r.Method == http.MethodPost:
+				w.Header().Set("Location", stranger.URL+"/upload")
+				w.WriteHeader(http.StatusAccepted)
+			case lead == "page" && strings.HasSuffix(r.URL.Path, "/tags/list"):
+				w.Header().Set("Link", "<"+stranger.URL+`/v2/p/x/tags/list>; rel="next"`)
+				_, _ = io.WriteString(w, `{"name":"p/x","tags":["1.0.0"]}`)
+			default:
+				h.ServeHTTP(w, r)
+			}
+		})
+	})
+	library := func() *Library {
+		sys := system(t, "", host)
+		write(t, sys.AuthFilePath, `{"auths": {"`+host+`": {"auth": "am86c2VjcmV0"}}}`)
+		return open(t, Options{Sys: sys})
+	}
+	name := host + "/p/x"
+	p := newPart(t, "p/x", "1.0.0", "")
+	if _, err := library().Push(t.Context(), ref(name), p, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		lead  string
+		asked bool // the other server is reached
+		works bool
+		do    func(l *Library) error
+	}{
+		{"redirect", true, false, func(l *Library) error {
+			_, err := l.Part(t.Context(), ref(name), partial.Release{Version: "1.0.0"})
+			return err
+		}},
+		{"upload", true, true, func(l *Library) error {
+			_, err := l.Push(t.Context(), ref(host+"/p/y"), newPart(t, "p/y", "1.0.0", ""), PushOptions{})
+			return err
+		}},
+		{"page", false, true, func(l *Library) error {
+			_, err := l.Releases(t.Context(), ref(name))
+			return err
+		}},
+		{"token", false, false, func(l *Library) error {
+			_, err := l.Releases(t.Context(), ref(name))
+			return err
+		}},
+	} {
+		lead, leaked, asked = tc.lead, nil, nil
+		err := tc.do(library())
+		if len(leaked) > 0 || tc.asked != (len(asked) > 0) {
+			t.Errorf("%s: %v; the other server was asked %q and told %q", tc.lead, err, asked, leaked)
+		}
+		if worked := err == nil; worked != tc.works {
+			t.Errorf("%s: %v", tc.lead, err)
+		}
+	}
+}
+
+// TestTokenIsBounded has a token server that does not stop.
+func TestTokenIsBounded(t *testing.T) {
+	var sent int
+	var srv *httptest.Server
+	srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/token" {
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s/token",service="s"`, srv.URL))
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = io.WriteString(w, `{"token":"`)
+		for part := []byte(strings.Repeat("x", 1<<20)); sent < 1<<30; sent += len(part) {
+			if _, err := w.Write(part); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	host := srv.Listener.Addr().String()
+	var unreachable *NetworkError
+	_, err := open(t, Options{Sys: system(t, "", host)}).Releases(t.Context(), ref(host+"/p/x"))
+	if !errors.As(err, &unreachable) || sent > 2*maxReply {
+		t.Errorf("Releases = %v after %d bytes", err, sent)
+	}
+}

@@ -6,13 +6,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/berth-containers/berth/build/partial"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/docker/config"
 	"go.podman.io/image/v5/pkg/sysregistriesv2"
@@ -69,11 +71,11 @@ func (l *Library) endpoint(ref reference.Named, insecure bool) (*endpoint, error
 		insecure = false
 	}
 	host := reference.Domain(ref)
-	transport := tlsclientconfig.NewTransport()
-	transport.ResponseHeaderTimeout = time.Minute
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // only where registries.conf or the user says so
+	direct := tlsclientconfig.NewTransport()
+	direct.ResponseHeaderTimeout = time.Minute
+	direct.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // only where registries.conf or the user says so
 	for _, dir := range certDirs(sys, host) {
-		if err := tlsclientconfig.SetupCertificates(dir, transport.TLSClientConfig); err != nil {
+		if err := tlsclientconfig.SetupCertificates(dir, direct.TLSClientConfig); err != nil {
 			return nil, fmt.Errorf("read certificates for %s: %w", host, err)
 		}
 	}
@@ -84,9 +86,17 @@ func (l *Library) endpoint(ref reference.Named, insecure bool) (*endpoint, error
 	if host == "docker.io" {
 		host = "registry-1.docker.io" // where its API is
 	}
+	var scheme []name.Option
+	if insecure {
+		scheme = append(scheme, name.Insecure) // https is tried first
+	}
+	api, err := name.NewRegistry(host, scheme...)
+	if err != nil {
+		return nil, fmt.Errorf("read the name of registry %s: %w", host, err)
+	}
 	return &endpoint{
-		host: host, path: reference.Path(ref), insecure: insecure, login: auth,
-		http: &http.Client{Transport: &guard{transport, insecure}},
+		host: host, path: reference.Path(ref), registry: api, login: auth,
+		guard: transport.NewUserAgent(&guard{direct, insecure}, "berth"),
 	}, nil
 }
 
@@ -113,16 +123,16 @@ func certDirs(sys *types.SystemContext, host string) []string {
 	return nil
 }
 
-func credentials(sys *types.SystemContext, ref reference.Named) (login, error) {
+func credentials(sys *types.SystemContext, ref reference.Named) (authn.AuthConfig, error) {
 	if t := sys.DockerBearerRegistryToken; t != "" {
-		return login{bearer: t}, nil
+		return authn.AuthConfig{RegistryToken: t}, nil
 	}
 	a, err := config.GetCredentialsForRef(sys, ref)
 	if sys.DockerAuthConfig != nil {
 		a, err = *sys.DockerAuthConfig, nil
 	}
 	if err != nil {
-		return login{}, fmt.Errorf("read the credentials for %s: %w", reference.Domain(ref), err)
+		return authn.AuthConfig{}, fmt.Errorf("read the credentials for %s: %w", reference.Domain(ref), err)
 	}
-	return login{user: a.Username, password: a.Password, identity: a.IdentityToken}, nil
+	return authn.AuthConfig{Username: a.Username, Password: a.Password, IdentityToken: a.IdentityToken}, nil
 }

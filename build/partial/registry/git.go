@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/internal/gitrun"
+	"github.com/berth-containers/berth/internal/unpack"
+	"golang.org/x/sys/unix"
 )
 
 // clone is a bare repository that holds what was fetched of one URL, for the life of the Library.
@@ -42,18 +45,39 @@ func (c *clone) run(ctx context.Context, stdin io.Reader, args ...string) ([]byt
 		cmd.Env = append(cmd.Env, "GIT_SSH_COMMAND=ssh -o BatchMode=yes") // which would ask on the terminal otherwise
 	}
 	cmd.Stdin = stdin
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	var stdout, stderr atMost
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := gitrun.Run(cmd, c.dir)
 	switch {
+	case stdout.more:
+		return nil, fmt.Errorf("git with %s: %w: it lists more than %d bytes", c.url, unpack.ErrRefused, maxOutput)
 	case err == nil:
-		return out, nil
+		return stdout.Bytes(), nil
+	case errors.Is(err, unpack.ErrRefused), errors.Is(err, unix.ENOSPC):
+		return nil, fmt.Errorf("git with %s: %w", c.url, err)
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("run git: %w", err)
 	}
 	return nil, &NetworkError{fmt.Errorf("git with %s: %w: %s", c.url, err, strings.TrimSpace(stderr.String()))}
+}
+
+// maxOutput bounds what git says: a list of a million tags has less, and so has a part.
+const maxOutput = 128 << 20
+
+// atMost is a buffer that takes up to maxOutput bytes.
+type atMost struct {
+	bytes.Buffer
+	more bool
+}
+
+func (b *atMost) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxOutput {
+		b.more = true
+		return 0, io.ErrShortWrite
+	}
+	return b.Buffer.Write(p)
 }
 
 // environment is that of the process, without what points git to a repository (as in a hook).

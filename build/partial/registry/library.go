@@ -300,7 +300,7 @@ func label(loc location, r partial.Release) string {
 	return loc.ref
 }
 
-// isRelease tells whether a tag is a version as parts have them: MAJOR.MINOR.PATCH, without build metadata.
+// isRelease reports whether a tag is a version as parts have them: MAJOR.MINOR.PATCH, without build metadata.
 func isRelease(tag string) bool {
 	v, err := semver.StrictNewVersion(tag)
 	return err == nil && v.Metadata() == "" && v.String() == tag

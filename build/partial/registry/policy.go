@@ -82,7 +82,7 @@ func (l *Library) trust(ctx context.Context, loc location, r partial.Release, ma
 	return partial.Errorf("P061", "%s: signature required by policy.json, none accepted (%v)", label(loc, r), err)
 }
 
-// acceptsAnything tells whether a policy asks nothing of registries, so that nothing need be fetched for it.
+// acceptsAnything reports whether a policy asks nothing of registries, so that nothing need be fetched for it.
 func acceptsAnything(policy *signature.Policy) bool {
 	all := []signature.PolicyRequirements{policy.Default}
 	for _, reqs := range policy.Transports[docker.Transport.Name()] {

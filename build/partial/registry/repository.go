@@ -20,7 +20,7 @@ func (e *endpoint) url(rest string) string { return "/v2/" + e.path + rest }
 const acceptManifests = manifestType + ", " + indexType +
 	", application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
-// isMissing tells whether the registry said that something is not there.
+// isMissing reports whether the registry said that something is not there.
 func isMissing(err error) bool {
 	var status *statusError
 	return errors.As(err, &status) && status.code == http.StatusNotFound

@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/berth-containers/berth/build/partial"
+	"github.com/berth-containers/berth/internal/unpack"
 )
 
 func TestLocate(t *testing.T) {
@@ -354,6 +356,19 @@ func TestGit(t *testing.T) {
 	}
 	if _, err := l.Releases(t.Context(), ref("git+file:///none")); err == nil {
 		t.Error("Releases of no repository gave no error")
+	}
+}
+
+// A repository can be larger than anybody wants.
+func TestGitIsBounded(t *testing.T) {
+	dir := repository(t)
+	for name, value := range map[string]string{"BERTH_UNPACK_LIMIT": "4k", "BERTH_UNPACK_FILES": "3"} {
+		t.Setenv(name, value)
+		_, err := open(t, Options{}).Part(t.Context(), ref("git+file://"+dir), partial.Release{Version: "1.0.0"})
+		if !errors.Is(err, unpack.ErrRefused) {
+			t.Errorf("with %s=%s: %v; want an error for what is too much", name, value, err)
+		}
+		t.Setenv(name, "")
 	}
 }
 

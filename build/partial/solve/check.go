@@ -54,7 +54,7 @@ func (s *search) placed() []placed {
 	return all
 }
 
-// holds tells whether a part is in a stage for certain.
+// holds reports whether a part is in a stage for certain.
 func (s *search) holds(name, stage string) bool {
 	v := s.presence[[2]string{name, stage}]
 	return v != nil && !s.trail.domain(v).has(absent)
@@ -153,7 +153,7 @@ func anyMeets(caps []Capability, r Requirement) bool {
 	return slices.ContainsFunc(caps, func(c Capability) bool { return c.meets(r) })
 }
 
-// claims tells whether a part provides a capability, or would be the only one to.
+// claims reports whether a part provides a capability, or would be the only one to.
 func (p *Part) claims(name string) bool {
 	return slices.Contains(p.Exclusive, name) || slices.ContainsFunc(p.Provides, func(c Capability) bool { return c.Name == name })
 }

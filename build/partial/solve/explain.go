@@ -252,7 +252,7 @@ func (r *report) headline() *Failure {
 	return &f
 }
 
-// clash tells whether two of the facts ask for one part in ranges without a common version.
+// clash reports whether two of the facts ask for one part in ranges without a common version.
 func (r *report) clash() bool {
 	ctx := context.Background() // all that is asked for here is known already
 	wanted := map[*variable]set{}

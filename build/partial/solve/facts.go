@@ -86,7 +86,7 @@ func (s *search) allowed(ctx context.Context, v *variable, r Range) (set, error)
 	return allow, nil
 }
 
-// expand makes incompatibilities of what a version requires. It tells whether there were any to make.
+// expand makes incompatibilities of what a version requires. It reports whether there were any to make.
 func (s *search) expand(ctx context.Context, v *variable, choice int) (grown bool, err error) {
 	if s.expanded[v].has(choice) {
 		return false, nil

@@ -86,7 +86,7 @@ func parseGroup(s string) (group, error) {
 	return g, err
 }
 
-// isVersionPattern tells whether s looks like a version or a pattern; semver has the last word.
+// isVersionPattern reports whether s looks like a version or a pattern; semver has the last word.
 func isVersionPattern(s string) bool {
 	if s == "*" || s == "x" || s == "X" {
 		return true
@@ -109,7 +109,7 @@ func isDigest(s string) bool {
 	return ok && len(hex) == 64 && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
-// Match tells whether v is in r. A range that is a digest matches no version: ask the [Source].
+// Match reports whether v is in r. A range that is a digest matches no version: ask the [Source].
 func (r Range) Match(v *semver.Version) bool {
 	if r.digest != "" {
 		return false
@@ -141,7 +141,7 @@ func (g group) match(v *semver.Version) bool {
 // Digest returns the digest that r is, or "".
 func (r Range) Digest() string { return r.digest }
 
-// Any tells whether r is the zero Range.
+// Any reports whether r is the zero Range.
 func (r Range) Any() bool { return r.text == "" }
 
 // String returns the text that r was read from.

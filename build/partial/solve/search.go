@@ -96,7 +96,7 @@ func (s *search) variable(ctx context.Context, name string) (*variable, error) {
 	return v, nil
 }
 
-// presenceIn returns the variable that tells whether a part is in a stage.
+// presenceIn returns the variable that reports whether a part is in a stage.
 func (s *search) presenceIn(name, stage string) *variable {
 	key := [2]string{name, stage}
 	v := s.presence[key]

@@ -125,7 +125,7 @@ func TestLoadErrors(t *testing.T) {
 		path := writeFile(t, dir, name, content)
 		_, err := s.rt.Load(t.Context(), path, nil)
 		var hinted *hint.Error
-		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "damaged") {
+		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint.String(), "damaged") {
 			t.Errorf("Load(%s) = %v, hint %+v", name, err, hinted)
 		}
 	}
@@ -308,7 +308,7 @@ func TestDiskFullAndReadOnly(t *testing.T) {
 	addr, _ := startRegistry(t)
 	_, err = rt.Pull(t.Context(), addr+"/big", plainHTTP())
 	var hinted *hint.Error
-	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "disk is full") {
+	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint.String(), "disk is full") {
 		t.Errorf("Pull to a full disk = %v, hint %+v", err, hinted)
 	}
 	if err := rt.Close(); err != nil {
@@ -321,7 +321,7 @@ func TestDiskFullAndReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = NewRuntime(s.lib, &sys)
-	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "read-only") {
+	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint.String(), "read-only") {
 		t.Errorf("NewRuntime on a read-only disk = %v, hint %+v", err, hinted)
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"go.podman.io/image/v5/pkg/compression"
 )
 
-const importHint = "import takes a tar archive of a file system, plain or compressed; an image archive is for: berth load"
+const importHint = "import takes a tar archive of a file system, plain or compressed; an image archive is for: %s"
 
-// checkTar tells whether the file begins like a tar archive, plain or compressed: the
+// checkTar reports whether the file begins like a tar archive, plain or compressed: the
 // storage library takes anything for an empty layer.
 func checkTar(path string) error {
 	f, err := os.Open(path)
@@ -35,5 +35,5 @@ func checkTar(path string) error {
 		}
 		err = errors.New("the file is empty")
 	}
-	return hint.Add(fmt.Errorf("not a tar archive: %w", err), importHint)
+	return hint.Add(fmt.Errorf("not a tar archive: %w", err), importHint, hint.To(hint.LoadImages))
 }

@@ -41,7 +41,7 @@ func addDefaults(sys *types.SystemContext, dir string) error {
 	return nil
 }
 
-// hasRegistriesConf tells whether the machine or the user configures registries at all.
+// hasRegistriesConf reports whether the machine or the user configures registries at all.
 // Debian's shortnames.conf, which only defines aliases, does not count.
 func hasRegistriesConf(sys *types.SystemContext) bool {
 	paths, err := image.RegistriesSearchPaths(sys)

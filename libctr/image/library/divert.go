@@ -91,7 +91,7 @@ func (t divertedTransport) ParseReference(text string) (types.ImageReference, er
 	return &divertedRef{ImageReference: ref, name: t.Name() + ":" + text, d: t.d}, nil
 }
 
-// inPull tells whether this goroutine is in a pull of this package's: libimage takes names only, and has no other way to say whose
+// inPull reports whether this goroutine is in a pull of this package's: libimage takes names only, and has no other way to say whose
 // it is.
 func inPull() bool {
 	pcs := make([]uintptr, 64)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/libctr/image"
@@ -40,9 +41,9 @@ func explain(ctx context.Context, err error, root string) error {
 		return errors.Join(errInterrupted, ctx.Err())
 	case errors.Is(err, unpack.ErrRefused): // it has a hint
 	case is(syscall.ENOSPC), is(syscall.EDQUOT):
-		return hint.Add(err, "the disk is full: see df -h %s; berth image prune removes images without a name, TMPDIR=DIR moves the temporary files", root)
+		return hint.Add(err, "the disk is full: see df -h %s; %s removes images without a name, TMPDIR=DIR moves the temporary files", root, hint.To(hint.PruneImages))
 	case is(syscall.EROFS):
-		return hint.Add(err, "%s is on a read-only file system: remount it, or choose another store with --root", root)
+		return hint.Add(err, "%s is on a read-only file system: remount it, or choose another store with %s", root, field.Name("root"))
 	case strings.Contains(err.Error(), "potentially insufficient UIDs or GIDs"):
 		return hint.Add(err, "the image has files of more users than you have subordinate IDs: see /etc/subuid and /etc/subgid")
 	}
@@ -68,7 +69,7 @@ func (r *Runtime) explainPull(ctx context.Context, err error, name string) error
 		return explain(ctx, err, r.store.GraphRoot())
 	}
 	if errors.Is(err, image.ErrNotFound) {
-		return hint.Add(err, "fetch it with: berth pull %s", name)
+		return hint.Add(err, "pull it with: %s", hint.To(hint.PullImage, name))
 	}
 	if errors.Is(err, unpack.ErrRefused) {
 		return err // it has a hint
@@ -77,13 +78,13 @@ func (r *Runtime) explainPull(ctx context.Context, err error, name string) error
 		err = fmt.Errorf("pull image %q: it is not in the store, and %s names no registry to look for short names in", name, r.registriesConf())
 		return hint.Add(err, "name the registry, as in docker.io/library/%s, or list it as unqualified-search-registries in registries.conf(5)", name)
 	}
-	if h := RegistryHint(err, r.registry(name)); h != "" {
-		return hint.Add(err, "%s", h)
+	if h := RegistryHint(err, r.registry(name)); !h.Empty() {
+		return hint.With(err, h)
 	}
 	return explain(ctx, err, r.store.GraphRoot())
 }
 
-// unresolvable tells whether name is a short name that no configuration completes.
+// unresolvable reports whether name is a short name that no configuration completes.
 func (r *Runtime) unresolvable(name string) bool {
 	named, err := image.ParseName(name)
 	if err != nil || !image.IsShort(named) {
@@ -132,34 +133,34 @@ func (r *Runtime) registry(name string) string {
 
 // RegistryHint returns what the user can do about an error of a registry, or of the file with the credentials for it; it is
 // empty where nothing is known.
-func RegistryHint(err error, registry string) string {
+func RegistryHint(err error, registry string) hint.Hint {
 	var unknownHost *net.DNSError
 	var badCert *tls.CertificateVerificationError
 	switch file := credentialsFile(err); {
 	case file != "":
-		return "the file with credentials, " + file + ", cannot be read: repair or remove it, then log in with: berth login " + registry
+		return hint.Textf("the file with credentials, %s, cannot be read: repair or remove it, then log in with: %s", file, hint.To(hint.Login, registry))
 	case isStatus(err, http.StatusUnauthorized, http.StatusForbidden):
-		return "log in with: berth login " + registry
+		return hint.Textf("log in with: %s", hint.To(hint.Login, registry))
 	case isStatus(err, http.StatusNotFound):
-		return "check the spelling of name and tag; some registries also say so of what only a login shows: berth login " + registry
+		return hint.Textf("check the spelling of name and tag; some registries also say so of what only a login shows: %s", hint.To(hint.Login, registry))
 	case errors.Is(err, docker.ErrTooManyRequests):
-		return "the registry limits anonymous pulls: berth login " + registry
+		return hint.Textf("the registry limits anonymous pulls: %s", hint.To(hint.Login, registry))
 	case errors.Is(err, syscall.ECONNREFUSED) && registry == "localhost":
-		return "localhost/ is where images that were built or loaded here are, and this one is not in the store: see berth images"
+		return hint.Textf("localhost/ is where images that were built or loaded here are, and this one is not in the store: see %s", hint.To(hint.ListImages))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there: is " + registry + " the right address, and is the registry up?"
+		return hint.Textf("nothing listens there: is %s the right address, and is the registry up?", registry)
 	case errors.As(err, &unknownHost):
-		return "the name " + unknownHost.Name + " cannot be resolved: check its spelling and the network"
+		return hint.Textf("the name %s cannot be resolved: check its spelling and the network", unknownHost.Name)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return registry + " speaks HTTP without TLS: use --tls-verify=false, or set insecure = true for it in registries.conf(5)"
+		return hint.Textf("%s speaks HTTP without TLS: use %s=false, or set insecure = true for it in registries.conf(5)", registry, field.Name("tls-verify"))
 	case errors.As(err, &badCert):
-		return "put the CA's certificate in /etc/containers/certs.d/" + registry + "/ca.crt, or use --cert-dir; --tls-verify=false trusts anyone"
+		return hint.Textf("put the CA's certificate in /etc/containers/certs.d/%s/ca.crt, or use %s; %s=false trusts anyone", registry, field.Name("cert-dir"), field.Name("tls-verify"))
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return "the registry, or a proxy before it, broke off the transfer: try again"
+		return hint.Textf("the registry, or a proxy before it, broke off the transfer: try again")
 	case isWrongDigest(err):
-		return "what the registry sent is not what its manifest promises: the blob is damaged there, or was changed on the way"
+		return hint.Textf("what the registry sent is not what its manifest promises: the blob is damaged there, or was changed on the way")
 	}
-	return ""
+	return hint.Hint{}
 }
 
 // credentialsFile is the file with credentials that the error is about, or empty. containers/image has a text only.
@@ -172,7 +173,7 @@ func credentialsFile(err error) string {
 	return file
 }
 
-// isStatus tells whether a registry's answer had one of the HTTP statuses, or the
+// isStatus reports whether a registry's answer had one of the HTTP statuses, or the
 // distribution specification's error code for it.
 func isStatus(err error, statuses ...int) bool {
 	var unexpected docker.UnexpectedHTTPStatusError

@@ -66,7 +66,7 @@ func (r *Runtime) fits(ctx context.Context, path string) (string, error) {
 	return to, sumFits(ctx, g, in.Size())
 }
 
-// sumFits tells whether the entries of an archive have no more content than the archive has bytes, and whether the library can read
+// sumFits reports whether the entries of an archive have no more content than the archive has bytes, and whether the library can read
 // those of an OCI layout (see checkDirectory).
 func sumFits(ctx context.Context, f *os.File, size int64) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {

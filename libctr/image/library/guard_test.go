@@ -72,7 +72,7 @@ func TestCheckManifest(t *testing.T) {
 				text := err.Error()
 				var h *hint.Error
 				if errors.As(err, &h) {
-					text += h.Hint
+					text += h.Hint.String()
 				}
 				if !strings.Contains(text, c.want) {
 					t.Errorf("got %s, want %q in it", text, c.want)

@@ -82,7 +82,7 @@ func (r *Runtime) explainImport(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.As(explained, &hinted) {
 		return explained
 	}
-	return hint.Add(err, importHint)
+	return hint.Add(err, importHint, hint.To(hint.LoadImages))
 }
 
 func (r *Runtime) importFile(ctx context.Context, path, source string, opts ImportOptions) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"go.podman.io/common/libimage"
@@ -48,7 +49,7 @@ func (r *Runtime) explainLoad(ctx context.Context, err error, disk string) error
 		return explained
 	}
 	return hint.Add(err, "the archive is damaged, or of another kind: load takes docker-archive and oci-archive files and oci and dir directories; "+
-		"a tar archive of a file system is for berth import")
+		"a tar archive of a file system is for: %s", hint.To(hint.ImportImage))
 }
 
 // SaveOptions are those of Save.
@@ -71,7 +72,7 @@ func (r *Runtime) Save(ctx context.Context, names []string, path string, opts Sa
 	lib.Writer, lib.DirForceCompress, lib.OciAcceptUncompressedLayers = opts.Progress, opts.Compress, opts.Uncompressed
 	st, statErr := os.Stat(path)
 	if statErr == nil && st.Mode().IsRegular() && st.Size() > 0 {
-		return hint.Add(fmt.Errorf("save images: %s exists", path), "remove it, or choose another file with --output")
+		return hint.Add(fmt.Errorf("save images: %s exists", path), "remove it, or choose another file with %s", field.Name("output"))
 	}
 	if err := r.lib.Save(ctx, names, opts.Format, path, lib); err != nil {
 		if statErr != nil {
@@ -84,7 +85,7 @@ func (r *Runtime) Save(ctx context.Context, names []string, path string, opts Sa
 
 func (r *Runtime) explainSave(ctx context.Context, err error, path string) error {
 	if ctx.Err() == nil && errors.Is(err, image.ErrNotFound) {
-		return hint.Add(err, "see the local images with: berth images")
+		return hint.Add(err, "see the local images with: %s", hint.To(hint.ListImages))
 	}
 	return explain(ctx, err, path)
 }

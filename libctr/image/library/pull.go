@@ -32,7 +32,7 @@ import (
 // may have a transport in front (docker://, oci:, docker-archive:, ...). `hello` is in
 // the program itself, and is taken from there if no local image has the name.
 //
-// If ctx ends, nothing of the image stays in the store. Errors that the user can mend
+// If ctx ends, nothing of the image stays in the store. Errors that the user can fix
 // have a hint; the error wraps ErrNotFound or ErrBadReference where that is the reason.
 func (r *Runtime) Pull(ctx context.Context, name string, opts image.PullOptions) ([]string, error) {
 	if opts.Policy == "" {
@@ -200,7 +200,7 @@ func (r *Runtime) pullBuiltin(ctx context.Context, name string, policy image.Pol
 	return []string{id}, nil
 }
 
-// checkName tells whether name can be pulled, as far as its spelling goes.
+// checkName reports whether name can be pulled, as far as its spelling goes.
 func checkName(name string) error {
 	if alltransports.TransportFromImageName(name) != nil && !strings.HasPrefix(name, "docker:") {
 		return nil

@@ -71,7 +71,7 @@ func TestPullFaults(t *testing.T) {
 	closed := l.Addr().String()
 	l.Close()
 	for name, tc := range map[string]struct{ image, hint, text string }{
-		"unauthorized":  {addr + "/unauthorized", "berth login " + addr, "unauthorized"},
+		"unauthorized":  {addr + "/unauthorized", "log in " + addr, "unauthorized"},
 		"404":           {addr + "/missing", "check the spelling", "manifest unknown"},
 		"404 page":      {addr + "/html404", "check the spelling", ""},
 		"truncated":     {addr + "/truncated", "broke off", "unexpected EOF"},
@@ -93,7 +93,7 @@ func TestPullFaults(t *testing.T) {
 			continue
 		}
 		var hinted *hint.Error
-		if errors.As(err, &hinted) != (tc.hint != "") || (hinted != nil && !strings.Contains(hinted.Hint, tc.hint)) {
+		if errors.As(err, &hinted) != (tc.hint != "") || (hinted != nil && !strings.Contains(hinted.Hint.String(), tc.hint)) {
 			t.Errorf("%s: hint %+v, want %q (error %v)", name, hinted, tc.hint, err)
 		}
 		if !strings.Contains(err.Error(), tc.text) {
@@ -134,7 +134,7 @@ func TestPullPlainHTTPNeedsConsent(t *testing.T) {
 	addr, _ := startRegistry(t)
 	_, err := s.rt.Pull(t.Context(), addr+"/ok", image.PullOptions{Policy: image.Always})
 	var hinted *hint.Error
-	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "--tls-verify=false") {
+	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint.String(), "tls-verify=false") {
 		t.Errorf("Pull over plain HTTP = %v, hint %+v", err, hinted)
 	}
 }
@@ -193,7 +193,7 @@ func TestShortNameWithoutRegistries(t *testing.T) {
 	defer rt.Close()
 	_, err = rt.Pull(t.Context(), "shortname", image.PullOptions{})
 	var hinted *hint.Error
-	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "docker.io/library/shortname") {
+	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint.String(), "docker.io/library/shortname") {
 		t.Errorf("Pull of a short name = %v, hint %+v", err, hinted)
 	}
 }

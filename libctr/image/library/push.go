@@ -134,11 +134,11 @@ func (r *Runtime) explainPush(ctx context.Context, err error, destination string
 		return errors.Join(errors.New("interrupted"), ctx.Err())
 	}
 	if errors.Is(err, image.ErrNotFound) {
-		return hint.Add(err, "see the local images with: berth images")
+		return hint.Add(err, "see the local images with: %s", hint.To(hint.ListImages))
 	}
 	if t := alltransports.TransportFromImageName(destination); t == nil || t.Name() == "docker" {
-		if h := RegistryHint(err, r.registry(destination)); h != "" {
-			return hint.Add(err, "%s", h)
+		if h := RegistryHint(err, r.registry(destination)); !h.Empty() {
+			return hint.With(err, h)
 		}
 		return err
 	}

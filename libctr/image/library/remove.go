@@ -85,7 +85,7 @@ func (r *Runtime) removeImages(ctx context.Context, names []string, opts *libima
 func usedBy(err error) string {
 	if _, rest, ok := strings.Cut(err.Error(), "image used by "); ok {
 		id, _, _ := strings.Cut(rest, ":")
-		return fmt.Sprintf("container %.12s", id)
+		return id
 	}
 	return "a container"
 }
@@ -93,11 +93,11 @@ func usedBy(err error) string {
 func explainRemove(ctx context.Context, err error, root string) error {
 	switch {
 	case errors.Is(err, storage.ErrImageUsedByContainer):
-		return hint.Add(fmt.Errorf("remove image: %w by %s", image.ErrInUse, usedBy(err)), "remove its containers first (berth ps -a shows them), or both with: berth rmi --force")
+		return hint.Add(fmt.Errorf("image used by %s: %w", usedBy(err), image.ErrInUse), "remove its containers first (%s shows them), or both with: %s", hint.To(hint.ListContainers), hint.To(hint.ForceRemoveImage))
 	case errors.Is(err, storage.ErrImageUnknown):
-		return hint.Add(fmt.Errorf("remove image: %w", err), "see the local images with: berth images")
+		return hint.Add(err, "see the local images with: %s", hint.To(hint.ListImages))
 	case strings.Contains(err.Error(), "please force removal"):
-		return hint.Add(fmt.Errorf("remove image: %w", err), "remove one name after the other, or all at once with: berth rmi --force")
+		return hint.Add(fmt.Errorf("remove image: %w", err), "remove one name after the other, or all at once with: %s", hint.To(hint.ForceRemoveImage))
 	}
 	return explain(ctx, fmt.Errorf("remove image: %w", err), root)
 }

@@ -24,6 +24,7 @@ type Runtime struct {
 	sys     types.SystemContext
 	scratch string
 	remove  func() error
+	noted   func() // ends the noting of events; nil where nobody notes them
 }
 
 // NewRuntime returns a Runtime for store. sys says where configuration files are and
@@ -72,6 +73,9 @@ func (r *Runtime) SystemContext() *types.SystemContext {
 
 // Close removes the temporary files, and the layers of what failed.
 func (r *Runtime) Close() error {
+	if r.noted != nil {
+		r.noted()
+	}
 	// The caller's context may be over, and what it has begun is to be cleared away nevertheless.
 	return errors.Join(r.store.End(context.Background()), r.remove())
 }

@@ -13,7 +13,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/berth-containers/berth/doctor"
 	"github.com/berth-containers/berth/internal/flock"
+	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/internal/unpack"
 	"go.podman.io/image/v5/pkg/compression"
 	"golang.org/x/sys/unix"
@@ -46,8 +48,10 @@ func newScratch(base string) (dir string, remove func() error, err error) {
 			_ = os.Remove(dir) // somebody has taken it for a dead command's
 		}
 	}
+	done := leash.AtGiveUp(func() { os.RemoveAll(dir) })
 	return dir, func() error {
 		defer lock.Close()
+		done()
 		return os.RemoveAll(dir)
 	}, nil
 }
@@ -178,4 +182,23 @@ func (r *Runtime) spoolWith(ctx context.Context, write func(io.Writer) error) (s
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// TemporaryFiles is what is looked after of killed pulls and loads: their temporary files.
+type TemporaryFiles struct{}
+
+// Name says what it looks after.
+func (TemporaryFiles) Name() string { return "temporary files" }
+
+// Check looks for those of killed commands in the directory that images are copied through.
+func (TemporaryFiles) Check(context.Context, bool) ([]doctor.Problem, error) {
+	left, err := AbandonedScratch("")
+	problems := make([]doctor.Problem, len(left))
+	for i, s := range left {
+		problems[i] = doctor.Problem{
+			What:   "temporary files of a command that was killed: " + s.Path,
+			Repair: func(context.Context) error { return s.Remove() },
+		}
+	}
+	return problems, err
 }

@@ -12,7 +12,7 @@ import (
 	"go.podman.io/common/libimage"
 )
 
-// ErrNoSuchTag says that the image has not the name that was to be taken from it.
+// ErrNoSuchTag says that the image does not have the name that was to be taken from it.
 var ErrNoSuchTag = errors.New("the image does not have this name")
 
 // Tag gives the image more names. A name without a registry gets localhost/ in front, one
@@ -35,7 +35,7 @@ func (r *Runtime) Tag(of string, names ...string) error {
 }
 
 // Untag takes names from the image, or all of them if none is given. The error is
-// ErrNoSuchTag if it has not one of them; then those before it are gone.
+// ErrNoSuchTag if it lacks one of them; then those before it are gone.
 func (r *Runtime) Untag(of string, names ...string) error {
 	img, err := r.lookup(of)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *Runtime) Untag(of string, names ...string) error {
 func (r *Runtime) lookup(name string) (*libimage.Image, error) {
 	img, _, err := r.lib.LookupImage(name, &libimage.LookupImageOptions{ManifestList: true})
 	if err != nil {
-		return nil, hint.Add(fmt.Errorf("look up image %q: %w", name, err), "see the local images with: berth images")
+		return nil, hint.Add(image.NotFoundOr(name, err), "see the local images with: %s", hint.To(hint.ListImages))
 	}
 	return img, nil
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package secret
+
+import (
+	"context"
+
+	"github.com/berth-containers/berth/cmd/berth/internal/cli"
+	"github.com/berth-containers/berth/libctr/secret"
+	"github.com/spf13/cobra"
+)
+
+// NewExists returns the command `secret exists`.
+func NewExists(g *cli.Global) *cobra.Command {
+	return &cobra.Command{
+		Use:     "exists SECRET",
+		Short:   "Check whether a secret exists",
+		Long:    "Checks whether a secret exists, and prints nothing. Exit status: 0 if it exists, 1 if not, 125 for other errors.",
+		Example: "berth secret exists password && echo yes",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return exists(cmd.Context(), g.Call(cmd, args), nil)
+		},
+	}
+}
+
+func exists(ctx context.Context, call cli.Call, _ cli.None) error {
+	e, err := call.Open(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = e.Secrets().Find(ctx, call.Args[0])
+	return cli.Exists(err, secret.ErrNoSuchSecret)
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"time"
+
+	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
+)
+
+// attach connects the container's network namespace to its networks, and takes the endpoints. pid is the container's process where there
+// is one already. If one network fails, those before it are detached.
+func (m *Monitor) attach(pid int) error {
+	r := &attach.Runner{
+		Socket:  m.shortPath("net.sock"), // a socket's path has at most 108 bytes
+		PidFile: m.runPath("net.pid"),
+		Env:     m.env,
+		Spawn:   m.reap.spawn,
+		Relay:   "/proc/self/exe",
+	}
+	var made endpoints
+	for _, a := range m.cfg.Network.Attachments {
+		e, err := r.Attach(a, attach.Namespace{Path: m.cfg.NetNSPath(), Pid: pid})
+		if err != nil {
+			made.detach()
+			return err
+		}
+		made = append(made, e)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endpoints = made
+	return nil
+}
+
+// endpoints are what an attached namespace has, in the order of the record's attachments.
+type endpoints []*attach.Endpoint
+
+// findEndpoints finds those that another monitor has made, as far as they are there.
+func findEndpoints(cfg *record.Supervised, s *record.State) endpoints {
+	var found endpoints
+	for _, pid := range s.NetHelpers {
+		if e := attach.Find(cfg.NetNSPath(), pid); e != nil {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// Detach ends what attaches the network namespace of a container whose monitor was killed.
+func Detach(cfg *record.Supervised, s *record.State) {
+	found := findEndpoints(cfg, s)
+	found.detach()
+	found.freePorts(s, false)
+}
+
+// detach ends them, in reverse order. The namespace's file is removed after that: see attach.Endpoint.
+func (all endpoints) detach() {
+	for i := len(all) - 1; i >= 0; i-- {
+		all[i].Detach()
+	}
+}
+
+// endTimeout bounds how long a helper that has been told to end may take.
+const endTimeout = time.Second
+
+// freePorts waits after detach until the host ports of the container are free, if it publishes any: until the helpers have ended.
+// removed says that the namespace's file is removed already.
+func (all endpoints) freePorts(s *record.State, removed bool) {
+	if len(s.Ports) == 0 {
+		return
+	}
+	for _, e := range all {
+		e.AwaitEnd(endTimeout, removed)
+	}
+}
+
+// alive checks whether each of the n networks is served.
+func (all endpoints) alive(n int) bool {
+	for _, e := range all {
+		if !e.Alive() {
+			return false
+		}
+	}
+	return len(all) == n
+}
+
+func (all endpoints) pids() []int {
+	var pids []int
+	for _, e := range all {
+		pids = append(pids, e.Pid())
+	}
+	return pids
+}
