@@ -5,6 +5,7 @@ package libctr
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/libctr/record"
@@ -64,12 +65,17 @@ type opError struct {
 
 // Error names a state that does not suit the verb in podman's words, for the scripts that look for them.
 func (e *opError) Error() string {
-	if errors.Is(e.err, ErrState) && !errors.Is(e.err, ErrStarting) {
+	if errors.Is(e.err, ErrState) && !errors.Is(e.err, ErrStarting) && !e.cutShort() {
 		if text := e.improper(); text != "" {
 			return text + ": " + ErrState.Error()
 		}
 	}
 	return fmt.Sprintf("%s container %q: %s", e.verb, e.name, e.err)
+}
+
+// cutShort checks whether the monitor was killed while it did what was asked: the state is not what is wrong then.
+func (e *opError) cutShort() bool {
+	return errors.Is(e.err, errMonitorEnded) && slices.Contains([]string{"start", "initialize", "restart"}, e.verb)
 }
 
 // improper says why the verb is not for a container in this state; empty where podman says nothing particular.

@@ -186,8 +186,11 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	if err != nil {
 		return nil, err
 	}
-	if !c.made {
-		e.deleteFromRuntime(ctx, cfg) // of a start whose monitor was killed
+	if !c.made { // there may have been a start whose monitor was killed
+		if err := monitor.EndHalfStart(&cfg.Supervised); err != nil {
+			return nil, err
+		}
+		e.deleteFromRuntime(ctx, cfg)
 		e.detachNetwork(cfg)
 	}
 	if err := e.startRequired(ctx, cfg); err != nil {

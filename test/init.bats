@@ -19,6 +19,7 @@ EOF
 
 of() { "$ENGINE" inspect -f "{{.State.$2}}" "$1" 3>&-; }
 is() { [[ $(of "$1" Status) == "$2" ]]; }
+made_by_runtime() { [[ -s $RUNROOT/berth/containers/$1/pid ]]; }
 gone() { ! "$ENGINE" container exists "$1" 3>&-; }
 out_there() { "$ENGINE" exec "$1" cat /out 3>&- | grep -q yes; }
 # made NAME ARG...: an initialized container that would write to the file /out.
@@ -200,9 +201,9 @@ made() {
     local pid monitor id
     berth create --name "$name" --network none --runtime "$FILE_DIR/slow" "$IMAGE" sleep 1000
     id=$("$ENGINE" inspect -f '{{.Id}}' "$name" 3>&-)
-    for whom in command monitor; do
+    for whom in command monitor "monitor, whose runtime goes on"; do
         rm -f "$FILE_DIR/at" "$FILE_DIR/go"
-        "$ENGINE" init "$name" 3>&- &
+        "$ENGINE" init "$name" 2>"$FILE_DIR/err" 3>&- &
         pid=$!
         wait_for 10 test -e "$FILE_DIR/at"
         if [[ $whom == command ]]; then
@@ -215,13 +216,14 @@ made() {
         wait "$pid" || true
         if [[ $whom == command ]]; then
             wait_for 10 is "$name" initialized
-            berth start "$name"
-            berth stop -t 0 "$name"
         else
+            grep "initialize container \"$name\": its monitor has ended" "$FILE_DIR/err"
+            [[ $whom == monitor ]] || wait_for 10 made_by_runtime "$id"
             berth init "$name"
-            berth start "$name"
-            is "$name" running
         fi
+        berth start "$name"
+        is "$name" running
+        berth stop -t 0 "$name"
     done
     berth rm -f -t 0 "$name"
     berth system check

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-containers/berth/internal/proc"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -33,7 +34,7 @@ func EndHalfStart(cfg *record.Supervised) error {
 	if !HalfStarted(cfg.RunDir) {
 		return nil
 	}
-	if err := awaitStart(cfg.RunDir, 10*time.Second); err != nil {
+	if err := awaitStart(cfg, 10*time.Second); err != nil {
 		return err
 	}
 	if s, err := record.ReadState(cfg.Dir); err == nil && initAlive(s) {
@@ -65,7 +66,7 @@ func (m *Monitor) endHalfStart() error {
 	if !HalfStarted(m.cfg.RunDir) {
 		return nil
 	}
-	if err := awaitStart(m.cfg.RunDir, 10*time.Second); err != nil {
+	if err := awaitStart(m.cfg, 10*time.Second); err != nil {
 		return err
 	}
 	m.deleteFromRuntime()
@@ -73,8 +74,8 @@ func (m *Monitor) endHalfStart() error {
 }
 
 // awaitStart returns when no OCI runtime works for a monitor that was killed.
-func awaitStart(runDir string, limit time.Duration) error {
-	path := filepath.Join(runDir, startLock)
+func awaitStart(cfg *record.Supervised, limit time.Duration) error {
+	path := filepath.Join(cfg.RunDir, startLock)
 	fd, err := openFD(path, unix.O_RDWR)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -85,13 +86,24 @@ func awaitStart(runDir string, limit time.Duration) error {
 	defer unix.Close(fd)
 	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
 		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
+		if err == nil || onlyMade(cfg) {
 			return nil
 		}
 		if err != unix.EWOULDBLOCK && err != unix.EINTR || time.Now().After(end) {
 			return fmt.Errorf("wait for the end of a start that was cut short: %w", &os.PathError{Op: "lock", Path: path, Err: err})
 		}
 	}
+}
+
+// onlyMade checks whether the OCI runtime has made the container and has ended: the lock is then held by the container's init, which
+// waits to execute its command and has the runtime's descriptors until then.
+func onlyMade(cfg *record.Supervised) bool {
+	pid, err := readPid(filepath.Join(cfg.RunDir, record.PidFile))
+	if err != nil {
+		return false
+	}
+	parent, _, ok := procStat(pid)
+	return ok && !proc.HasArgument(parent, cfg.ID)
 }
 
 // lockStart locks RunDir/start.lock. The lock ends when monitor and runtime have
