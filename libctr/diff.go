@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
 	"golang.org/x/sys/unix"
@@ -34,11 +35,161 @@ const (
 	Deleted ChangeKind = "D"
 )
 
-// Diff tells what a container has changed of its image's files, by path. What the engine makes in each container, and what is mounted in it, is
-// left out. The process has to be in the user namespace.
-func (e *Engine) Diff(ctx context.Context, c *Container) ([]Change, error) {
-	list, err := e.diff(ctx, c)
-	return list, about("compare", c, err)
+// Files are those of a container or of an image: one of the two is set.
+type Files struct {
+	Container *Container
+	Image     *image.Image
+}
+
+// FindFiles returns the container with a name or ID or, where there is none, the image. Where there is neither, the error wraps ErrNoSuchContainer and
+// image.ErrNotFound.
+func (e *Engine) FindFiles(ctx context.Context, name string) (Files, error) {
+	c, err := e.Lookup(ctx, name)
+	if err == nil {
+		return Files{Container: c}, nil
+	}
+	if !errors.Is(err, ErrNoSuchContainer) {
+		return Files{}, err
+	}
+	img, ierr := e.ImageView().Lookup(name, image.LookupOptions{})
+	switch {
+	case ierr == nil:
+		return Files{Image: img}, nil
+	case errors.Is(ierr, image.ErrNotFound) || errors.Is(ierr, image.ErrBadReference):
+		err := fmt.Errorf("%s not found: %w, and %w of that name", name, ErrNoSuchContainer, image.ErrNotFound)
+		return Files{}, hint.Add(err, "see what there is with: %s, %s", hint.To(hint.ListContainers), hint.To(hint.ListImages))
+	}
+	return Files{}, ierr
+}
+
+// about says whose files were being compared when err happened.
+func (f Files) about(err error) error {
+	if f.Container != nil || err == nil {
+		return about("compare", f.Container, err)
+	}
+	return fmt.Errorf("compare image %.12s: %w", f.Image.ID, err)
+}
+
+// Diff tells what a container has changed of its image's files, or what the last layer of an image has changed of those below, by path. What the
+// engine makes in each container, and what is mounted in it, is left out. The process has to be in the user namespace.
+func (e *Engine) Diff(ctx context.Context, of Files) (list []Change, err error) {
+	if of.Image != nil {
+		list, err = e.diffImage(ctx, of.Image)
+	} else {
+		list, err = e.diff(ctx, of.Container)
+	}
+	return list, of.about(err)
+}
+
+// DiffFrom tells in what the files of a container or an image differ from those of another, as Diff does.
+func (e *Engine) DiffFrom(ctx context.Context, of, from Files) ([]Change, error) {
+	if c, other := of.Container, from.Container; c != nil && other != nil && c.ID == other.ID {
+		return nil, nil
+	}
+	lower, err := e.openTree(ctx, from)
+	if err != nil {
+		return nil, from.about(err)
+	}
+	upper, err := e.openTree(ctx, of)
+	if err != nil {
+		return nil, errors.Join(of.about(err), lower.close())
+	}
+	d := &comparison{ctx: ctx, skip: slices.Concat(madeByEngine, lower.mounts, upper.mounts), lowerIDs: lower.ids, upperIDs: upper.ids}
+	list, err := d.compare(lower.dir, upper.dir)
+	return list, of.about(errors.Join(err, upper.close(), lower.close()))
+}
+
+// filesTree is the root directory of a container or an image, as it is seen in it.
+type filesTree struct {
+	dir    *os.File
+	ids    idMaps
+	mounts []string // where other things are mounted in it
+	close  func() error
+}
+
+func (e *Engine) openTree(ctx context.Context, f Files) (*filesTree, error) {
+	if f.Image != nil {
+		return e.openImageTree(f.Image)
+	}
+	root, err := e.openBareRoot(ctx, f.Container)
+	if err != nil {
+		return nil, err
+	}
+	t := &filesTree{ids: root.ids, close: root.Close}
+	if t.mounts, err = f.Container.mountPoints(); err == nil {
+		t.dir, err = openDirAt(int(root.dir.Fd()), ".")
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	t.close = func() error { return errors.Join(t.dir.Close(), root.Close()) }
+	return t, nil
+}
+
+func (e *Engine) openImageTree(img *image.Image) (*filesTree, error) {
+	r, err := e.rootfsOfImage(img)
+	if err != nil {
+		return nil, err
+	}
+	at, unmount, err := e.filesIn(r).mount()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := openDirAt(unix.AT_FDCWD, at)
+	if err != nil {
+		return nil, errors.Join(err, unmount())
+	}
+	return &filesTree{dir: dir, close: func() error {
+		return errors.Join(e.stillThere(img), dir.Close(), unmount())
+	}}, nil
+}
+
+// filesIn are the files of an image, as what is mounted for a while.
+func (e *Engine) filesIn(r record.Rootfs) imageFiles {
+	return imageFiles{r, func() error { return Leash(e.opts.Program) }}
+}
+
+// stillThere is an error where an image that was looked at was removed meanwhile: what was missed then is no error.
+func (e *Engine) stillThere(img *image.Image) error {
+	_, err := e.ImageView().Lookup(img.ID, image.LookupOptions{})
+	return err
+}
+
+// mountPoints are where the container has something mounted.
+func (c *Container) mountPoints() (paths []string, err error) {
+	s, err := c.spec()
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range s.Mounts {
+		paths = append(paths, path.Clean(m.Destination))
+	}
+	return paths, nil
+}
+
+// diffImage compares the last layer of an image with those below it.
+func (e *Engine) diffImage(ctx context.Context, img *image.Image) (list []Change, err error) {
+	dirs, err := img.LayerDirs()
+	if err != nil || len(dirs) == 0 {
+		return nil, err
+	}
+	upper, err := openDirAt(unix.AT_FDCWD, dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	defer upper.Close()
+	defer func() { err = errors.Join(err, e.stillThere(img)) }()
+	d := &comparison{ctx: ctx, layer: e.storeOpts.GraphDriverName != "vfs", skip: madeByEngine}
+	below := img.Below()
+	if below.TopLayer == "" {
+		return d.compare(nil, upper)
+	}
+	lower, err := e.openImageTree(below)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lower.close()) }()
+	return d.compare(lower.dir, upper)
 }
 
 // madeByEngine are the files that every container has, whatever its image.
@@ -51,7 +202,7 @@ func (e *Engine) diff(ctx context.Context, c *Container) (changes []Change, err 
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.spec()
+	mounts, err := c.mountPoints()
 	if err != nil {
 		return nil, err
 	}
@@ -74,15 +225,8 @@ func (e *Engine) diff(ctx context.Context, c *Container) (changes []Change, err 
 		return nil, err
 	}
 	defer upper.Close()
-	d := &comparison{ctx: ctx, layer: cfg.Rootfs.Type != "bind", skip: slices.Clone(madeByEngine)}
-	for _, m := range s.Mounts {
-		d.skip = append(d.skip, path.Clean(m.Destination))
-	}
-	if err := d.directory("", lower, upper); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(d.found, func(a, b Change) int { return cmp.Compare(a.Path, b.Path) })
-	return d.found, nil
+	d := &comparison{ctx: ctx, layer: cfg.Rootfs.Type != "bind", skip: slices.Concat(madeByEngine, mounts)}
+	return d.compare(lower, upper)
 }
 
 // imageBelow makes the files of a container's image appear in a directory, until unmount is called.
@@ -97,7 +241,7 @@ func (e *Engine) imageBelow(cfg *record.Config) (dir string, unmount func() erro
 				return withoutLink(r.Workdir, lower), func() error { return nil }, nil
 			}
 		}
-		return imageFiles{cfg.Rootfs, func() error { return Leash(e.opts.Program) }}.mount()
+		return e.filesIn(cfg.Rootfs).mount()
 	}
 	img, err := e.ImageView().Lookup(cfg.ImageID, image.LookupOptions{})
 	if err != nil {
@@ -112,6 +256,17 @@ type comparison struct {
 	layer bool // the upper one is a layer of overlay's: it has only what differs, and marks of what is deleted
 	skip  []string
 	found []Change
+
+	lowerIDs, upperIDs idMaps // whose IDs the owners of files are
+}
+
+// compare returns what differs, by path; lower is nil where nothing is below.
+func (d *comparison) compare(lower, upper *os.File) ([]Change, error) {
+	if err := d.directory("", lower, upper); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(d.found, func(a, b Change) int { return cmp.Compare(a.Path, b.Path) })
+	return d.found, nil
 }
 
 // openDirAt opens a directory, not through a link.
@@ -210,15 +365,22 @@ func (d *comparison) entry(dir, n string, lower, upper *os.File) error {
 	switch {
 	case !before:
 		d.add(Added, name)
-	case len(d.found) > at || !sameFile(&is, &was):
+	case len(d.found) > at || !d.sameFile(&is, &was):
 		d.add(Changed, name)
 	}
 	return nil
 }
 
-func sameFile(a, b *unix.Stat_t) bool {
-	isDir := a.Mode&unix.S_IFMT == unix.S_IFDIR
-	return a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid && a.Rdev == b.Rdev && a.Mtim == b.Mtim && (isDir || a.Size == b.Size)
+func (d *comparison) sameFile(is, was *unix.Stat_t) bool {
+	uid, gid := d.upperIDs.inside(is.Uid, is.Gid)
+	wasUID, wasGID := d.lowerIDs.inside(was.Uid, was.Gid)
+	isDir := is.Mode&unix.S_IFMT == unix.S_IFDIR
+	return is.Mode == was.Mode && uid == wasUID && gid == wasGID && is.Rdev == was.Rdev && d.sameTime(is.Mtim, was.Mtim) && (isDir || is.Size == was.Size)
+}
+
+// sameTime compares times of files. An archive may have cut them to whole seconds, which tells nothing of a file that is in a layer only since it was written to.
+func (d *comparison) sameTime(a, b unix.Timespec) bool {
+	return a.Sec == b.Sec && (a.Nsec == b.Nsec || !d.layer && (a.Nsec == 0 || b.Nsec == 0))
 }
 
 // isOpaque reports whether nothing of the layers below is seen in a directory of a layer.

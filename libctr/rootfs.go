@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/rootless"
 	"golang.org/x/sys/unix"
@@ -25,13 +26,13 @@ func (e *Engine) rootfs(layer string, volatile bool) (record.Rootfs, error) {
 	if e.storeOpts.GraphDriverName == "vfs" {
 		return record.Rootfs{Layer: layer, Type: "bind", Source: filepath.Join(e.storeOpts.GraphRoot, "vfs/dir", layer)}, nil
 	}
-	return e.rootfsOn(layer, layer, volatile)
+	return e.rootfsOn(filepath.Join(e.storeOpts.GraphRoot, "overlay"), layer, layer, volatile)
 }
 
-// rootfsOn mounts the directory own, absolute or relative to overlay/, with its diff and work, on what is below a layer of the overlay driver.
-func (e *Engine) rootfsOn(layer, own string, volatile bool) (record.Rootfs, error) {
+// rootfsOn mounts the directory own, absolute or relative to home, with its diff and work, on what is below a layer of the overlay driver in home. Where
+// own is empty there is nothing to write to, and the layer itself is what is seen.
+func (e *Engine) rootfsOn(home, layer, own string, volatile bool) (record.Rootfs, error) {
 	r := record.Rootfs{Layer: layer}
-	home := filepath.Join(e.storeOpts.GraphRoot, "overlay")
 	lowers, err := e.lowers(home, layer)
 	if errors.Is(err, fs.ErrNotExist) {
 		if merr := e.RemakeLinks(); merr != nil {
@@ -47,6 +48,9 @@ func (e *Engine) rootfsOn(layer, own string, volatile bool) (record.Rootfs, erro
 		r.Type = "fuse"
 	}
 	opts := []string{"lowerdir=" + lowers, "upperdir=" + own + "/diff", "workdir=" + own + "/work"}
+	if own == "" {
+		opts = []string{"lowerdir=" + layer + "/diff:" + lowers}
+	}
 	more, err := e.mountOptions(r.Program)
 	if err != nil {
 		return r, err
@@ -57,6 +61,22 @@ func (e *Engine) rootfsOn(layer, own string, volatile bool) (record.Rootfs, erro
 	}
 	r.Options = strings.Join(opts, ",")
 	return r, nil
+}
+
+// rootfsOfImage describes the root file system of an image, with nothing on top of it.
+func (e *Engine) rootfsOfImage(img *image.Image) (record.Rootfs, error) {
+	dirs, err := img.LayerDirs()
+	if err != nil {
+		return record.Rootfs{}, err
+	}
+	if len(dirs) == 0 {
+		return record.Rootfs{}, fmt.Errorf("image %.12s has no layers", img.ID)
+	}
+	if e.storeOpts.GraphDriverName == "vfs" {
+		return record.Rootfs{Layer: img.TopLayer, Type: "bind", Source: dirs[0]}, nil
+	}
+	home, layer := filepath.Split(filepath.Dir(dirs[0])) // not always in this store
+	return e.rootfsOn(filepath.Clean(home), layer, "", false)
 }
 
 // mountOptions are what layers are mounted with besides their directories, by a program or by the kernel: mountopt of storage.conf, and what the kernel wants

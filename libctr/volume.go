@@ -163,7 +163,7 @@ func (p *preparing) volume(ctx context.Context, m *spec.Mount) error {
 	if err := p.relabel(m); err != nil {
 		return err
 	}
-	if err := useVolume(p.e.volumeDir(m.Name), m, imageFiles{p.root, func() error { return Leash(p.e.opts.Program) }}, p.user); err != nil {
+	if err := useVolume(p.e.volumeDir(m.Name), m, p.e.filesIn(p.root), p.user); err != nil {
 		return err
 	}
 	return flock(ctx, lock, syscall.LOCK_SH)

@@ -34,15 +34,14 @@ func (e *Engine) filesOf(name string) (fill func(dir string) (imageDir, error), 
 	if err != nil {
 		return nil, hint.Add(fmt.Errorf("looking up image %s to create volume failed: %w", name, err), "pull it first with: %s", hint.To(hint.PullImage, name))
 	}
-	root, err := e.rootfs(img.TopLayer, false)
+	root, err := e.rootfsOfImage(img)
 	if err != nil {
 		return nil, err
 	}
 	return func(dir string) (imageDir, error) {
-		files := imageFiles{root, func() error { return Leash(e.opts.Program) }}
-		found, err := files.copyUp("/", dir, true)
-		if err == nil { // what is removed meanwhile is missed without an error
-			_, err = e.ImageView().Lookup(img.ID, image.LookupOptions{})
+		found, err := e.filesIn(root).copyUp("/", dir, true)
+		if err == nil {
+			err = e.stillThere(img)
 		}
 		if err != nil {
 			return found, fmt.Errorf("copy the files of image %s: %w", name, err)

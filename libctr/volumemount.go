@@ -145,7 +145,7 @@ func (p *preparing) fill(dir *os.File, m *spec.Mount) error {
 	if names, err := dir.Readdirnames(1); len(names) > 0 || err != io.EOF {
 		return err
 	}
-	img := imageFiles{p.root, func() error { return Leash(p.e.opts.Program) }}
+	img := p.e.filesIn(p.root)
 	path := seenByChildren(dir)
 	if _, err := img.copyUp(m.Destination, path, true); err != nil {
 		left, _ := os.ReadDir(path + "/")

@@ -71,12 +71,12 @@ func (e *Engine) makeOwnLayer(m *making, image, name string) (r record.Rootfs, e
 	if err := writable.Fill(path, filepath.Join(e.storeOpts.GraphRoot, "overlay", pin, "diff")); err != nil {
 		return r, err
 	}
-	// Relative to overlay/, as the layers below: the options of a mount are one page at most.
-	short, err := filepath.Rel(filepath.Join(e.storeOpts.GraphRoot, "overlay"), path)
+	home := filepath.Join(e.storeOpts.GraphRoot, "overlay")
+	short, err := filepath.Rel(home, path) // as the layers below: the options of a mount are one page at most
 	if err != nil {
 		return r, err
 	}
-	r, err = e.rootfsOn(pin, short, m.opts.AutoRemove)
+	r, err = e.rootfsOn(home, pin, short, m.opts.AutoRemove)
 	r.Layer, r.Writable = "", path
 	return r, err
 }

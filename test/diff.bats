@@ -63,6 +63,51 @@ D /o/four"
     berth secret rm "$name-s"
 }
 
+# layers: makes an image of three layers.
+layers() {
+    mkdir -p "$FILE_DIR/layers"
+    printf 'FROM %s\nRUN mkdir /l && echo one >/l/one && echo two >/l/two\nRUN rm /l/two && echo three >/l/three\n' "$IMAGE" >"$FILE_DIR/layers/Containerfile"
+    berth build -q -t localhost/layers "$FILE_DIR/layers"
+}
+
+@test "diff: the last layer of an image, two images, a container and an image, two containers" {
+    layers
+    berth diff localhost/layers
+    assert_equal "$output" $'C /l\nA /l/three\nD /l/two'
+    berth image diff --format json localhost/layers
+    assert_equal "$(jq -c . <<<"$output")" '{"changed":["/l"],"added":["/l/three"],"deleted":["/l/two"]}'
+    berth diff "$IMAGE"
+    assert_contains "$output" "A /bin/busybox"
+    berth image diff localhost/layers "$IMAGE"
+    assert_equal "$(grep /l <<<"$output")" $'A /l\nA /l/one\nA /l/three'
+    berth diff "$IMAGE" localhost/layers
+    assert_equal "$(grep /l <<<"$output")" 'D /l'
+    berth run -d --name "$name" localhost/layers sh -c 'echo four >/l/four; rm /l/one; exec sleep 1000'
+    wait_for 10 berth exec "$name" test -e /l/four
+    berth diff "$name" localhost/layers
+    assert_equal "$(grep /l <<<"$output")" $'C /l\nA /l/four\nD /l/one'
+    berth create --name "$name-2" "$IMAGE" true
+    for c in diff "container diff"; do
+        # shellcheck disable=SC2086
+        berth $c "$name" "$name-2"
+        assert_equal "$(grep /l <<<"$output")" $'A /l\nA /l/four\nA /l/three'
+    done
+    berth diff "$name" "$name"
+    assert_equal "$output" ""
+    berth 125 container diff "$IMAGE"
+    berth 125 image diff "$name"
+    berth 125 diff "$name" "none-$name"
+    assert_contains "$output" "none-$name not found"
+    berth 125 diff "$name" a b
+}
+
+@test "diff: a container with IDs of its own and its image" {
+    layers
+    berth run --name "$name" "$(is_rootless && echo --userns=keep-id || echo --uidmap=0:100000:65536)" -u 0 localhost/layers touch /l/new
+    berth diff "$name" localhost/layers
+    assert_equal "$(grep /l <<<"$output")" $'C /l\nA /l/new'
+}
+
 @test "export: all files of a container, running and not, without its mounts" {
     mkdir "$D/bind"
     echo bind >"$D/bind/file"

@@ -535,6 +535,19 @@ T
     berth system check
 }
 
+@test "a volume of the driver image has what every layer of the image says" {
+    podman5_or_skip
+    mkdir "$FILE_DIR/$name"
+    printf 'FROM %s\nRUN echo one >/one && echo two >/two\nRUN rm /two && echo three >/one\n' "$IMAGE" >"$FILE_DIR/$name/Containerfile"
+    for build in --layers=true --layers=false; do
+        berth build -q $build -t "localhost/$name" "$FILE_DIR/$name"
+        berth volume create --driver image --opt "image=localhost/$name" "$name"
+        berth run --rm -v "$name:/v" "$IMAGE" sh -c 'cat /v/one; ls /v/two 2>/dev/null || echo gone'
+        assert_equal "$output" $'three\ngone'
+        berth volume rm "$name"
+    done
+}
+
 @test "a volume of the driver image whose making is killed is not there, and is made again" {
     is_berth || skip "it is Berth's way to make it"
     for wait in 0.02 0.05 0.1 0.2; do

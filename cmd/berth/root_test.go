@@ -33,7 +33,7 @@ func wholeTree() *cobra.Command {
 var enters = []string{
 	"create", "run", "start", "rm", "restart", "cp", "container cp", "diff", "container diff", "export", "container export", "container create", "container run", "container start", "container rm", "container restart", "container prune", "init", "container init", "container cleanup",
 	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "build-worker", "buildx build", "buildx create", "buildx rm",
-	"image build", "image containerfile", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
+	"image build", "image containerfile", "image diff", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
 	"builder build", "builder prune", "buildx prune",
 	"info", "system boot", "system info", "system check", "system df", "system prune", "system reset", "unshare", "cleanup", "volume rm", "volume prune", "volume export", "volume import", "volume stats", "volume reload",
 }

@@ -30,6 +30,16 @@ func (img *Image) LayerDirs() ([]string, error) {
 	return dirs, nil
 }
 
+// Below returns the image without its last layer; its TopLayer is empty where that was all.
+func (img *Image) Below() *Image {
+	below := *img
+	below.TopLayer = ""
+	if chain, err := img.layerChain(); err == nil && len(chain) > 1 {
+		below.TopLayer = chain[1].ID
+	}
+	return &below
+}
+
 // Index returns the image index that the image was pulled by, and its digest; nil if it came by
 // its manifest. An image pulled by several has the first that lists it.
 func (img *Image) Index() (*ociv1.Index, digest.Digest, error) {

@@ -43,7 +43,9 @@ var RareAliases = map[string][]string{"unmount [options] CONTAINER [CONTAINER...
 // NewGroup returns the group `container`; rare are the commands that the complete program has.
 func NewGroup(g *cli.Global, rare []*cobra.Command) *cobra.Command {
 	group := cli.Group("container", "Manage containers")
-	for _, construct := range Commands() {
+	all := Commands()
+	delete(all, "diff") // the group's is for containers alone
+	for _, construct := range all {
 		group.AddCommand(construct(g))
 	}
 	for _, cmd := range group.Commands() {
@@ -51,7 +53,7 @@ func NewGroup(g *cli.Global, rare []*cobra.Command) *cobra.Command {
 			cmd.Aliases = append(cmd.Aliases, "ls", "list")
 		}
 	}
-	group.AddCommand(newInspectContainers(g, inspect), NewExists(g), NewPrune(g))
+	group.AddCommand(newDiff(g, diffContainers, diff), newInspectContainers(g, inspect), NewExists(g), NewPrune(g))
 	group.AddCommand(rare...)
 	return group
 }

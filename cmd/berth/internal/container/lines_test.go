@@ -428,11 +428,19 @@ func TestSplitEnd(t *testing.T) {
 }
 
 func TestDiffAndExportLines(t *testing.T) {
-	clitest.Lines(t, newDiff, map[string]clitest.Line[diffOptions]{
-		"web":               {Args: "web"},
-		"--format json web": {Options: diffOptions{format: "json"}, Args: "web"},
-		"-l":                {Options: diffOptions{latest: true}},
-		"a b":               {Err: "accepts at most 1 arg(s), received 2"},
+	of := func(kind diffKind) func(*cli.Global, cli.Run[*diffOptions]) *cobra.Command {
+		return func(g *cli.Global, run cli.Run[*diffOptions]) *cobra.Command { return newDiff(g, kind, run) }
+	}
+	clitest.Lines(t, of(diffAny), map[string]clitest.Line[diffOptions]{
+		"web":               {Options: diffOptions{of: diffAny}, Args: "web"},
+		"--format json web": {Options: diffOptions{of: diffAny, format: "json"}, Args: "web"},
+		"-l":                {Options: diffOptions{of: diffAny, latest: true}},
+		"a b":               {Options: diffOptions{of: diffAny}, Args: "a b"},
+		"a b c":             {Err: "accepts at most 2 arg(s), received 3"},
+	})
+	clitest.Lines(t, of(diffImages), map[string]clitest.Line[diffOptions]{
+		"app": {Options: diffOptions{of: diffImages}, Args: "app"},
+		"-l":  {Err: "unknown shorthand flag: 'l' in -l"},
 	})
 	clitest.Lines(t, newExport, map[string]clitest.Line[exportOptions]{
 		"web":             {Args: "web"},

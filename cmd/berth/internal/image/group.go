@@ -10,12 +10,12 @@ import (
 )
 
 // Others are commands of other packages that the group `image` has too.
-type Others struct{ Build, Containerfile *cobra.Command }
+type Others struct{ Build, Containerfile, Diff *cobra.Command }
 
 // NewGroup returns the group `image`.
 func NewGroup(g *cli.Global, others Others) *cobra.Command {
 	return cli.Group("image", "Manage images",
-		others.Build, cli.Named(others.Containerfile, "containerfile"),
+		others.Build, cli.Named(others.Containerfile, "containerfile"), others.Diff,
 		NewExists(g), NewHistory(g), NewImport(g), NewInspect(g), NewLoad(g), cli.Named(NewImages(g), "list", "ls"), NewPrune(g), NewPull(g), NewPush(g),
 		cli.Named(NewRmi(g), "rm"), NewSave(g), NewTag(g), NewTree(g), NewUntag(g))
 }
