@@ -63,23 +63,28 @@ type InspectData struct {
 
 // InspectState is the state of a container, as the kernel has it.
 type InspectState struct {
-	OciVersion    string
-	Status        string
-	Running       bool
-	Paused        bool
-	Restarting    bool
-	OOMKilled     bool
-	Dead          bool
-	Pid           int
-	ConmonPid     int // the monitor's
-	ExitCode      int
-	Error         string
-	StartedAt     time.Time
-	FinishedAt    time.Time
-	Health        *record.Health `json:"Health,omitempty"`
-	Healthcheck   *record.Health `json:"Healthcheck,omitempty"`
-	CgroupPath    string
-	StoppedByUser bool
+	OciVersion   string
+	Status       string
+	Running      bool
+	Paused       bool
+	Restarting   bool
+	OOMKilled    bool
+	Dead         bool
+	Pid          int
+	ConmonPid    int // the monitor's
+	ExitCode     int
+	Error        string
+	StartedAt    time.Time
+	FinishedAt   time.Time
+	Health       *record.Health `json:"Health,omitempty"`
+	Healthcheck  *record.Health `json:"Healthcheck,omitempty"`
+	Checkpointed bool           `json:",omitempty"`
+	CgroupPath   string
+	// The two times are zero, and not left out, where there was none.
+	CheckpointedAt, RestoredAt                time.Time
+	CheckpointLog, CheckpointPath, RestoreLog string `json:",omitempty"`
+	Restored                                  bool   `json:",omitempty"`
+	StoppedByUser                             bool
 }
 
 // InspectDriver names the storage driver and its directories.
@@ -225,6 +230,8 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 		OciVersion: oci.Version, Status: string(s.Status), Running: s.Status == record.Running, Restarting: c.Restarting(), Paused: s.Status == record.Paused, OOMKilled: s.OOMKilled,
 		Pid: s.Pid, ConmonPid: s.Monitor, ExitCode: s.ExitCode, Error: s.Error, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt, CgroupPath: cfg.CgroupPath,
 		Health: s.Health, Healthcheck: s.Health, StoppedByUser: s.StoppedBy == "user",
+		Checkpointed: s.Checkpointed, CheckpointedAt: s.CheckpointedAt, CheckpointPath: s.CheckpointPath, CheckpointLog: s.CheckpointLog,
+		Restored: s.Restored, RestoredAt: s.RestoredAt, RestoreLog: s.RestoreLog,
 	}
 	d.GraphDriver = e.inspectDriver(cfg)
 	d.NetworkSettings = InspectNetwork{Ports: network.PortMap(cfg.Network.Ports, nil)}

@@ -382,6 +382,15 @@ type State struct {
 	StoppedBy  string    `json:"stoppedBy,omitempty"`  // ByUser after stop or kill, BySystem at the host's end, health, timeout: the restart policy is off
 	NetHelpers []int     `json:"netHelpers,omitempty"` // pids of what attaches it, in the order of Network.Attachments
 	Health     *Health   `json:"health,omitempty"`
+
+	// The last checkpoint of the container and the last start from one, since its last start from its image.
+	Checkpointed   bool      `json:"checkpointed,omitempty"` // it is not running because of it
+	CheckpointedAt time.Time `json:"checkpointedAt,omitzero"`
+	CheckpointPath string    `json:"checkpointPath,omitempty"` // directory with the images of its processes
+	CheckpointLog  string    `json:"checkpointLog,omitempty"`  // CRIU's file, if it was kept
+	Restored       bool      `json:"restored,omitempty"`
+	RestoredAt     time.Time `json:"restoredAt,omitzero"`
+	RestoreLog     string    `json:"restoreLog,omitempty"` // as CheckpointLog
 }
 
 // Health is the result of the health checks so far.
