@@ -355,6 +355,10 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	cfg.CapAdd, cfg.CapDrop, cfg.SecurityOpt, cfg.AppArmor = m.spec.CapAdd, m.spec.CapDrop, o.SecurityOpt, m.spec.Security.AppArmor
 	cfg.ReadOnly, cfg.Privileged, cfg.Init = m.spec.ReadOnly, m.spec.Privileged, m.init
 	cfg.UserNS, cfg.CreateCommand = m.userns, o.CreateCommand
+	cfg.Given = record.Given{
+		DNS: o.DNS, DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, AddHosts: o.AddHosts, HostsFile: o.HostsFile, NoHosts: m.noHosts, NoHostname: m.noHostname, PublishAll: o.PublishAll,
+		GroupAdd: o.GroupAdd, NoPasswd: o.Entries.None, VolumesFrom: o.VolumesFrom, Timezone: m.timezone, ChrootDirs: m.spec.ChrootDirs, Systemd: m.spec.Systemd, PrivateIPC: m.privateIPC,
+	}
 	cfg.Data, cfg.EventsLog = e.data, e.EventsLog()
 	cfg.Cleanup = append(e.callBack(), "cleanup", cfg.ID)
 	return nil

@@ -26,7 +26,7 @@ func specImage(c *image.Config) spec.Image {
 	s := spec.Image{Entrypoint: i.Entrypoint, Cmd: i.Cmd, Env: i.Env, User: i.User, WorkingDir: i.WorkingDir, StopSignal: i.StopSignal,
 		Volumes: slices.Sorted(maps.Keys(i.Volumes))}
 	if h := c.Healthcheck; h != nil {
-		s.Healthcheck = &record.Healthcheck{Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, Retries: h.Retries}
+		s.Healthcheck = &record.Healthcheck{Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, StartInterval: h.StartInterval, Retries: h.Retries}
 	}
 	return s
 }

@@ -41,6 +41,7 @@ type settled struct {
 	init           bool
 	noHosts        bool
 	noHostname     bool
+	privateIPC     bool // not shareable
 	timezone       string
 	cdi, cdiDirs   []string // devices that files describe, and where these are
 	nameAsHostname bool
@@ -304,6 +305,7 @@ func (s *settled) namespaces(o *CreateOptions, conf *config.Config) (err error) 
 			return fromConf(ns.want, ns.key, err)
 		}
 	}
+	s.privateIPC = cmp.Or(o.IPC, c.IPCNS) == "private"
 
 	u, err := spec.ParseUserNS(cmp.Or(o.UserNS, c.UserNS))
 	if err != nil {

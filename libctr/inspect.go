@@ -11,191 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
+	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"go.podman.io/image/v5/manifest"
 	"golang.org/x/sys/unix"
 )
-
-// InspectData is all that there is to know of a container. The fields and their names are podman's.
-type InspectData struct {
-	ID              string `json:"Id"`
-	Created         time.Time
-	Path            string
-	Args            []string
-	State           InspectState
-	Image           string
-	ImageDigest     string
-	ImageName       string
-	Rootfs          string
-	Pod             string
-	ResolvConfPath  string
-	HostnamePath    string
-	HostsPath       string
-	StaticDir       string
-	OCIConfigPath   string
-	OCIRuntime      string
-	ConmonPidFile   string
-	PidFile         string
-	LogPath         string
-	Name            string
-	RestartCount    uint
-	Driver          string
-	MountLabel      string
-	ProcessLabel    string
-	AppArmorProfile string
-	EffectiveCaps   []string
-	BoundingCaps    []string
-	ExecIDs         []string
-	GraphDriver     InspectDriver
-	Mounts          []record.Mount
-	Dependencies    []string
-	NetworkSettings InspectNetwork
-	Namespace       string
-	IsInfra         bool
-	SizeRw          *int64 `json:",omitempty"` // bytes, if they were asked for; see Engine.Size
-	SizeRootFs      int64  `json:",omitempty"`
-	Config          InspectConfig
-	HostConfig      InspectHostConfig
-}
-
-// InspectState is the state of a container, as the kernel has it.
-type InspectState struct {
-	OciVersion   string
-	Status       string
-	Running      bool
-	Paused       bool
-	Restarting   bool
-	OOMKilled    bool
-	Dead         bool
-	Pid          int
-	ConmonPid    int // the monitor's
-	ExitCode     int
-	Error        string
-	StartedAt    time.Time
-	FinishedAt   time.Time
-	Health       *record.Health `json:"Health,omitempty"`
-	Healthcheck  *record.Health `json:"Healthcheck,omitempty"`
-	Checkpointed bool           `json:",omitempty"`
-	CgroupPath   string
-	// The two times are zero, and not left out, where there was none.
-	CheckpointedAt, RestoredAt                time.Time
-	CheckpointLog, CheckpointPath, RestoreLog string `json:",omitempty"`
-	Restored                                  bool   `json:",omitempty"`
-	StoppedByUser                             bool
-}
-
-// InspectDriver names the storage driver and its directories.
-type InspectDriver struct {
-	Name string
-	Data map[string]string
-}
-
-// InspectNetwork says how a container is connected.
-type InspectNetwork struct {
-	EndpointID, Gateway, IPAddress, GlobalIPv6Address, MacAddress, Bridge, SandboxID string
-	IPPrefixLen                                                                      int
-	HairpinMode                                                                      bool
-	Ports                                                                            map[string][]network.HostPort
-	SandboxKey                                                                       string
-	Networks                                                                         map[string]any `json:",omitempty"`
-}
-
-// InspectConfig is what the container's process is given.
-type InspectConfig struct {
-	Hostname, Domainname, User              string
-	AttachStdin, AttachStdout, AttachStderr bool
-	Tty, OpenStdin, StdinOnce               bool
-	Env, Cmd                                []string
-	Image                                   string
-	Volumes                                 map[string]struct{}
-	WorkingDir                              string
-	Entrypoint                              []string
-	OnBuild                                 []string
-	Labels, Annotations                     map[string]string
-	StopSignal                              string
-	Healthcheck                             *record.Healthcheck `json:",omitempty"`
-	HealthcheckOnFailureAction              string              `json:",omitempty"`
-	CreateCommand                           []string
-	Umask                                   string
-	Timeout                                 uint
-	StopTimeout                             uint
-	Passwd                                  bool
-	SdNotifyMode                            string
-	Secrets                                 []InspectSecret
-}
-
-// InspectHostConfig is how the host confines and serves the container.
-type InspectHostConfig struct {
-	Binds                                                             []string
-	CgroupManager, CgroupMode, ContainerIDFile                        string
-	LogConfig                                                         InspectLog
-	NetworkMode                                                       string
-	PortBindings                                                      map[string][]network.HostPort
-	RestartPolicy                                                     InspectRestart
-	AutoRemove                                                        bool
-	VolumeDriver                                                      string
-	VolumesFrom                                                       []string
-	CapAdd, CapDrop, Dns, DnsOptions, DnsSearch, ExtraHosts, GroupAdd []string
-	IpcMode, Cgroup, Cgroups                                          string
-	OomScoreAdj                                                       int
-	PidMode                                                           string
-	Privileged, PublishAllPorts, ReadonlyRootfs                       bool
-	SecurityOpt                                                       []string
-	Tmpfs                                                             map[string]string
-	UTSMode, UsernsMode                                               string
-	ShmSize                                                           int64
-	Runtime                                                           string
-	Memory, NanoCpus                                                  int64
-	CgroupParent                                                      string
-	CpuShares                                                         uint64
-	CpuPeriod                                                         uint64
-	CpuQuota                                                          int64
-	CpusetCpus, CpusetMems                                            string
-	MemoryReservation, MemorySwap                                     int64
-	MemorySwappiness                                                  int64
-	OomKillDisable                                                    bool
-	CpuRealtimePeriod                                                 uint64
-	CpuRealtimeRuntime                                                int64
-	BlkioWeight                                                       uint16
-	BlkioWeightDevice                                                 []InspectWeight
-	BlkioDeviceReadBps, BlkioDeviceWriteBps                           []InspectRate
-	BlkioDeviceReadIOps, BlkioDeviceWriteIOps                         []InspectRate
-	CgroupConf                                                        map[string]string
-	IntelRdtClosID                                                    string
-	PidsLimit                                                         int64
-	Ulimits                                                           []record.Ulimit
-	Init                                                              bool
-}
-
-// InspectWeight is the weight of a device's block I/O.
-type InspectWeight struct {
-	Path   string
-	Weight uint16
-}
-
-// InspectRate is the limit of a device's block I/O.
-type InspectRate struct {
-	Path string
-	Rate uint64
-}
-
-// InspectLog is where the output goes.
-type InspectLog struct {
-	Type   string
-	Config map[string]string
-	Path   string
-	Tag    string
-	Size   string
-}
-
-// InspectRestart is the restart policy.
-type InspectRestart struct {
-	Name              string
-	MaximumRetryCount uint
-}
 
 // Inspect gathers what is known of a container. It enters no namespace and asks no other process.
 func (e *Engine) Inspect(c *Container) (*InspectData, error) {
@@ -211,34 +35,49 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	delete(oci.Annotations, spec.CompiledSeccomp)
 	s := c.State
 	d := &InspectData{
 		ID: c.ID, Created: cfg.Created, Image: cfg.ImageID, ImageDigest: cfg.ImageDigest, ImageName: cfg.ImageName, Name: s.Name,
 		Rootfs: given(cfg.Rootfs), ProcessLabel: cfg.ProcessLabel, MountLabel: cfg.MountLabel, StaticDir: c.Dir, OCIRuntime: cfg.Runtime.Name, OCIConfigPath: filepath.Join(c.Dir, record.BundleDir, "config.json"),
 		ConmonPidFile: cfg.MonitorPidFile, PidFile: or(cfg.PidFile, filepath.Join(c.RunDir, record.PidFile)), LogPath: cfg.Log.Path, RestartCount: s.Restarts, Driver: e.storeOpts.GraphDriverName,
 		Mounts: nonNil(cfg.Mounts), Dependencies: nonNil(cfg.Requires), ExecIDs: []string{},
+		KubeExitCodePropagation: "invalid", // podman's word for a container that is no kube service's
+		LockNumber:              inode(filepath.Join(c.RunDir, record.LockFile)), UseImageHosts: cfg.Given.NoHosts, UseImageHostname: cfg.Given.NoHostname,
 		ResolvConfPath: existing(c.Dir, "resolv.conf"), HostsPath: existing(c.Dir, "hosts"), HostnamePath: existing(c.Dir, "hostname"),
 	}
 	if len(cfg.Command) > 0 {
 		d.Path, d.Args = cfg.Command[0], cfg.Command[1:]
 	}
-	if oci.Process != nil && oci.Process.Capabilities != nil {
-		d.EffectiveCaps, d.BoundingCaps = oci.Process.Capabilities.Effective, oci.Process.Capabilities.Bounding
-		d.AppArmorProfile = oci.Process.ApparmorProfile
+	if p := oci.Process; p != nil {
+		d.AppArmorProfile = p.ApparmorProfile
+		if p.Capabilities != nil {
+			d.EffectiveCaps, d.BoundingCaps = p.Capabilities.Effective, p.Capabilities.Bounding
+		}
 	}
 	d.State = InspectState{
 		OciVersion: oci.Version, Status: string(s.Status), Running: s.Status == record.Running, Restarting: c.Restarting(), Paused: s.Status == record.Paused, OOMKilled: s.OOMKilled,
-		Pid: s.Pid, ConmonPid: s.Monitor, ExitCode: s.ExitCode, Error: s.Error, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt, CgroupPath: cfg.CgroupPath,
-		Health: s.Health, Healthcheck: s.Health, StoppedByUser: s.StoppedBy == "user",
+		Pid: s.Pid, ConmonPid: s.Monitor, ExitCode: s.ExitCode, Error: s.Error, StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+		Health: s.Health, StoppedByUser: s.StoppedBy == "user",
 		Checkpointed: s.Checkpointed, CheckpointedAt: s.CheckpointedAt, CheckpointPath: s.CheckpointPath, CheckpointLog: s.CheckpointLog,
 		Restored: s.Restored, RestoredAt: s.RestoredAt, RestoreLog: s.RestoreLog,
 	}
 	d.GraphDriver = e.inspectDriver(cfg)
-	d.NetworkSettings = InspectNetwork{Ports: network.PortMap(cfg.Network.Ports, nil)}
+	exposed := cfg.Exposed
+	if kind, _, _ := strings.Cut(cfg.Network.Mode, ":"); kind == "host" || kind == "container" {
+		exposed = nil // the ports are another's
+	}
+	d.NetworkSettings.Ports = network.PortMap(cfg.Network.Ports, exposed)
 	if s.Pid > 0 {
 		d.NetworkSettings.SandboxKey = filepath.Join("/proc", itoa(s.Pid), "ns/net")
+		d.State.CgroupPath = cgroupPathOf(s.Pid, c.ID)
 	}
-	d.Config = inspectConfig(cfg, oci.Process)
+	d.Config = inspectConfig(cfg, &oci)
+	if c.Active() {
+		if to, err := os.ReadFile(filepath.Join(c.RunDir, record.NotifyToFile)); err == nil {
+			d.Config.SdNotifySocket = string(to)
+		}
+	}
 	d.HostConfig = inspectHost(cfg, &oci)
 	return d, nil
 }
@@ -270,31 +109,60 @@ func (e *Engine) inspectDriver(cfg *record.Config) InspectDriver {
 	return d
 }
 
-func inspectConfig(cfg *record.Config, p *specs.Process) InspectConfig {
+func inspectConfig(cfg *record.Config, oci *specs.Spec) InspectConfig {
 	i := InspectConfig{
 		Hostname: cfg.Hostname, User: cfg.User, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.StdinOnce, Env: nonNil(cfg.Env), Cmd: nonNil(cfg.Cmd),
-		Image: cfg.ImageName, WorkingDir: cfg.WorkingDir, Entrypoint: nonNil(cfg.Entrypoint), Labels: cfg.Labels, Annotations: cfg.Annotations,
-		StopSignal: signalName(cfg.StopSignal), Healthcheck: cfg.Health, CreateCommand: cfg.CreateCommand, Timeout: cfg.Timeout, StopTimeout: cfg.StopTimeout,
+		Image: cfg.ImageName, WorkingDir: cfg.WorkingDir, Entrypoint: nonNil(cfg.Entrypoint), Labels: cfg.Labels, Annotations: oci.Annotations,
+		StopSignal: signalName(cfg.StopSignal), CreateCommand: cfg.CreateCommand, Timeout: cfg.Timeout, StopTimeout: cfg.StopTimeout,
+		Timezone: cfg.Given.Timezone, SystemdMode: cfg.Given.Systemd, ChrootDirs: cfg.Given.ChrootDirs, Passwd: !cfg.Given.NoPasswd,
 		Secrets: secretsOf(cfg), SdNotifyMode: or(cfg.SdNotify, notifyByContainer),
 	}
-	if cfg.Health != nil {
-		i.HealthcheckOnFailureAction = or(cfg.Health.OnFailure, "none")
+	i.inspectHealth(cfg.Health)
+	if oci.Process != nil && oci.Process.User.Umask != nil {
+		i.Umask = fmt.Sprintf("%04o", *oci.Process.User.Umask)
 	}
-	if p != nil && p.User.Umask != nil {
-		i.Umask = "0" + octal(*p.User.Umask)
+	for port := range network.PortMap(cfg.Network.Ports, cfg.Exposed) {
+		if i.ExposedPorts == nil {
+			i.ExposedPorts = map[string]struct{}{}
+		}
+		i.ExposedPorts[port] = struct{}{}
 	}
 	return i
 }
 
+// inspectHealth shows a health check. What becomes of its results is shown where there is none, too.
+func (i *InspectConfig) inspectHealth(h *record.Healthcheck) {
+	i.HealthcheckOnFailureAction, i.HealthLogDestination = "none", "local"
+	i.HealthMaxLogCount, i.HealthMaxLogSize = monitor.KeptProbes, monitor.KeptOutput
+	if h == nil {
+		return
+	}
+	bound := func(to *uint, n int) {
+		if n != 0 {
+			*to = uint(max(n, 0)) // -1 is none
+		}
+	}
+	bound(&i.HealthMaxLogCount, h.LogCount)
+	bound(&i.HealthMaxLogSize, h.LogSize)
+	i.HealthcheckOnFailureAction, i.HealthLogDestination = or(h.OnFailure, i.HealthcheckOnFailureAction), or(h.LogTo, i.HealthLogDestination)
+	i.Healthcheck = &manifest.Schema2HealthConfig{Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, StartInterval: h.StartInterval, Retries: h.Retries}
+	if s := h.Startup; s != nil {
+		i.StartupHealthCheck = &InspectStartupCheck{&manifest.Schema2HealthConfig{Test: s.Test, Interval: s.Interval, Timeout: s.Timeout, Retries: s.Retries}, s.Successes}
+	}
+}
+
 func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
+	g := &cfg.Given
 	h := InspectHostConfig{
 		Binds: []string{}, NetworkMode: cfg.Network.Mode, PortBindings: network.PortMap(cfg.Network.Ports, nil), AutoRemove: cfg.AutoRemove,
-		LogConfig:     InspectLog{Type: cfg.Log.Driver, Path: cfg.Log.Path, Tag: cfg.Log.Tag, Config: map[string]string{}, Size: itoa(int(cfg.Log.MaxSize)) + "B"},
+		LogConfig:     InspectLog{Type: cfg.Log.Driver, Path: cfg.Log.Path, Tag: cfg.Log.Tag, Size: itoa(int(cfg.Log.MaxSize)) + "B"},
 		RestartPolicy: InspectRestart{Name: or(cfg.Restart.Policy, "no"), MaximumRetryCount: cfg.Restart.MaxRetries},
-		CapAdd:        nonNil(cfg.CapAdd), CapDrop: nonNil(cfg.CapDrop), SecurityOpt: nonNil(cfg.SecurityOpt), Dns: []string{}, DnsOptions: []string{}, DnsSearch: []string{},
-		ExtraHosts: []string{}, GroupAdd: []string{}, Privileged: cfg.Privileged, ReadonlyRootfs: cfg.ReadOnly, UsernsMode: cfg.UserNS, Runtime: cfg.Runtime.Name,
+		CapAdd:        nonNil(cfg.CapAdd), CapDrop: nonNil(cfg.CapDrop), SecurityOpt: nonNil(cfg.SecurityOpt), Dns: nonNil(g.DNS), DnsOptions: nonNil(g.DNSOptions), DnsSearch: nonNil(g.DNSSearch),
+		ExtraHosts: nonNil(g.AddHosts), GroupAdd: nonNil(g.GroupAdd), HostsFile: g.HostsFile, VolumesFrom: g.VolumesFrom, PublishAllPorts: g.PublishAll,
+		Privileged: cfg.Privileged, ReadonlyRootfs: cfg.ReadOnly, Runtime: "oci", AutoRemoveImage: cfg.RemoveImage, Annotations: oci.Annotations,
 		Memory: cfg.Memory, MemorySwap: cfg.MemorySwap, NanoCpus: cfg.NanoCPUs, PidsLimit: cfg.PidsLimit, Ulimits: nonNil(cfg.Ulimits), Init: cfg.Init,
-		IpcMode: "private", PidMode: "private", UTSMode: "private", Tmpfs: map[string]string{}, CgroupMode: "private",
+		IpcMode: sharingOf(cfg, oci, specs.IPCNamespace), PidMode: sharingOf(cfg, oci, specs.PIDNamespace), UTSMode: sharingOf(cfg, oci, specs.UTSNamespace),
+		CgroupMode: sharingOf(cfg, oci, specs.CgroupNamespace), Tmpfs: map[string]string{}, Devices: []InspectDevice{},
 		CgroupManager: cgroupManagerOf(cfg), Cgroups: "default", ContainerIDFile: cfg.IDFile,
 	}
 	if cfg.CgroupPath == "" {
@@ -314,8 +182,19 @@ func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
 			h.Binds = append(h.Binds, or(m.Name, m.Source)+":"+m.Destination+":"+strings.Join(append([]string{opts}, m.Options...), ","))
 		}
 	}
-	h.CgroupParent, h.BlkioWeightDevice = cfg.CgroupParent, []InspectWeight{}
-	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps, h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = []InspectRate{}, []InspectRate{}, []InspectRate{}, []InspectRate{}
+	if h.IpcMode == "private" && !g.PrivateIPC {
+		h.IpcMode = "shareable"
+	}
+	h.CgroupParent = cfg.CgroupParent
+	h.inspectUserNS(cfg, oci)
+	if oci.Linux != nil && !cfg.Privileged {
+		for _, d := range oci.Linux.Devices {
+			h.Devices = append(h.Devices, InspectDevice{PathOnHost: deviceOnHost(&d), PathInContainer: d.Path})
+		}
+	}
+	if p := oci.Process; p != nil {
+		h.OomScoreAdj = deref(p.OOMScoreAdj)
+	}
 	if oci.Linux != nil && oci.Linux.IntelRdt != nil {
 		h.IntelRdtClosID = oci.Linux.IntelRdt.ClosID
 	}
@@ -352,6 +231,70 @@ func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
 	return h
 }
 
+// sharingOf is whose namespace of a kind the container is in, as podman says it.
+func sharingOf(cfg *record.Config, oci *specs.Spec, kind specs.LinuxNamespaceType) string {
+	if other := cfg.Joins[string(kind)]; other != "" {
+		return "container:" + other
+	}
+	if oci.Linux != nil {
+		for _, ns := range oci.Linux.Namespaces {
+			switch {
+			case ns.Type != kind:
+			case ns.Path != "":
+				return "ns:" + ns.Path
+			default:
+				return "private"
+			}
+		}
+	}
+	return "host"
+}
+
+func (h *InspectHostConfig) inspectUserNS(cfg *record.Config, oci *specs.Spec) {
+	if h.UsernsMode = sharingOf(cfg, oci, specs.UserNamespace); h.UsernsMode == "host" {
+		h.UsernsMode = "" // as podman says it of this one
+		return
+	}
+	text := func(list []specs.LinuxIDMapping) (maps []string) {
+		for _, m := range list {
+			maps = append(maps, fmt.Sprintf("%d:%d:%d", m.ContainerID, m.HostID, m.Size))
+		}
+		return maps
+	}
+	if l := oci.Linux; l != nil && len(l.UIDMappings) > 0 {
+		h.IDMappings = &InspectIDMappings{text(l.UIDMappings), text(l.GIDMappings)}
+	}
+}
+
+// deviceOnHost finds a device by its number: in the place where the container has it, or else anywhere in /dev.
+func deviceOnHost(d *specs.LinuxDevice) string {
+	is := func(path string) bool {
+		var st unix.Stat_t
+		return unix.Lstat(path, &st) == nil && unix.Major(st.Rdev) == uint32(d.Major) && unix.Minor(st.Rdev) == uint32(d.Minor) && (st.Mode&unix.S_IFMT == unix.S_IFBLK) == (d.Type == "b")
+	}
+	if is(d.Path) {
+		return d.Path
+	}
+	var found string
+	_ = filepath.WalkDir("/dev", func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type()&os.ModeDevice != 0 && is(path) {
+			found = path
+			return fs.SkipAll
+		}
+		return nil // what cannot be read is not it
+	})
+	return found
+}
+
+// inode is the number of a file, or 0.
+func inode(path string) uint64 {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
 // inspectBlockIO names the devices as the kernel does, /dev/block/MAJOR:MINOR.
 func (h *InspectHostConfig) inspectBlockIO(io *specs.LinuxBlockIO) {
 	if io == nil {
@@ -364,7 +307,7 @@ func (h *InspectHostConfig) inspectBlockIO(io *specs.LinuxBlockIO) {
 		}
 		return p
 	}
-	h.BlkioWeight = deref(io.Weight)
+	h.BlkioWeight, h.BlkioWeightDevice = deref(io.Weight), []InspectWeight{}
 	for _, d := range io.WeightDevice {
 		h.BlkioWeightDevice = append(h.BlkioWeightDevice, InspectWeight{path(d.Major, d.Minor), deref(d.Weight)})
 	}
@@ -375,6 +318,7 @@ func (h *InspectHostConfig) inspectBlockIO(io *specs.LinuxBlockIO) {
 		{io.ThrottleReadBpsDevice, &h.BlkioDeviceReadBps}, {io.ThrottleWriteBpsDevice, &h.BlkioDeviceWriteBps},
 		{io.ThrottleReadIOPSDevice, &h.BlkioDeviceReadIOps}, {io.ThrottleWriteIOPSDevice, &h.BlkioDeviceWriteIOps},
 	} {
+		*l.to = []InspectRate{}
 		for _, d := range l.from {
 			*l.to = append(*l.to, InspectRate{path(d.Major, d.Minor), d.Rate})
 		}

@@ -5,9 +5,11 @@ package libctr
 import (
 	"bytes"
 	"context"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -171,6 +173,19 @@ func containerCgroups(pid int, id string) *ownCgroups {
 		return nil
 	}
 	return g
+}
+
+// cgroupPathOf is the cgroup of a container that runs, below the file system's root; with version 1 it is that of a controller. It is empty where there is none.
+func cgroupPathOf(pid int, id string) string {
+	g := containerCgroups(pid, id)
+	if g == nil {
+		return ""
+	}
+	name := slices.Sorted(maps.Keys(g.dirs))[0]
+	if _, ok := g.dirs["memory"]; ok {
+		name = "memory"
+	}
+	return strings.TrimPrefix(g.dirs[name], filepath.Join(hostCgroups().root, name))
 }
 
 func (g *ownCgroups) read(s *Stats) {

@@ -19,14 +19,13 @@ type HostPort struct {
 }
 
 // PortMap is NetworkSettings.Ports of inspect: "80/tcp" to where it is published.
-// exposed ports that are not published ("80/tcp", of the image's config) get null.
+// Exposed ports that are not published ("80/tcp" or "5000-5010/udp") get null.
 func PortMap(ports []attach.PortMapping, exposed []string) map[string][]HostPort {
 	m := map[string][]HostPort{}
-	for _, e := range exposed {
-		if !strings.Contains(e, "/") {
-			e += "/tcp"
+	for number, protocols := range ExposedByNumber(exposed) {
+		for _, protocol := range protocols {
+			m[fmt.Sprintf("%d/%s", number, protocol)] = nil
 		}
-		m[e] = nil
 	}
 	for _, p := range ports {
 		key := fmt.Sprintf("%d/%s", p.ContainerPort, p.Protocol)

@@ -21,8 +21,11 @@ import (
 const (
 	defaultProbeTimeout = 30 * time.Second
 	defaultProbeRetries = 3
-	keptProbes          = 5
-	keptOutput          = 500 // bytes
+
+	// KeptProbes is how many results are kept.
+	KeptProbes = 5
+	// KeptOutput is how many bytes of the output of each.
+	KeptOutput = 500
 )
 
 // MinProbeInterval is the shortest pause between two health checks: each runs the OCI runtime, and an image that
@@ -79,7 +82,10 @@ func (m *Monitor) scheduleProbes() {
 
 // nextProbe is the pause before the next check; zero is no check but those that are asked for. It requires m.mu.
 func (m *Monitor) nextProbe() time.Duration {
-	_, interval, _, _ := m.dueCheck()
+	_, interval, _, isStartup := m.dueCheck()
+	if h := m.state.Health; !isStartup && m.health.StartInterval > 0 && h != nil && h.Status == "starting" && time.Since(m.state.StartedAt) < m.health.StartPeriod {
+		interval = m.health.StartInterval
+	}
 	return probeInterval(interval)
 }
 
@@ -146,7 +152,7 @@ func (m *Monitor) probe() (*record.Health, error) {
 	check := m.health
 	test, _, timeout, isStartup := m.dueCheck()
 	m.mu.Unlock()
-	result, err := m.runProbe(test, timeout, limitOf(check.LogSize, keptOutput))
+	result, err := m.runProbe(test, timeout, limitOf(check.LogSize, KeptOutput))
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +229,7 @@ func limitOf(set, byDefault int) int {
 // logged adds a result to what is kept.
 func logged(check *record.Healthcheck, h record.Health, p record.HealthProbe) record.Health {
 	h.Log = append(append([]record.HealthProbe(nil), h.Log...), p)
-	if most := limitOf(check.LogCount, keptProbes); len(h.Log) > most {
+	if most := limitOf(check.LogCount, KeptProbes); len(h.Log) > most {
 		h.Log = h.Log[len(h.Log)-most:]
 	}
 	return h

@@ -89,6 +89,26 @@ type Config struct {
 	SdNotify      string            `json:"sdNotify,omitempty"` // --sdnotify: container (or empty), conmon, healthy, ignore
 	IDFile        string            `json:"idFile,omitempty"`   // --cidfile, an absolute path
 	Exposed       []string          `json:"exposed,omitempty"`  // PORT/PROTOCOL of the image and --expose, published or not
+	Given         Given             `json:"given,omitzero"`
+}
+
+// Given is what was asked for when the container was made, and became files, mounts and namespaces of it: inspect shows it.
+type Given struct {
+	DNS         []string `json:"dns,omitempty"`
+	DNSSearch   []string `json:"dnsSearch,omitempty"`
+	DNSOptions  []string `json:"dnsOptions,omitempty"`
+	AddHosts    []string `json:"addHosts,omitempty"`
+	HostsFile   string   `json:"hostsFile,omitempty"`
+	NoHosts     bool     `json:"noHosts,omitempty"`
+	NoHostname  bool     `json:"noHostname,omitempty"`
+	PublishAll  bool     `json:"publishAll,omitempty"`
+	GroupAdd    []string `json:"groupAdd,omitempty"`
+	NoPasswd    bool     `json:"noPasswd,omitempty"`
+	VolumesFrom []string `json:"volumesFrom,omitempty"`
+	Timezone    string   `json:"timezone,omitempty"`
+	ChrootDirs  []string `json:"chrootDirs,omitempty"`
+	Systemd     bool     `json:"systemd,omitempty"`    // it was prepared for systemd, asked for or not
+	PrivateIPC  bool     `json:"privateIPC,omitempty"` // --ipc private, not shareable
 }
 
 // Supervised is what the monitor reads of a Config. The rest costs each monitor 45 KiB: encoding/json
@@ -281,8 +301,10 @@ type Healthcheck struct {
 	Interval    time.Duration `json:"interval"`
 	Timeout     time.Duration `json:"timeout"`
 	StartPeriod time.Duration `json:"startPeriod"`
-	Retries     int           `json:"retries"`
-	OnFailure   string        `json:"onFailure,omitempty"` // none (or empty), kill, restart, stop
+	// StartInterval is Interval while the StartPeriod lasts and no check has succeeded; 0 is Interval.
+	StartInterval time.Duration `json:"startInterval,omitempty"`
+	Retries       int           `json:"retries"`
+	OnFailure     string        `json:"onFailure,omitempty"` // none (or empty), kill, restart, stop
 
 	Startup *StartupCheck `json:"startup,omitempty"` // runs in its place until it has succeeded; nil is none
 	// LogTo is where results go besides State: a directory, for a file named ID-healthcheck.log, or events_logger; empty is nowhere.

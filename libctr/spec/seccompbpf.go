@@ -21,9 +21,9 @@ import (
 	"github.com/berth-containers/berth/internal/atomicfile"
 )
 
-// bpfAnnotation carries a compiled filter, which crun since 0.18 uses instead of
+// CompiledSeccomp carries a compiled filter, which crun since 0.18 uses instead of
 // compiling linux.seccomp (crun(1), "run.oci.seccomp_bpf_data"); other runtimes ignore it.
-const bpfAnnotation = "run.oci.seccomp_bpf_data"
+const CompiledSeccomp = "run.oci.seccomp_bpf_data"
 
 // keptFilters is how many compiled filters dir keeps: one for each set of capabilities in use.
 const keptFilters = 32
@@ -37,7 +37,7 @@ const keptFilters = 32
 // listener, or with a filter of the user's own in the annotation.
 func PrecompileSeccomp(s *specs.Spec, dir string) error {
 	filter := s.Linux.Seccomp
-	if filter == nil || filter.ListenerPath != "" || s.Annotations[bpfAnnotation] != "" {
+	if filter == nil || filter.ListenerPath != "" || s.Annotations[CompiledSeccomp] != "" {
 		return nil
 	}
 	key, err := filterKey(filter)
@@ -57,7 +57,7 @@ func PrecompileSeccomp(s *specs.Spec, dir string) error {
 	if s.Annotations == nil {
 		s.Annotations = map[string]string{}
 	}
-	s.Annotations[bpfAnnotation] = base64.StdEncoding.EncodeToString(program)
+	s.Annotations[CompiledSeccomp] = base64.StdEncoding.EncodeToString(program)
 	return nil
 }
 

@@ -34,7 +34,7 @@ func TestPrecompiledFilterIsCruns(t *testing.T) {
 			if err := PrecompileSeccomp(s, filepath.Join(dir, "cache")); err != nil {
 				t.Fatal(err)
 			}
-			ours, err := base64.StdEncoding.DecodeString(s.Annotations[bpfAnnotation])
+			ours, err := base64.StdEncoding.DecodeString(s.Annotations[CompiledSeccomp])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,7 @@ func TestPrecompileSeccompKeeps(t *testing.T) {
 		if err := PrecompileSeccomp(s, dir); err != nil {
 			t.Fatal(err)
 		}
-		return s.Annotations[bpfAnnotation]
+		return s.Annotations[CompiledSeccomp]
 	}
 	kept := func() []string {
 		t.Helper()
