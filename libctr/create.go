@@ -359,6 +359,9 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 		DNS: o.DNS, DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, AddHosts: o.AddHosts, HostsFile: o.HostsFile, NoHosts: m.noHosts, NoHostname: m.noHostname, PublishAll: o.PublishAll,
 		GroupAdd: o.GroupAdd, NoPasswd: o.Entries.None, VolumesFrom: o.VolumesFrom, Timezone: m.timezone, ChrootDirs: m.spec.ChrootDirs, Systemd: m.spec.Systemd, PrivateIPC: m.privateIPC,
 	}
+	if cfg.Asked, err = o.asked(); err != nil {
+		return err
+	}
 	cfg.Data, cfg.EventsLog = e.data, e.EventsLog()
 	cfg.Cleanup = append(e.callBack(), "cleanup", cfg.ID)
 	return nil
@@ -557,6 +560,11 @@ func (e *Engine) addMounts(ctx context.Context, m *making) error {
 	mounts, err := spec.Mounts(o)
 	if err != nil {
 		return err
+	}
+	for i, v := range mounts {
+		if v.Type == "volume" && v.Name == "" {
+			mounts[i].Name = m.opts.unnamed[v.Destination]
+		}
 	}
 	var user owner
 	s := &m.spec

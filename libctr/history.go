@@ -99,8 +99,9 @@ func upTo(list []Revision, now Settings, cfg *record.Config) []Revision {
 	return append(list, Revision{Number: last.Number + 1, Time: time.Now(), Settings: now})
 }
 
-// same compares settings as they are recorded: an empty list is none.
+// same compares settings as they are recorded: an empty list is none. How they were asked for does not matter.
 func same(a, b Settings) bool {
+	a.Asked, b.Asked = nil, nil
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && string(x) == string(y)

@@ -44,6 +44,7 @@ type Settings struct {
 	Ulimits   []record.Ulimit       `json:"ulimits,omitempty"`
 	Restart   record.Restart        `json:"restart"`
 	Health    *record.Healthcheck   `json:"health,omitempty"`
+	Asked     json.RawMessage       `json:"asked,omitempty"` // see record.Config
 }
 
 // Update changes a container, also while it runs, and records that: see History. The error is a FieldError where what is asked for makes
@@ -155,7 +156,7 @@ func (e *Engine) reload(ctx context.Context, c *Container, cfg *record.Config) e
 
 // settingsOf is what the two records of a container say.
 func settingsOf(cfg *record.Config, s *specs.Spec) Settings {
-	now := Settings{NanoCPUs: cfg.NanoCPUs, Env: slices.Clone(cfg.Env), Ulimits: slices.Clone(cfg.Ulimits), Restart: cfg.Restart, Health: cfg.Health}
+	now := Settings{NanoCPUs: cfg.NanoCPUs, Env: slices.Clone(cfg.Env), Ulimits: slices.Clone(cfg.Ulimits), Restart: cfg.Restart, Health: cfg.Health, Asked: cfg.Asked}
 	if s.Linux != nil && s.Linux.Resources != nil {
 		r := *s.Linux.Resources
 		r.Devices = nil
@@ -167,6 +168,9 @@ func settingsOf(cfg *record.Config, s *specs.Spec) Settings {
 // writeTo writes the settings into a container's two records.
 func (n Settings) writeTo(cfg *record.Config, s *specs.Spec) {
 	cfg.NanoCPUs, cfg.Env, cfg.Ulimits, cfg.Restart, cfg.Health = n.NanoCPUs, n.Env, n.Ulimits, n.Restart, n.Health
+	if len(n.Asked) > 0 {
+		cfg.Asked = n.Asked
+	}
 	if n.Resources != nil && s.Linux != nil {
 		r := *n.Resources
 		if s.Linux.Resources != nil {
@@ -231,9 +235,19 @@ func (e *Engine) updated(before Settings, cfg *record.Config, o UpdateOptions) (
 		after.Ulimits = spec.MergeUlimits(spec.MergeUlimits(nil, given, host), before.Ulimits, host)
 	}
 	if o.Resources.Limited() {
-		live, err = e.updatedResources(&after, cfg, o.Resources)
+		if live, err = e.updatedResources(&after, cfg, o.Resources); err != nil {
+			return after, nil, err
+		}
 	}
-	return after, live, err
+	if asked, err := askedOf(cfg); err == nil {
+		if err := asked.update(o); err != nil {
+			return after, nil, err
+		}
+		if after.Asked, err = asked.asked(); err != nil {
+			return after, nil, err
+		}
+	}
+	return after, live, nil
 }
 
 func updatedEnv(env []string, o UpdateOptions) ([]string, error) {

@@ -109,6 +109,7 @@ shows() {
     shows -rows "container history" "$name"
     shows "container history" --format '{{.Changes}}' "$name"
     tells "container rollback" "$name" "$EVIL"
+    tells "container clone" "$name" "$EVIL"
     tells "healthcheck run" "$EVIL"
     tells "port" "$name"
     tells "container exists" "$EVIL"

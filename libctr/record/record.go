@@ -90,6 +90,7 @@ type Config struct {
 	IDFile        string            `json:"idFile,omitempty"`   // --cidfile, an absolute path
 	Exposed       []string          `json:"exposed,omitempty"`  // PORT/PROTOCOL of the image and --expose, published or not
 	Given         Given             `json:"given,omitzero"`
+	Asked         json.RawMessage   `json:"asked,omitempty"` // libctr.CreateOptions, as far as another container can be made with them
 }
 
 // Given is what was asked for when the container was made, and became files, mounts and namespaces of it: inspect shows it.

@@ -61,6 +61,23 @@ func TestInitLines(t *testing.T) {
 	})
 }
 
+func TestCloneLines(t *testing.T) {
+	clitest.Lines(t, newClone, map[string]clitest.Line[cloneOptions]{
+		"web":                     {Args: "web"},
+		"web two":                 {Options: cloneOptions{clone: libctr.CloneOptions{Name: "two"}}, Args: "web"},
+		"web two app":             {Options: cloneOptions{clone: libctr.CloneOptions{Name: "two", Image: "app"}}, Args: "web"},
+		"--name two web":          {Options: cloneOptions{clone: libctr.CloneOptions{Name: "two"}}, Args: "web"},
+		"--name two web one":      {Err: "--name two and the argument one are two names: give one"},
+		"--run web":               {Options: cloneOptions{run: true}, Args: "web"},
+		"-m 1k --cpus 2 web":      {Options: cloneOptions{clone: libctr.CloneOptions{Resources: spec.Resources{Memory: 1024, NanoCPUs: 2e9}}}, Args: "web"},
+		"--destroy -f web":        {Options: cloneOptions{clone: libctr.CloneOptions{Destroy: true, Force: true}}, Args: "web"},
+		"--force web":             {Err: "cannot set --force without --destroy"},
+		"--pod p web":             {Err: "unknown flag: --pod"},
+		"":                        {Err: "accepts between 1 and 3 arg(s), received 0"},
+		"web two app and another": {Err: "accepts between 1 and 3 arg(s), received 5"},
+	})
+}
+
 func TestMountLines(t *testing.T) {
 	clitest.Lines(t, newMount, map[string]clitest.Line[mountOptions]{
 		"":                           {},
