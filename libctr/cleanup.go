@@ -5,8 +5,6 @@ package libctr
 import (
 	"context"
 	"fmt"
-
-	"github.com/berth-containers/berth/libctr/monitor"
 )
 
 // Cleanup removes what is left, besides its files, of a container that does not run: mounts, network and what the OCI runtime knows of it, which a
@@ -28,11 +26,9 @@ func (e *Engine) cleanup(ctx context.Context, c *Container) error {
 	if err != nil {
 		return err
 	}
-	if err := monitor.EndHalfStart(&cfg.Supervised); err != nil {
-		return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
+	if err := e.endAbandoned(ctx, cfg); err != nil {
+		return err
 	}
-	e.deleteFromRuntime(ctx, cfg)
-	e.detachNetwork(cfg)
 	if err := e.removeNetNS(c.ID, cfg); err != nil {
 		return err
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/layer"
-	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/libctr/record"
 	"go.podman.io/storage"
 )
@@ -186,11 +185,9 @@ func (e *Engine) removeAbandoned(ctx context.Context, id string, volumes bool) e
 		cfg, err = record.ReadConfig(runDir)
 	}
 	if err == nil {
-		if err := monitor.EndHalfStart(&cfg.Supervised); err != nil {
-			return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
+		if err := e.endAbandoned(ctx, cfg); err != nil {
+			return err
 		}
-		e.deleteFromRuntime(ctx, cfg)
-		e.detachNetwork(cfg)
 	}
 	return e.removeAll(ctx, id, volumes)
 }

@@ -5,6 +5,7 @@ package libctr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,12 +187,10 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 	if err != nil {
 		return nil, err
 	}
-	if !c.made { // there may have been a start whose monitor was killed
-		if err := monitor.EndHalfStart(&cfg.Supervised); err != nil {
+	if !c.made {
+		if err := e.endAbandoned(ctx, cfg); err != nil {
 			return nil, err
 		}
-		e.deleteFromRuntime(ctx, cfg)
-		e.detachNetwork(cfg)
 	}
 	if err := e.startRequired(ctx, cfg); err != nil {
 		return nil, err
@@ -345,9 +344,15 @@ func (e *Engine) Attach(ctx context.Context, c *Container, streams Streams) (*Se
 	return s, nil
 }
 
-// detachNetwork ends what attaches the network namespace of a container whose monitor was killed.
-func (e *Engine) detachNetwork(cfg *record.Config) {
-	if s, err := record.ReadState(cfg.Dir); err == nil && s.BootID == BootID() {
+// endAbandoned ends what a container's monitor that was killed has left: a half start, what the OCI runtime knows of the container, what attaches
+// its network namespace. The caller holds the container's lock.
+func (e *Engine) endAbandoned(ctx context.Context, cfg *record.Config) error {
+	if err := monitor.EndHalfStart(&cfg.Supervised); err != nil {
+		return fmt.Errorf("end what its killed monitor had begun to start: %w", err)
+	}
+	e.deleteFromRuntime(ctx, cfg)
+	if s, err := record.ReadState(cfg.Dir); err == nil {
 		monitor.Detach(&cfg.Supervised, s)
 	}
+	return nil
 }

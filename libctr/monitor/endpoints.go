@@ -3,6 +3,7 @@
 package monitor
 
 import (
+	"os"
 	"time"
 
 	"github.com/berth-containers/berth/libctr/record"
@@ -48,9 +49,13 @@ func findEndpoints(cfg *record.Supervised, s *record.State) endpoints {
 	return found
 }
 
-// Detach ends what attaches the network namespace of a container whose monitor was killed.
+// Detach ends what attaches the network namespace of a container whose monitor was killed, also where it was killed before it
+// had recorded that: the namespace's file is there then.
 func Detach(cfg *record.Supervised, s *record.State) {
 	found := findEndpoints(cfg, s)
+	if _, err := os.Lstat(cfg.NetNSPath()); err == nil && len(found) < len(cfg.Network.Attachments) {
+		found = append(found, attach.Unrecorded(cfg.NetNSPath())...)
+	}
 	found.detach()
 	found.freePorts(s, false)
 }

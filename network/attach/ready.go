@@ -153,8 +153,20 @@ func helperPid(child int, netns string) int {
 // findHelper returns the youngest process of a namespace's helper that has no child of that kind: a wrapper has the
 // same arguments as what it waits for. 0 is none.
 func findHelper(netns string) int {
-	parents := map[int]bool{}
-	starts := map[int]uint64{}
+	starts, parents := helpers(netns)
+	var found int
+	var since uint64
+	for pid, start := range starts {
+		if !parents[pid] && start >= since {
+			found, since = pid, start
+		}
+	}
+	return found
+}
+
+// helpers returns the start times of the processes of a namespace's helpers, and what are parents.
+func helpers(netns string) (starts map[int]uint64, parents map[int]bool) {
+	starts, parents = map[int]uint64{}, map[int]bool{}
 	entries, _ := os.ReadDir("/proc")
 	for _, d := range entries {
 		pid, err := strconv.Atoi(d.Name())
@@ -165,15 +177,7 @@ func findHelper(netns string) int {
 			parents[ppid], starts[pid] = true, start
 		}
 	}
-
-	var found int
-	var since uint64
-	for pid, start := range starts {
-		if !parents[pid] && start >= since {
-			found, since = pid, start
-		}
-	}
-	return found
+	return starts, parents
 }
 
 // hasAddress checks whether the namespace has an interface with an address that reaches further than the link.

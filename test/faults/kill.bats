@@ -238,3 +238,37 @@ killed_after() {
     berth exec "$name" true
     berth rm -ft0 "$name"
 }
+
+@test "kill -9 of a monitor whose OCI runtime is still at work: the next start, or rm, has the network's helper and the port free" {
+    local net then port pid id
+    cat >"$FILE_DIR/slow" <<EOF
+#!/bin/sh
+case " \$* " in *" run "*)
+    : >"$FILE_DIR/at"
+    until [ -e "$FILE_DIR/go" ]; do sleep 0.05; done
+esac
+exec crun "\$@"
+EOF
+    chmod +x "$FILE_DIR/slow"
+    helper_of() { pgrep -f "(pasta|slirp4netns).*/$1"; }
+    for net in pasta slirp4netns; do
+        for then in start rm; do
+            rm -f "$FILE_DIR/at" "$FILE_DIR/go"
+            berth create --name "$name" --network "$net" -p 127.0.0.1::80 --runtime "$FILE_DIR/slow" "$IMAGE" sleep 1000
+            id=$output
+            port=$("$ENGINE" port "$name" 80 3>&-)
+            "$ENGINE" start "$name" 2>"$FILE_DIR/err" 3>&- &
+            pid=$!
+            wait_for 10 test -e "$FILE_DIR/at"
+            kill -KILL "$(monitor_of "$name")"
+            touch "$FILE_DIR/go"
+            wait "$pid" && false
+            grep "its monitor has ended" "$FILE_DIR/err"
+            [[ $then == rm ]] || berth start "$name"
+            berth rm -f -t 0 "$name"
+            wait_for 5 not helper_of "$id"
+            berth run --rm --network "$net" -p "$port:80" "$IMAGE" true
+        done
+    done
+    berth system check
+}
