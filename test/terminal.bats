@@ -110,6 +110,7 @@ shows() {
     shows "container history" --format '{{.Changes}}' "$name"
     tells "container rollback" "$name" "$EVIL"
     tells "container clone" "$name" "$EVIL"
+    tells "container runlabel" "$EVIL" "$IMAGE"
     tells "healthcheck run" "$EVIL"
     tells "port" "$name"
     tells "container exists" "$EVIL"

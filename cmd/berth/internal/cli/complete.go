@@ -96,7 +96,7 @@ func (s *suggestions) argument(slots []string) ([]string, cobra.ShellCompDirecti
 
 // What stands in a command's Use, by what it is for a shell: names that it cannot know, or files.
 var (
-	names = []string{"COLUMN", "DESTINATION", "ID", "KEY", "NAME", "NEW-NAME", "PARAM", "PART", "PORT", "REFERENCE", "REGISTRY", "REPOSITORY", "REVISION", "WORD"}
+	names = []string{"COLUMN", "DESTINATION", "ID", "KEY", "LABEL", "NAME", "NEW-NAME", "PARAM", "PART", "PORT", "REFERENCE", "REGISTRY", "REPOSITORY", "REVISION", "WORD"}
 	files = []string{"ARG", "COMMAND", "CONTEXT", "DIR", "FILE", "PATH", "SRC_PATH", "DEST_PATH"}
 )
 

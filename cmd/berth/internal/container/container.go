@@ -22,7 +22,7 @@ const CommitShort = "Create an image from a container's changes"
 
 // Rare are the commands of the group `container` that only the complete program has, but for commit.
 func Rare(g *cli.Global) []*cobra.Command {
-	return []*cobra.Command{NewInit(g), NewMount(g), NewUnmount(g), newCleanupContainers(g, cleanupContainers), NewClone(g), NewStats(g), NewUpdate(g), NewRevisions(g), NewRollback(g)}
+	return []*cobra.Command{NewInit(g), NewMount(g), NewUnmount(g), newCleanupContainers(g, cleanupContainers), NewClone(g), NewRunlabel(g), NewStats(g), NewUpdate(g), NewRevisions(g), NewRollback(g)}
 }
 
 // RareWords are the words of Rare and their descriptions, for the program that starts fast.
@@ -32,6 +32,7 @@ var RareWords = []struct{ Use, Short string }{
 	{"unmount [options] CONTAINER [CONTAINER...]", "Undo mount"},
 	{"cleanup [options] CONTAINER [CONTAINER...]", "Clean up what is left of containers that do not run"},
 	{"clone [options] CONTAINER [NAME [IMAGE]]", "Make a container like another one"},
+	{"runlabel [options] LABEL IMAGE [ARG...]", "Run the command that a label of an image has"},
 	{"stats [options] [CONTAINER...]", "Display a live stream of the resources that containers use"},
 	{"update [options] CONTAINER", "Change limits, restart policy, health check and environment of a container"},
 	{"history [options] CONTAINER", "List what was changed of a container since it was made"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -76,6 +77,49 @@ func TestCloneLines(t *testing.T) {
 		"":                        {Err: "accepts between 1 and 3 arg(s), received 0"},
 		"web two app and another": {Err: "accepts between 1 and 3 arg(s), received 5"},
 	})
+}
+
+func TestRunlabelLines(t *testing.T) {
+	self := []string{"berth"}
+	clitest.Lines(t, newRunlabel, map[string]clitest.Line[runlabelOptions]{
+		"run app":                              {Options: runlabelOptions{self: self}, Args: "run app"},
+		"run app -a --display":                 {Options: runlabelOptions{self: self}, Args: "run app -a --display"},
+		"-n web --replace -q run app":          {Options: runlabelOptions{self: self, name: "web", replace: true, quiet: true}, Args: "run app"},
+		"--tls-verify=false --creds a run app": {Options: runlabelOptions{self: self, pull: []string{"--creds=a", "--tls-verify=false"}}, Args: "run app"},
+		"--opt2 x --display run app":           {Options: runlabelOptions{self: self, display: true, opts: [3]string{1: "x"}}, Args: "run app"},
+		"run":                                  {Err: "requires at least 2 arg(s), only received 1"},
+	})
+}
+
+func TestCommandOfLabel(t *testing.T) {
+	t.Setenv("SUDO_UID", "17")
+	t.Setenv("HOME", "/home/me")
+	t.Chdir("/")
+	for text, want := range map[string]string{
+		"podman run --name NAME -e IMAGE=IMAGE IMAGE": "own|run|--name|app|-e|IMAGE=r.example/team/app:1|r.example/team/app:1",
+		"/usr/bin/docker run $IMAGE ${NAME}x":         "own|run|r.example/team/app:1|appx",
+		"berth ps":                                    "own|ps",
+		"/usr/bin/podman ps":                          "/usr/bin/podman|ps",
+		`sh -c "echo a; b" 'x y'`:                     "sh|-c|echo a; b|x y",
+		"echo $SUDO_UID $HOME $PWD a;b":               "echo|17||/|a;b",
+		"echo $OPT1 $OPT2 -$OPT1-":                    "echo|one|two|-one two-",
+		"echo --name=NAME NAMES":                      "echo|--name=app|NAMES",
+		"":                                            "error",
+		`sh "`:                                        "error",
+	} {
+		o := runlabelOptions{opts: [3]string{"one two"}}
+		argv, own, err := o.command(text, "r.example/team/app:1", nil)
+		if own {
+			argv[0] = "own"
+		}
+		got := strings.Join(argv, "|")
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s (%v)", text, got, want, err)
+		}
+	}
 }
 
 func TestMountLines(t *testing.T) {
