@@ -2,7 +2,11 @@
 
 package libctr
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/berth-containers/berth/libctr/journald"
+)
 
 // confKeys is what becomes of each key of containers.conf(5), and of Berth's own, a line each: SECTION.KEY for one that Berth honours, and
 // SECTION.KEY: WHY for one that it does not use, which `berth info` names where a file sets it. A section with a reason of
@@ -160,7 +164,9 @@ func confKey(name string) (why string, known bool) {
 func confValue(name string, value any) string {
 	switch word, _ := value.(string); name + "=" + word {
 	case "containers.log_driver=journald":
-		return "journald is not supported: k8s-file is used"
+		if err := journald.Available(); err != nil {
+			return "systemd-journald does not run here (" + err.Error() + "): k8s-file is used"
+		}
 	case "engine.events_logger=journald":
 		return "journald is not supported: file is used"
 	case "containers.netns=bridge":

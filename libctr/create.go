@@ -314,7 +314,7 @@ func (e *Engine) describe(ctx context.Context, m *making) error {
 	cfg.User = or(o.User, img.User)
 	cfg.WorkingDir = or(o.WorkingDir, img.WorkingDir, "/")
 	cfg.Terminal, cfg.OpenStdin, cfg.StdinOnce = o.Terminal, o.Interactive, o.Interactive
-	cfg.Log, cfg.Restart, cfg.Timeout = m.log, m.restart, o.Timeout
+	cfg.Log, cfg.Restart, cfg.Timeout = m.log.Log, m.restart, o.Timeout
 	if err := e.limitLog(&cfg.Log); err != nil {
 		return err
 	}
@@ -540,6 +540,9 @@ func (e *Engine) generate(ctx context.Context, m *making) error {
 		}
 	}
 	trace("spec made")
+	if err := e.journalFields(m, out); err != nil {
+		return err
+	}
 	data, err := json.Marshal(out)
 	if err != nil {
 		return err

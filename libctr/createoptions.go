@@ -97,8 +97,8 @@ type CreateOptions struct {
 	Timeout     uint  // seconds the container may run; 0 is no limit
 	Health      spec.HealthFlags
 	SdNotify    string   // who tells systemd that it is ready: container (or empty), conmon, healthy, ignore
-	LogDriver   string   // k8s-file, json-file, passthrough, none
-	LogOpts     []string // path=, max-size=, max-file=, tag=
+	LogDriver   string   // k8s-file, json-file, journald, passthrough, none
+	LogOpts     []string // path=, max-size=, max-file=, tag=; of journald tag=, label=NAME=value, labels=, env=
 
 	// What is recorded of it.
 	Labels, Annotations     map[string]string

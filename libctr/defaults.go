@@ -17,6 +17,8 @@ import (
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
+	"github.com/berth-containers/berth/libctr/journald"
+	"github.com/berth-containers/berth/libctr/logfile"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
@@ -31,7 +33,7 @@ type settled struct {
 	mountsOf spec.MountOptions
 	secrets  []spec.Secret
 	net      network.Options
-	log      record.Log
+	log      spec.Log
 	restart  record.Restart
 
 	pullPolicy     image.Policy
@@ -62,6 +64,9 @@ func (e *Engine) settle(o *CreateOptions) (s settled, err error) {
 		if err := stage(o, conf); err != nil {
 			return s, err
 		}
+	}
+	if err := e.settleLog(&s, o, conf); err != nil {
+		return s, err
 	}
 	if err := s.checkIDMaps(); err != nil {
 		return s, err
@@ -404,16 +409,28 @@ func (s *settled) life(o *CreateOptions, conf *config.Config) (err error) {
 		return err
 	}
 	s.stopTimeout = said(o.StopTimeout, conf.Engine.StopTimeout)
-	return s.logging(o, conf)
+	return nil
 }
 
-func (s *settled) logging(o *CreateOptions, conf *config.Config) (err error) {
-	driver := o.LogDriver
-	if driver == "" && conf.Containers.LogDriver != "journald" { // the default of a build for systemd; Berth's is k8s-file
-		driver = conf.Containers.LogDriver
+// defaultLogDriver is the log driver of containers where nobody names one. journald is the default of the configuration in a build for systemd, and
+// not Berth's: it counts where a file says it, and journald runs.
+func (e *Engine) defaultLogDriver(conf *config.Config) string {
+	driver := conf.Containers.LogDriver
+	if driver == record.Journald && (journald.Available() != nil || !e.isSet("containers.log_driver")) {
+		driver = ""
 	}
+	return cmp.Or(driver, string(logfile.K8s))
+}
+
+func (e *Engine) settleLog(s *settled, o *CreateOptions, conf *config.Config) (err error) {
+	driver := cmp.Or(o.LogDriver, e.defaultLogDriver(conf))
 	if _, err := spec.ParseLog(driver, nil); err != nil {
 		return fromConf(o.LogDriver, "log_driver", err)
+	}
+	if driver == record.Journald {
+		if err := journald.Available(); err != nil {
+			return hint.Add(field.Errorf("%s journald: systemd-journald does not run here: %w", field.Name("log-driver"), err), "use %s k8s-file", field.Name("log-driver"))
+		}
 	}
 	opts := o.LogOpts
 	if tag := conf.Containers.LogTag; tag != "" {

@@ -203,7 +203,7 @@ func (e *Engine) Info(ctx context.Context) (*Info, error) {
 	return &Info{
 		Host: *host, Store: *store, Config: *conf,
 		Registries: e.registries(),
-		Plugins:    PluginInfo{Log: []string{"k8s-file", "json-file", "none", "passthrough"}, Network: []string{"pasta", "slirp4netns"}, Volume: []string{"local"}, Authorization: []string{}},
+		Plugins:    PluginInfo{Log: []string{"k8s-file", "json-file", record.Journald, "none", "passthrough"}, Network: []string{"pasta", "slirp4netns"}, Volume: []string{"local"}, Authorization: []string{}},
 		Version:    VersionInfo{APIVersion: version.Podman, Os: runtime.GOOS, BuildOrigin: "Berth " + version.Version, Version: version.Version, GitCommit: version.Commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH},
 	}, nil
 }
@@ -219,7 +219,7 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 	}
 	h := &HostInfo{
 		Arch: runtime.GOARCH, OS: runtime.GOOS, CgroupManager: cg.manager, CgroupsVersion: "v1", CgroupControllers: cg.controllers(e.Rootless()), CPUs: runtime.NumCPU(),
-		DatabaseBackend: "files", EventLogger: e.eventsBackend(), Kernel: KernelVersion(), LogDriver: "k8s-file", NetworkBackend: "none",
+		DatabaseBackend: "files", EventLogger: e.eventsBackend(), Kernel: KernelVersion(), LogDriver: e.defaultLogDriver(conf), NetworkBackend: "none",
 		Uptime: sinceBoot().Round(time.Second).String(), Distribution: distribution(),
 	}
 	if cg.v2 {

@@ -36,6 +36,10 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 		return nil, err
 	}
 	delete(oci.Annotations, spec.CompiledSeccomp)
+	return e.inspect(c, cfg, &oci), nil
+}
+
+func (e *Engine) inspect(c *Container, cfg *record.Config, oci *specs.Spec) *InspectData {
 	s := c.State
 	d := &InspectData{
 		ID: c.ID, Created: cfg.Created, Image: cfg.ImageID, ImageDigest: cfg.ImageDigest, ImageName: cfg.ImageName, Name: s.Name,
@@ -72,14 +76,14 @@ func (e *Engine) Inspect(c *Container) (*InspectData, error) {
 		d.NetworkSettings.SandboxKey = filepath.Join("/proc", itoa(s.Pid), "ns/net")
 		d.State.CgroupPath = cgroupPathOf(s.Pid, c.ID)
 	}
-	d.Config = inspectConfig(cfg, &oci)
+	d.Config = inspectConfig(cfg, oci)
 	if c.Active() {
 		if to, err := os.ReadFile(filepath.Join(c.RunDir, record.NotifyToFile)); err == nil {
 			d.Config.SdNotifySocket = string(to)
 		}
 	}
-	d.HostConfig = inspectHost(cfg, &oci)
-	return d, nil
+	d.HostConfig = inspectHost(cfg, oci)
+	return d
 }
 
 func (e *Engine) inspectDriver(cfg *record.Config) InspectDriver {

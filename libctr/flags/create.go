@@ -158,8 +158,8 @@ func (f *Create) Bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.rdtClass, "rdt-class", "", "class of service of Intel RDT")
 	fs.IntVar(&f.oomScoreAdj, "oom-score-adj", 0, "adjust the host's OOM preference, -1000 to 1000")
 
-	fs.StringVar(&f.logDriver, "log-driver", "", "log driver: k8s-file, json-file, passthrough or none (default k8s-file)")
-	fs.StringArrayVar(&f.logOpt, "log-opt", nil, "log option: path=, max-size=, max-file= or tag= (repeatable)")
+	fs.StringVar(&f.logDriver, "log-driver", "", "log driver: k8s-file, json-file, journald, passthrough or none (default k8s-file)")
+	fs.StringArrayVar(&f.logOpt, "log-opt", nil, "log option: path=, max-size=, max-file= or tag=, and for journald label=, labels= or env= (repeatable)")
 	f.health.Bind(fs)
 
 	fs.StringVar(&f.pull, "pull", "missing", "pull policy: always, missing, never or newer")

@@ -222,8 +222,8 @@ func TestFollowerLosesNoLineToRotation(t *testing.T) {
 			if e, err := r.Next(t.Context()); err != io.EOF {
 				t.Errorf("Next at the end = %q, %v; want io.EOF", e.Text, err)
 			}
-			if r.Skipped != 0 {
-				t.Errorf("%d lines were torn", r.Skipped)
+			if r.Skipped() != 0 {
+				t.Errorf("%d lines were torn", r.Skipped())
 			}
 			for _, f := range must(filepath.Glob(path + "*")) {
 				if st, err := os.Stat(f); err != nil || st.Size() > 4<<10 {

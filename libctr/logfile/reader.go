@@ -29,12 +29,13 @@ type ReadOptions struct {
 
 // Reader reads a log, its rotated files first.
 type Reader struct {
-	opts ReadOptions
-	// Skipped counts lines that were no entries: torn by a full disk or a power cut.
-	Skipped int
-
-	lines *Lines
+	opts    ReadOptions
+	skipped int
+	lines   *Lines
 }
+
+// Skipped counts lines that were no entries: torn by a full disk or a power cut.
+func (r *Reader) Skipped() int { return r.skipped }
 
 // OpenReader opens the log. The error is fs.ErrNotExist where there is none and
 // Follow is not set.
@@ -64,14 +65,14 @@ func (r *Reader) Close() error { return r.lines.Close() }
 func (r *Reader) Next(ctx context.Context) (Entry, error) {
 	for {
 		line, err := r.lines.Next(ctx)
-		r.Skipped += r.lines.Torn
+		r.skipped += r.lines.Torn
 		r.lines.Torn = 0
 		if err != nil {
 			return Entry{}, err
 		}
 		e, err := r.opts.Format.decode(line)
 		if err != nil {
-			r.Skipped++
+			r.skipped++
 			continue
 		}
 		if !r.opts.Until.IsZero() && e.Time.After(r.opts.Until) {

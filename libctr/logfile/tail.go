@@ -21,7 +21,7 @@ func (r *Reader) seekTail() error {
 		_, err := r.lines.files[0].Seek(0, io.SeekEnd)
 		return err
 	}
-	c := counter{format: r.opts.Format, want: r.opts.Tail}
+	c := counter{format: r.opts.Format, lines: LineCounter{Want: r.opts.Tail}}
 	for i := len(r.lines.files) - 1; i >= 0; i-- {
 		at, done, err := c.scan(r.lines.files[i])
 		if err != nil {
@@ -40,9 +40,25 @@ func (r *Reader) seekTail() error {
 // counter counts lines from the end of a log.
 type counter struct {
 	format Format
-	want   int
-	have   int
-	ended  [Stderr + 1]bool // an entry of the stream's last line has been seen
+	lines  LineCounter
+}
+
+// LineCounter finds the begin of the last lines of a log among its entries, the last one first. Lines of two streams may be woven together.
+type LineCounter struct {
+	Want int
+
+	have  int
+	ended [Stderr + 1]bool // an entry of the stream's last line has been seen
+}
+
+// Enough counts an entry and reports whether it is the last of a line too many.
+func (c *LineCounter) Enough(e Entry) bool {
+	if e.Partial && c.ended[e.Stream] {
+		return false
+	}
+	c.ended[e.Stream] = true
+	c.have++
+	return c.have > c.Want
 }
 
 // scan goes backwards through f and returns where the first entry of the wanted
@@ -79,13 +95,8 @@ func (c *counter) scan(f *os.File) (at int64, done bool, err error) {
 	}
 }
 
-// enough counts an entry and reports whether it is the last of a line too many.
+// enough is LineCounter.Enough for a line of the file.
 func (c *counter) enough(line []byte) bool {
 	e, err := c.format.decode(line)
-	if err != nil || (e.Partial && c.ended[e.Stream]) {
-		return false
-	}
-	c.ended[e.Stream] = true
-	c.have++
-	return c.have > c.want
+	return err == nil && c.lines.Enough(e)
 }

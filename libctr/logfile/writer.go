@@ -176,14 +176,16 @@ func rotated(path string, i int) string {
 	return path + "." + strconv.Itoa(i)
 }
 
-// Close writes what Write held back (the begin of a rune that did not go on) and closes the file.
-func (w *Writer) Close() error {
-	var errs error
+// Flush writes what Write held back: the begin of a rune that did not go on.
+func (w *Writer) Flush() (errs error) {
 	for _, s := range []Stream{Stdout, Stderr} {
 		if c := w.carry[s]; len(c) > 0 {
 			w.carry[s] = nil
 			errs = errors.Join(errs, w.write(s, time.Now(), c))
 		}
 	}
-	return errors.Join(errs, unix.Close(w.fd))
+	return errs
 }
+
+// Close flushes and closes the file.
+func (w *Writer) Close() error { return errors.Join(w.Flush(), unix.Close(w.fd)) }

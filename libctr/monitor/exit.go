@@ -188,6 +188,7 @@ func (m *Monitor) drain() {
 	for _, p := range pumps {
 		m.out.drain(p)
 	}
+	m.out.flushLog()
 }
 
 func (m *Monitor) ranFor() time.Duration {

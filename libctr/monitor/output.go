@@ -15,10 +15,19 @@ import (
 
 // output hands what the container writes to its log and to the attached clients.
 type output struct {
-	mu      sync.Mutex      // guards the fields below; held while a chunk is read, logged and sent
-	log     *logfile.Writer // nil for none
+	mu      sync.Mutex // guards the fields below; held while a chunk is read, logged and sent
+	log     logWriter  // nil for none
 	clients []*client
 	buf     []byte // one for all streams: most of the time nobody writes
+}
+
+// logWriter is a log driver. Its methods are not called at the same time.
+type logWriter interface {
+	// Write logs a piece of a stream's output, which came at t.
+	Write(stream logfile.Stream, t time.Time, data []byte) error
+	// Flush logs what Write has held back of streams that have ended.
+	Flush() error
+	Close() error
 }
 
 // pump reads one stream until its end, until its deadline, or until stop is closed.
@@ -84,7 +93,7 @@ func (o *output) readOnce(fd int) (int, error) {
 // deliver requires o.mu. It returns the clients that are too far behind.
 func (o *output) deliver(name byte, data []byte) (behind []*client) {
 	if o.log != nil {
-		// A full disk loses lines, not the container.
+		// A full disk, or a journald that is gone, loses lines, not the container.
 		_ = o.log.Write(logfile.Stream(name), time.Now(), data)
 	}
 	for _, c := range o.clients {
@@ -153,12 +162,18 @@ func (o *output) detach(c *client) {
 	o.clients = slices.DeleteFunc(o.clients, func(other *client) bool { return other == c })
 }
 
-func (o *output) openLog(opts logfile.Options) error {
-	w, err := logfile.OpenWriter(opts)
+func (o *output) logTo(w logWriter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.log = w
-	return err
+}
+
+func (o *output) flushLog() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.log != nil {
+		_ = o.log.Flush()
+	}
 }
 
 func (o *output) closeLog() {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/host"
+	"github.com/berth-containers/berth/libctr/journald"
 	"github.com/berth-containers/berth/libctr/logfile"
 	"github.com/berth-containers/berth/libctr/record"
 )
@@ -99,13 +100,29 @@ func (m *Monitor) firstStart(r startRequest) error {
 }
 
 func (m *Monitor) openLog() error {
-	l := m.cfg.Log
-	if l.Driver != string(logfile.K8s) && l.Driver != string(logfile.JSON) {
-		return nil
+	var w logWriter
+	var err error
+	switch l := m.cfg.Log; l.Driver {
+	case string(logfile.K8s), string(logfile.JSON):
+		w, err = logfile.OpenWriter(logfile.Options{
+			Path: l.Path, Format: logfile.Format(l.Driver), MaxSize: l.MaxSize, MaxFile: l.MaxFile, Pos: m.runPath(record.LogPosFile),
+		})
+	case record.Journald:
+		w, err = journald.Open(m.journalFields())
 	}
-	return m.out.openLog(logfile.Options{
-		Path: l.Path, Format: logfile.Format(l.Driver), MaxSize: l.MaxSize, MaxFile: l.MaxFile, Pos: m.runPath(record.LogPosFile),
-	})
+	if err == nil && w != nil {
+		m.out.logTo(w)
+	}
+	return err
+}
+
+// journalFields are the fields of each entry of the container's in the journal, as conmon has them.
+func (m *Monitor) journalFields() []string {
+	fields := []string{journald.IDField + "=" + m.cfg.ID, "CONTAINER_ID=" + m.cfg.ID[:min(len(m.cfg.ID), 12)], "CONTAINER_NAME=" + m.state.Name}
+	if m.cfg.Log.Tag == "" {
+		fields = append(fields, "SYSLOG_IDENTIFIER="+m.state.Name)
+	}
+	return append(fields, m.cfg.Log.Fields...)
 }
 
 // launch starts the container, the first time or again, records that it runs, has

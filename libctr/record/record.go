@@ -283,12 +283,19 @@ const MaxEventsLog = 10 << 20
 
 // Log is where the container's output goes.
 type Log struct {
-	Driver  string `json:"driver"`            // k8s-file, json-file, none, passthrough
+	Driver  string `json:"driver"`            // k8s-file, json-file, journald, none, passthrough
 	Path    string `json:"path,omitempty"`    // absolute
 	MaxSize int64  `json:"maxSize,omitempty"` // bytes per file; 0 is no limit
 	MaxFile int    `json:"maxFile,omitempty"` // files kept, the current one included; 0 is 1
-	Tag     string `json:"tag,omitempty"`
+	Tag     string `json:"tag,omitempty"`     // as it was asked for, perhaps a template
+
+	// Fields are what journald's entries have besides those of every container, each NAME=value. With a Tag
+	// CONTAINER_TAG and SYSLOG_IDENTIFIER are among them.
+	Fields []string `json:"fields,omitempty"`
 }
+
+// Journald is the Driver that has no file.
+const Journald = "journald"
 
 // Restart is the restart policy.
 type Restart struct {

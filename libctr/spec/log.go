@@ -12,7 +12,7 @@ import (
 	units "github.com/docker/go-units"
 
 	"github.com/berth-containers/berth/internal/field"
-	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/journald"
 	"github.com/berth-containers/berth/libctr/record"
 )
 
@@ -23,19 +23,27 @@ const (
 	DefaultLogFiles = 4
 )
 
+// Log is where the output goes, as flags and configuration say it.
+type Log struct {
+	record.Log
+
+	// What the entries of journald have besides what all have.
+	Labels    []string // NAME=template
+	LabelKeys []string // labels of the container's
+	EnvKeys   []string // variables of its environment
+}
+
 // ParseLog reads --log-driver and the values of --log-opt. An empty driver is
 // k8s-file. Path stays empty unless --log-opt path= names one. MaxSize is -1 where the options ask for no limit, and 0 where
 // they say nothing of it.
-func ParseLog(driver string, opts []string) (record.Log, error) {
-	l := record.Log{Driver: driver}
+func ParseLog(driver string, opts []string) (Log, error) {
+	l := Log{Log: record.Log{Driver: driver}}
 	switch driver {
 	case "":
 		l.Driver = "k8s-file"
-	case "k8s-file", "json-file", "none", "passthrough":
-	case "journald":
-		return l, hint.Add(field.Errorf("%s journald is not supported", field.Name("log-driver")), "use %s k8s-file, which is the default", field.Name("log-driver"))
+	case "k8s-file", "json-file", record.Journald, "none", "passthrough":
 	default:
-		return l, field.Errorf("%s %q: want k8s-file, json-file, none or passthrough", field.Name("log-driver"), driver)
+		return l, field.Errorf("%s %q: want k8s-file, json-file, journald, none or passthrough", field.Name("log-driver"), driver)
 	}
 	for _, o := range opts {
 		if err := logOpt(&l, o); err != nil {
@@ -45,13 +53,23 @@ func ParseLog(driver string, opts []string) (record.Log, error) {
 	return l, nil
 }
 
-func logOpt(l *record.Log, opt string) error {
+func logOpt(l *Log, opt string) error {
 	key, value, ok := strings.Cut(opt, "=")
 	if !ok || value == "" {
 		return errors.New("want NAME=value")
 	}
-	if key != "tag" && l.Driver != "k8s-file" && l.Driver != "json-file" {
-		return fmt.Errorf("driver %s writes no file", l.Driver)
+	switch key {
+	case "path", "max-size", "max-file":
+		if l.Driver != "k8s-file" && l.Driver != "json-file" {
+			return fmt.Errorf("driver %s writes no file", l.Driver)
+		}
+	case "label", "labels", "env":
+		if l.Driver != record.Journald {
+			return fmt.Errorf("driver %s has no fields, which %s adds to: journald has", l.Driver, key)
+		}
+	case "tag":
+	default:
+		return errors.New("this option is not supported: path, max-size, max-file, tag, label, labels and env are")
 	}
 	switch key {
 	case "path":
@@ -79,8 +97,19 @@ func logOpt(l *record.Log, opt string) error {
 		l.MaxFile = int(n)
 	case "tag":
 		l.Tag = value
-	default:
-		return errors.New("this option is not supported: path, max-size, max-file and tag are")
+	case "label":
+		name, _, ok := strings.Cut(value, "=")
+		if !ok {
+			return errors.New("want label=NAME=value")
+		}
+		if err := journald.CheckField(name); err != nil {
+			return err
+		}
+		l.Labels = append(l.Labels, value)
+	case "labels":
+		l.LabelKeys = append(l.LabelKeys, strings.Split(value, ",")...)
+	case "env":
+		l.EnvKeys = append(l.EnvKeys, strings.Split(value, ",")...)
 	}
 	return nil
 }

@@ -453,8 +453,14 @@ func TestSmallParsers(t *testing.T) {
 			t.Errorf("max-size=%s: %+v, %v", none, n, err)
 		}
 	}
-	check(t, "log", l, record.Log{Driver: "json-file", Path: "/y", MaxSize: 10 << 20, MaxFile: 3, Tag: "a b"}, err, "")
-	for driver, opts := range map[string][]string{"x": nil, "journald": nil, "none": {"path=/x"}, "k8s-file": {"max-size=x"}, "json-file": {"max-file=0"}, "": {"labels=a"}} {
+	check(t, "log", l, Log{Log: record.Log{Driver: "json-file", Path: "/y", MaxSize: 10 << 20, MaxFile: 3, Tag: "a b"}}, err, "")
+	l, err = ParseLog("journald", []string{"tag={{.Name}}", "label=A=b=c", "label=B=", "labels=x,y", "env=E"})
+	check(t, "journald", l, Log{Log: record.Log{Driver: "journald", Tag: "{{.Name}}"}, Labels: []string{"A=b=c", "B="}, LabelKeys: []string{"x", "y"}, EnvKeys: []string{"E"}}, err, "")
+	for _, opt := range []string{"path=/x", "max-size=1m", "max-file=2", "label=A", "label=a=b", "label=MESSAGE=x", "colour=red"} {
+		_, err := ParseLog("journald", []string{opt})
+		check(t, opt, nil, nil, err, "--log-opt")
+	}
+	for driver, opts := range map[string][]string{"x": nil, "none": {"path=/x"}, "k8s-file": {"max-size=x"}, "json-file": {"max-file=0"}, "": {"labels=a"}, "passthrough": {"label=A=b"}} {
 		_, err := ParseLog(driver, opts)
 		check(t, driver, nil, nil, err, "--log-")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/berth-containers/berth/cmd/berth/internal/cli"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/logfile"
+	"github.com/berth-containers/berth/libctr/record"
 	"github.com/spf13/cobra"
 )
 
@@ -132,7 +133,7 @@ func followLogs(ctx context.Context, e *libctr.Engine, call cli.Call, o *logsOpt
 
 // showLogs prints a container's log.
 func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts logfile.ReadOptions, p *logPrinter) error {
-	opts.Lost = func(bytes int64) { warnLost(p.warn, c.State.Name, bytes) }
+	opts.Lost = func(bytes int64) { warnLost(p.warn, c, bytes) }
 	r, err := e.Logs(ctx, c, opts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it has not written anything yet
@@ -153,8 +154,8 @@ func showLogs(ctx context.Context, e *libctr.Engine, c *libctr.Container, opts l
 			return err
 		}
 	}
-	if r.Skipped > 0 {
-		fmt.Fprintf(p.warn, "Warning: %d lines of the log are damaged and were left out\n", r.Skipped)
+	if n := r.Skipped(); n > 0 {
+		fmt.Fprintf(p.warn, "Warning: %d lines of the log are damaged and were left out\n", n)
 	}
 	return nil
 }
@@ -220,10 +221,14 @@ func (p *logPrinter) print(e logfile.Entry) error {
 }
 
 // warnLost says that the log of a container went on without whoever follows it.
-func warnLost(w io.Writer, name string, bytes int64) {
+func warnLost(w io.Writer, c *libctr.Container, bytes int64) {
 	much := "some of it is"
 	if bytes > 0 {
 		much = fmt.Sprintf("%d bytes are", bytes)
 	}
-	fmt.Fprintf(w, "Warning: the log of container %q was rotated faster than it was read: %s not shown\n", name, much)
+	why := "was rotated faster than it was read"
+	if cfg, err := c.Config(); err == nil && cfg.Log.Driver == record.Journald {
+		why = "has a gap here, since journald did not take what came"
+	}
+	fmt.Fprintf(w, "Warning: the log of container %q %s: %s not shown\n", c.State.Name, why, much)
 }
