@@ -48,8 +48,10 @@ const Socket = "/run/systemd/journal/socket"
 const (
 	// most is how much of a line one entry has. It fits into a datagram anywhere, and bounds what is kept of a line that has no end yet.
 	most = 32 << 10
-	// patience is how long a container waits for a journald that takes nothing. One that is started again needs less.
-	patience = time.Second
+	// patience is how long a container waits for a journald that takes nothing. One that is started again, or waits for its disk, needs less.
+	patience = 5 * time.Second
+	// lastWait is how long the end of a log waits for what journald has still to read.
+	lastWait = 2 * time.Second
 )
 
 // Available returns why nothing can be sent to journald, if so.
@@ -112,9 +114,9 @@ type Writer struct {
 }
 
 // Open makes a Writer. Each of fields is NAME=value. It asks nothing of journald, which may come and go.
-func Open(fields []string) (*Writer, error) { return open(Socket, fields) }
+func Open(fields []string) (*Writer, error) { return open(Socket, fields, patience) }
 
-func open(socket string, fields []string) (*Writer, error) {
+func open(socket string, fields []string, patience time.Duration) (*Writer, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
@@ -187,7 +189,7 @@ func (w *Writer) Close() error {
 	if w.lost > 0 {
 		errs = errors.Join(errs, w.tellLost())
 	}
-	for end := time.Now().Add(patience); !w.stuck && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(lastWait); !w.stuck && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		// Of a Unix socket these are the bytes that its receiver has not read.
 		if n, err := unix.IoctlGetInt(w.fd, unix.TIOCOUTQ); err != nil || n == 0 {
 			break
