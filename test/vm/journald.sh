@@ -5,56 +5,56 @@
 
 berth load -q -i /opt/berth/busybox.tar || exit 1
 trap 'berth rm -fa -t 0 >/dev/null; rm -rf "$dir"' EXIT
-dir=$(mktemp -d)
+dir=$(mktemp -d) me=$(id -u) # root's journalctl shows what the user's containers wrote, too
 run() { berth run --network none --log-driver journald "$@"; }
 # journal NAME FIELD: that field of the container's entries.
 journal() { journalctl --no-pager -q -o json "CONTAINER_NAME=$1" | jq -r "select(.$2) | .$2"; }
 
-ok "a container logs to the journal" run --name j1 --log-opt 'tag={{.Name}}-tag' --log-opt 'label=IMAGE={{.ImageName}}' \
+ok "a container logs to the journal" run --name "j1-$me" --log-opt 'tag={{.Name}}-tag' --log-opt 'label=IMAGE={{.ImageName}}' \
     --label app.name=shop --log-opt labels=app.name "$IMAGE" sh -c 'echo out; echo err >&2; printf "\0\377\n"; printf end'
-berth logs j1 >"$dir/out" 2>"$dir/err"
+berth logs "j1-$me" >"$dir/out" 2>"$dir/err"
 ok "logs has standard output, binary data too" cmp "$dir/out" <(printf 'out\n\0\377\nend')
 ok "and standard error" is "$(cat "$dir/err")" err
-ok "journalctl finds it by its name" like "$(journalctl --no-pager -q -o cat CONTAINER_NAME=j1)" *out*err*
-ok "and by its tag" is "$(journalctl --no-pager -q -o cat -t j1-tag -p 3)" err
-ok "a label of the log's" is "$(journal j1 IMAGE | sort -u)" "$IMAGE"
-ok "a label of the container's" is "$(journal j1 APP_NAME | sort -u)" shop
-ok "the sender is the container's owner" is "$(journal j1 _UID | sort -u)" "$(id -u)"
-ok "inspect tells the driver" is "$(berth inspect -f '{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Tag}}' j1)" 'journald {{.Name}}-tag'
+ok "journalctl finds it by its name" is "$(journalctl --no-pager -q -o cat CONTAINER_NAME="j1-$me" | tr -d '\0\377' | sort | paste -sd,)" ,end,err,out
+ok "and by its tag" is "$(journalctl --no-pager -q -o cat -t "j1-$me-tag" -p 3)" err
+ok "a label of the log's" is "$(journal "j1-$me" IMAGE | sort -u)" "$IMAGE"
+ok "a label of the container's" is "$(journal "j1-$me" APP_NAME | sort -u)" shop
+ok "the sender is the container's owner" is "$(journal "j1-$me" _UID | sort -u)" "$(id -u)"
+ok "inspect tells the driver" is "$(berth inspect -f '{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Tag}}' "j1-$me")" 'journald {{.Name}}-tag'
 
-run --name j2 "$IMAGE" sh -c 'head -c 100000 /dev/zero | tr "\0" x; echo; seq 2000; sleep 2; echo last' >/dev/null
-berth logs j2 >"$dir/out"
-ok "long lines and many are whole" cmp "$dir/out" <(head -c 100000 /dev/zero | tr '\0' x; echo; seq 2000; echo last)
-ok "--tail counts lines" is "$(berth logs --tail 2 j2)" $'2000\nlast'
-at=$(berth logs -t --tail 1 j2)
-ok "--since" is "$(berth logs --since "${at%% *}" j2)" last
-ok "--until" is "$(berth logs --until "$(date -d "${at%% *} - 1 second" +%s.%N)" --tail 1 j2)" 2000
-ok "a container that wrote nothing has an empty log" run --name j3 "$IMAGE" true
-ok "which can be read" is "$(berth logs j3 2>&1)" ""
+run --name "j2-$me" "$IMAGE" sh -c 'head -c 100000 /dev/zero | tr "\0" x; echo; seq 300; sleep 2; echo last' >/dev/null
+berth logs "j2-$me" >"$dir/out"
+ok "long lines and many are whole" cmp "$dir/out" <(head -c 100000 /dev/zero | tr '\0' x; echo; seq 300; echo last)
+ok "--tail counts lines" is "$(berth logs --tail 2 "j2-$me")" $'300\nlast'
+at=$(berth logs -t --tail 1 "j2-$me")
+ok "--since" is "$(berth logs --since "${at%% *}" "j2-$me")" last
+ok "--until" is "$(berth logs --until "$(date -d "${at%% *} - 1 second" +%s.%N)" --tail 1 "j2-$me")" 300
+ok "a container that wrote nothing has an empty log" run --name "j3-$me" "$IMAGE" true
+ok "which can be read" is "$(berth logs "j3-$me" 2>&1)" ""
 
-run -d --name j4 "$IMAGE" sh -c 'i=0; while [ ! -e /end ]; do echo $((i = i + 1)); sleep 0.1; done' >/dev/null
-berth logs -f j4 >"$dir/follow" 2>&1 &
+run -d --name "j4-$me" "$IMAGE" sh -c 'i=0; while [ ! -e /end ]; do echo $((i = i + 1)); sleep 0.1; done' >/dev/null
+berth logs -f "j4-$me" >"$dir/follow" 2>&1 &
 lines() { [ "$(wc -l <"$dir/follow")" -ge "$1" ]; }
 ok "logs -f shows what comes" retry 60 lines 10
 if [ "$(id -u)" != 0 ]; then
-    berth exec j4 touch /end
+    berth exec "j4-$me" touch /end
     ok "it ends with the container" timeout 60 tail --pid=$! -f /dev/null
-    ok "and has shown all" cmp "$dir/follow" <(berth logs j4)
+    ok "and has shown all" cmp "$dir/follow" <(berth logs "j4-$me")
     the_end
 fi
 ok "journald is started again" systemctl restart systemd-journald
-n=$(berth logs j4 | wc -l)
+n=$(berth logs "j4-$me" | wc -l)
 ok "the container goes on, and so does who follows" retry 60 lines $((n + 20))
 ok "journald, stopped with its sockets, is missed" systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald-audit.socket systemd-journald.service
-running() { is "$(berth inspect -f '{{.State.Status}}' j4)" running && berth exec j4 true; }
+running() { is "$(berth inspect -f '{{.State.Status}}' "j4-$me")" running && berth exec "j4-$me" true; }
 sleep 2
 ok "the container runs on without journald" running
-ok "a container without journald is refused" exits 125 run --name j5 "$IMAGE" true
+ok "a container without journald is refused" exits 125 run --name "j5-$me" "$IMAGE" true
 ok "journald comes back" systemctl start systemd-journald.socket systemd-journald-dev-log.socket systemd-journald.service
 sleep 3
-berth exec j4 touch /end
+berth exec "j4-$me" touch /end
 ok "who follows sees the end" timeout 60 tail --pid=$! -f /dev/null
-berth logs j4 >"$dir/out" 2>"$dir/err"
+berth logs "j4-$me" >"$dir/out" 2>"$dir/err"
 ok "what is missing is said" like "$(cat "$dir/err")" '*has a gap here, since journald did not take what came:*'
 ok "the rest is there, in its order" sort -nuc "$dir/out"
 ok "before and after" test "$(head -1 "$dir/out")" = 1 -a "$(tail -1 "$dir/out")" -gt "$n"
