@@ -17,6 +17,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -50,8 +51,6 @@ const (
 	most = 32 << 10
 	// patience is how long a container waits for a journald that takes nothing. One that is started again, or waits for its disk, needs less.
 	patience = 5 * time.Second
-	// lastWait is how long the end of a log waits for what journald has still to read.
-	lastWait = 2 * time.Second
 )
 
 // Available returns why nothing can be sent to journald, if so.
@@ -183,15 +182,22 @@ func (w *Writer) Flush() (errs error) {
 	return errs
 }
 
-// Close sends what is left, and waits until journald has taken it: whoever is told that the container has ended finds its output.
+// Close sends what is left, and waits while journald takes it: whoever is told that the container has ended finds its output.
 func (w *Writer) Close() error {
 	errs := w.Flush()
 	if w.lost > 0 {
 		errs = errors.Join(errs, w.tellLost())
 	}
-	for end := time.Now().Add(lastWait); !w.stuck && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	var end time.Time
+	for left := math.MaxInt; !w.stuck; time.Sleep(time.Millisecond) {
 		// Of a Unix socket these are the bytes that its receiver has not read.
-		if n, err := unix.IoctlGetInt(w.fd, unix.TIOCOUTQ); err != nil || n == 0 {
+		n, err := unix.IoctlGetInt(w.fd, unix.TIOCOUTQ)
+		if now := time.Now(); n < left {
+			left, end = n, now.Add(patience)
+		} else if now.After(end) {
+			break
+		}
+		if err != nil || n == 0 {
 			break
 		}
 	}
