@@ -106,12 +106,28 @@ offers() {
     assert_equal "$output:$directive" ":0"
 }
 
+@test "secrets, and how a container has them" {
+    echo x | berth secret create key-1 -
+    offers key-1 -- run --secret ""
+    offers key-1,type=env key-1,type=mount -- create --secret key-1,type=
+    offers key-1,uid=1,gid= key-1,uid=1,mode= key-1,uid=1,target= key-1,uid=1,type= -- run --secret key-1,uid=1,
+    assert_equal "$directive" 6
+    complete build --secret ""
+    assert_equal "$output:$directive" ":0"
+    berth secret rm key-1
+}
+
 @test "filter keys, and their values" {
     offers label= label!= -- ps --filter l
     assert_equal "$directive" 6
     offers status=paused -- ps -f status=p
     offers "ancestor=busybox:latest" -- ps --filter ancestor=b
     offers volume=data-1 -- ps --filter=volume=
+    offers before=down-1 -- ps --filter before=d
+    offers since=down-1 since=up-1 -- ps --filter since=
+    offers "since=busybox:latest" -- images --filter since=b
+    offers "before=$IMAGE" -- image prune --filter before=
+    offers after=data-1 -- volume ls --filter after=
     offers dangling= driver= -- volume ls --filter d
     offers dangling=false dangling=true -- images --filter dangling=
     offers until= -- image prune --filter u

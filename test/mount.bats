@@ -35,6 +35,7 @@ within() {
     within 'at=$($E mount $1); [ -x $at/bin/busybox ]; echo outside >$at/from-host
         [ "$($E mount $1)" = "$at" ]
         $E mount | grep -q "^${2:0:12}  *$at$"
+        $E mount --no-trunc | grep -q "^$2  *$at$"
         $E mount --notruncate | grep -q "^$2  *$at$"
         $E mount --format json | grep -q "\"mountpoint\": \"$at\""
         $E mount --format json | grep -q "\"$1\""
@@ -139,4 +140,16 @@ within() {
     berth rm "$name"
     berth system check
     assert_equal "$output" ""
+}
+
+@test "container exists --external: what other programs have in the store" {
+    command -v buildah >/dev/null || skip "buildah is missing"
+    buildah from --name "$name" "$IMAGE" 3>&-
+    berth 1 container exists "$name"
+    berth container exists --external "$name"
+    local id
+    id=$(buildah inspect --format '{{.ContainerID}}' "$name" 3>&-)
+    berth container exists --external "${id:0:12}"
+    buildah rm "$name" 3>&-
+    berth 1 container exists --external "$name"
 }

@@ -75,3 +75,37 @@ human() { awk -v n="$1" 'BEGIN { split("B kB MB GB", unit); for (i = 1; n >= 100
     berth builder prune --force
     [[ $((before - $(room))) -eq 0 ]]
 }
+
+@test "image prune --build-cache and --external: what builds keep, and their working containers" {
+    is_berth || skip "podman 4.3 has neither"
+    mkdir "$FILE_DIR/c-$name"
+    printf 'FROM %s\nRUN --mount=type=cache,id=%s,target=/cache echo line >>/cache/log && cp /cache/log /log\n' "$IMAGE" "$name" >"$FILE_DIR/c-$name/Containerfile"
+    berth build -q --network none -t "localhost/$name" "$FILE_DIR/c-$name"
+    berth image prune -f --build-cache
+    berth build -q --network none --no-cache -t "localhost/$name" "$FILE_DIR/c-$name"
+    berth run --rm "localhost/$name" cat /log
+    assert_equal "$output" line
+
+    command -v buildah >/dev/null || skip "buildah is missing"
+    buildah from --name "w-$name" "localhost/$name" 3>&-
+    buildah from --name "w2-$name" "localhost/$name" 3>&-
+    berth untag "localhost/$name"
+    berth image prune -f
+    berth container exists --external "w-$name"
+    berth create --name "$name" "$IMAGE" true # a container of this engine keeps its image
+    berth image prune -f --external
+    berth 1 container exists --external "w-$name"
+    berth 1 container exists --external "w2-$name"
+    berth images -aq --filter dangling=true
+    assert_equal "$output" ""
+    berth image exists "$IMAGE"
+
+    berth tag "$IMAGE" "localhost/$name"
+    buildah from --name "w-$name" "$IMAGE" 3>&-
+    berth image prune -af --external
+    berth container exists --external "w-$name"
+    berth image exists "$IMAGE"
+    buildah rm "w-$name" 3>&-
+    berth rm "$name"
+    berth system check
+}

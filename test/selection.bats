@@ -44,6 +44,15 @@ status() { "$ENGINE" inspect -f '{{.State.Status}}' "$1" 3>&-; }
     assert_contains "$output" "you must provide at least one name or id"
 }
 
+@test "attach --latest" {
+    berth run -d --name "$name-old" "$IMAGE" sleep 1000
+    berth run -d --name "$name" "$IMAGE" sh -c 'sleep 3; exit 4'
+    if is_berth; then berth 4 attach --no-stdin --latest; fi # podman 4.3's gives 0 when the container ends while it waits
+    berth 125 attach --latest "$name-old"
+    berth 125 attach
+    assert_contains "$output" "attach requires the name or id of one running container or the latest flag"
+}
+
 @test "wait --exit-first-match prints the first of several; wait of a container that restarts for ever ends" {
     is_berth || skip "podman 4.3 has no --exit-first-match"
     berth run -d --name "$name-slow" "$IMAGE" sleep 100

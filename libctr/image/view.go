@@ -190,6 +190,34 @@ func (v *View) readContainers() (map[string][]string, error) {
 	return users, nil
 }
 
+// Container is one that containers/storage has: of buildah, of podman, or of a build.
+type Container struct {
+	ID    string   `json:"id"`
+	Names []string `json:"names"`
+	Image string   `json:"image"` // ID; empty is none
+
+	Metadata string `json:"metadata"`
+}
+
+// Is reports whether it is meant by a name, or an ID or its beginning.
+func (c *Container) Is(name string) bool {
+	return slices.Contains(c.Names, name) || name != "" && strings.HasPrefix(c.ID, name)
+}
+
+// StoreContainers are those that containers/storage has, but for what keeps the images of Berth's.
+func (v *View) StoreContainers() (all []Container, err error) {
+	for _, root := range v.roots {
+		for _, file := range []string{"containers.json", "volatile-containers.json"} {
+			var records []Container
+			if err := readJSON(filepath.Join(root, v.driver+"-containers", file), &records); err != nil {
+				return nil, fmt.Errorf("read the list of containers: %w", err)
+			}
+			all = append(all, records...)
+		}
+	}
+	return slices.DeleteFunc(all, func(c Container) bool { return writable.IsPin(c.Metadata) }), nil
+}
+
 // readJSON reads path into v, three times as fast as encoding/json would; a file that is not there or empty leaves v as it is.
 func readJSON(path string, v any) error {
 	data, err := os.ReadFile(path)

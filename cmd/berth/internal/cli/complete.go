@@ -257,7 +257,7 @@ func (s *suggestions) secrets() {
 // value suggests what a flag's value may become: files where nothing is known.
 func (s *suggestions) value(f *pflag.Flag) ([]string, cobra.ShellCompDirective) {
 	if known, ok := f.Value.(Suggester); ok {
-		if s.filter(); len(s.all) == 0 {
+		if s.filter(known.Suggest("")); len(s.all) == 0 {
 			s.all = known.Suggest(s.begun)
 		}
 		return s.answer(true)
@@ -268,6 +268,11 @@ func (s *suggestions) value(f *pflag.Flag) ([]string, cobra.ShellCompDirective) 
 			s.volumes(":")
 		}
 		return s.answer(false)
+	case "secret":
+		if strings.Contains(f.Usage, "NAME[,") { // a build's are files
+			s.secretOptions()
+			return s.answer(true)
+		}
 	case "volumes-from":
 		return s.answer(s.add("CONTAINER"))
 	case "signal", "stop-signal":
@@ -280,14 +285,8 @@ func (s *suggestions) value(f *pflag.Flag) ([]string, cobra.ShellCompDirective) 
 	choices := choicesOf(f.Usage)
 	for _, c := range choices {
 		if c == "container:" {
-			begun := s.begun
-			if name, ok := strings.CutPrefix(begun, c); ok {
-				s.begun = name
-				s.containers("")
-				s.begun = begun
-				for i := range s.all {
-					s.all[i] = c + s.all[i]
-				}
+			if strings.HasPrefix(s.begun, c) {
+				s.behind(c, func() { s.containers("") })
 				continue
 			}
 		}
@@ -296,39 +295,74 @@ func (s *suggestions) value(f *pflag.Flag) ([]string, cobra.ShellCompDirective) 
 	return s.answer(len(choices) > 0)
 }
 
-// filter suggests the value behind the key of a filter that has been written.
-func (s *suggestions) filter() {
-	key, begun, ok := strings.Cut(s.begun, "=")
+// behind has what do suggests follow a beginning of the word.
+func (s *suggestions) behind(beginning string, do func()) {
+	whole, found := s.begun, len(s.all)
+	s.begun = strings.TrimPrefix(whole, beginning)
+	do()
+	s.begun = whole
+	for i := range s.all[found:] {
+		s.all[found+i] = beginning + s.all[found+i]
+	}
+}
+
+func (s *suggestions) words(list ...string) {
+	for _, w := range list {
+		s.word(w, "")
+	}
+}
+
+// secretOptions suggests NAME[,KEY=VALUE…] of a secret.
+func (s *suggestions) secretOptions() {
+	given := s.begun[:strings.LastIndex(s.begun, ",")+1]
+	if given == "" {
+		s.secrets()
+		return
+	}
+	s.behind(given, func() {
+		if strings.HasPrefix(s.begun, "type=") {
+			s.words("type=env", "type=mount")
+			return
+		}
+		for _, key := range []string{"gid=", "mode=", "target=", "type=", "uid="} {
+			if !strings.Contains(given, ","+key) {
+				s.word(key, "")
+			}
+		}
+	})
+}
+
+// filter suggests the value behind the key of a filter that has been written; keys are those of the command.
+func (s *suggestions) filter(keys []string) {
+	key, _, ok := strings.Cut(s.begun, "=")
 	if !ok {
 		return
 	}
-	whole := s.begun
-	s.begun = begun
-	switch key {
-	case "ancestor":
-		s.images()
-	case "volume":
-		s.volumes("")
-	case "status":
-		for _, w := range []string{"created", "exited", "initialized", "paused", "running", "stopped"} {
-			s.word(w, "")
+	s.behind(key+"=", func() {
+		switch key {
+		case "after", "before", "since": // another of what is listed
+			switch {
+			case slices.Contains(keys, "ancestor="):
+				s.containers("")
+			case slices.Contains(keys, "reference="):
+				s.images()
+			default:
+				s.volumes("")
+			}
+		case "ancestor":
+			s.images()
+		case "volume":
+			s.volumes("")
+		case "status":
+			s.words("created", "exited", "initialized", "paused", "running", "stopped")
+		case "health":
+			s.words("healthy", "none", "starting", "unhealthy")
+		case "restart-policy":
+			s.words("always", "no", "on-failure", "unless-stopped")
+		case "anonymous", "containers", "dangling", "intermediate", "manifest", "readonly":
+			s.words("false", "true")
 		}
-	case "health":
-		for _, w := range []string{"healthy", "none", "starting", "unhealthy"} {
-			s.word(w, "")
-		}
-	case "restart-policy":
-		for _, w := range []string{"always", "no", "on-failure", "unless-stopped"} {
-			s.word(w, "")
-		}
-	case "anonymous", "containers", "dangling", "intermediate", "manifest", "readonly":
-		s.word("false", "")
-		s.word("true", "")
-	}
-	s.begun = whole
-	for i := range s.all {
-		s.all[i] = key + "=" + s.all[i]
-	}
+	})
 }
 
 // flagsInUse are those that a Use names, in parentheses if one of them has to be there.

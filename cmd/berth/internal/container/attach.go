@@ -4,6 +4,7 @@ package container
 
 import (
 	"context"
+	"errors"
 
 	"github.com/berth-containers/berth/cmd/berth/internal/cli"
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 type attachOptions struct {
 	noStdin, sigProxy bool
 	detachKeys        detachKeys
+	sel               selectFlags
 }
 
 // NewAttach returns the command `attach`.
@@ -24,14 +26,22 @@ func newAttach(g *cli.Global, run cli.Run[*attachOptions]) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "attach [options] CONTAINER",
 		Short:   "Attach to a running container",
-		Example: "berth attach web",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), g.Call(cmd, args), &o) },
+		Example: "berth attach web\n  berth attach --latest",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case o.sel.latest && len(args) > 0:
+				return errors.New("--latest and arguments cannot be used together")
+			case len(args) > 1 || len(args) == 0 && !o.sel.latest:
+				return errors.New("attach requires the name or id of one running container or the latest flag")
+			}
+			return run(cmd.Context(), g.Call(cmd, args), &o)
+		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.noStdin, "no-stdin", false, "do not attach standard input")
 	f.BoolVar(&o.sigProxy, "sig-proxy", true, "proxy received signals to the container")
 	o.detachKeys.bind(f)
+	o.sel.bindLatest(f)
 	return cmd
 }
 
@@ -40,11 +50,11 @@ func attach(ctx context.Context, call cli.Call, o *attachOptions) error {
 	if err != nil {
 		return err
 	}
-	name := call.Args[0]
-	c, err := e.Lookup(ctx, name)
+	c, err := o.sel.one(ctx, e, call.Args)
 	if err != nil {
 		return err
 	}
+	name := c.State.Name
 	cfg, err := c.Config()
 	if err != nil {
 		return err

@@ -128,6 +128,7 @@ func TestMountLines(t *testing.T) {
 		"a b":                        {Args: "a b"},
 		"-a":                         {Options: mountOptions{sel: selectFlags{all: true}}},
 		"-l":                         {Options: mountOptions{sel: selectFlags{latest: true}}},
+		"--no-trunc":                 {Options: mountOptions{noTrunc: true}},
 		"--format json --notruncate": {Options: mountOptions{format: "json", noTrunc: true}},
 	})
 	clitest.Lines(t, newUnmount, map[string]clitest.Line[unmountOptions]{
@@ -221,7 +222,8 @@ func TestAttachLines(t *testing.T) {
 	clitest.Lines(t, newAttach, map[string]clitest.Line[attachOptions]{
 		"web":            {Options: attachOptions{sigProxy: true}, Args: "web"},
 		"--no-stdin web": {Options: attachOptions{sigProxy: true, noStdin: true}, Args: "web"},
-		"a b":            {Err: "accepts 1 arg(s), received 2"},
+		"a b":            {Err: "attach requires the name or id of one running container or the latest flag"},
+		"-l":             {Options: attachOptions{sigProxy: true, sel: selectFlags{latest: true}}},
 	})
 }
 

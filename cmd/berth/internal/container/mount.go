@@ -39,7 +39,9 @@ They stay so until unmount, or until the container is removed. Ordinary users mo
 	o.sel.bindAll(f, "mount all containers")
 	o.sel.bindLatest(f)
 	f.StringVar(&o.format, "format", "", "output format of the list: json")
-	f.BoolVar(&o.noTrunc, "notruncate", false, "do not truncate IDs in the list")
+	f.BoolVar(&o.noTrunc, "no-trunc", false, "do not truncate IDs in the list")
+	f.BoolVar(&o.noTrunc, "notruncate", false, "the same, by an older name")
+	_ = f.MarkHidden("notruncate")
 	return cmd
 }
 

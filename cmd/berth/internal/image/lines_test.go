@@ -116,6 +116,8 @@ func TestOtherLines(t *testing.T) {
 	clitest.Lines(t, newPrune, map[string]clitest.Line[pruneOptions]{
 		"":                      {},
 		"-af":                   {Options: pruneOptions{all: true, PruneOptions: cli.PruneOptions{Force: true}}},
+		"--build-cache":         {Options: pruneOptions{buildCache: true}},
+		"--external":            {Options: pruneOptions{external: true}},
 		"--filter until=24h -f": {Options: pruneOptions{PruneOptions: cli.PruneOptions{Force: true, Filters: []string{"until=24h"}}}},
 	})
 	clitest.Lines(t, newHistory, map[string]clitest.Line[historyOptions]{
