@@ -53,7 +53,7 @@ type making struct {
 // create makes a container and returns it, with its lock held: the caller starts it with startLocked or
 // lets go. Nothing is left behind where it fails.
 func (e *Engine) create(ctx context.Context, opts CreateOptions, start bool) (c *Container, lock *os.File, err error) {
-	m := &making{opts: opts, id: newID()}
+	m := &making{opts: opts, id: cmp.Or(opts.id, newID())}
 	_, m.runDir = e.dirs(m.id, false)
 	if m.settled, err = e.settle(&m.opts); err != nil {
 		return nil, nil, err
@@ -260,7 +260,14 @@ func (e *Engine) claim(m *making) error {
 		return storeHint(err, e.runtime)
 	}
 	m.back.Push(func() error { return e.clearPending(id) })
-	for _, d := range []string{runDir, filepath.Join(dir, record.BundleDir, "rootfs")} {
+	err = os.MkdirAll(filepath.Dir(runDir), 0o700)
+	if err == nil {
+		err = os.Mkdir(runDir, 0o700) // it is this command's alone, whatever the ID
+	}
+	if err != nil {
+		return storeHint(err, e.runtime)
+	}
+	for _, d := range []string{filepath.Join(dir, record.BundleDir, "rootfs")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return storeHint(fmt.Errorf("make %s: %w", d, err), e.storeOpts.GraphRoot)
 		}
@@ -637,7 +644,7 @@ func (e *Engine) commit(m *making) (*Container, error) {
 	if cfg.Health != nil {
 		s.Health = &record.Health{Status: "starting"}
 	}
-	if err := s.Write(m.dir, false); err != nil {
+	if err := errors.Join(s.Write(m.dir, false), e.keepRequest(m)); err != nil {
 		return nil, storeHint(err, e.storeOpts.GraphRoot)
 	}
 	if m.opts.IDFile != "" {

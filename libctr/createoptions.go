@@ -105,9 +105,10 @@ type CreateOptions struct {
 	CreateCommand           []string
 	PidFile, MonitorPidFile string    // get the process IDs of the container's first process and of its monitor, at each start
 	IDFile                  string    // gets the container's ID, and goes with the container; it must not exist
-	Progress                io.Writer // of a pull; nil is none
+	Progress                io.Writer `json:"-"` // of a pull; nil is none
 
 	unnamed map[string]string // volumes to take in place of new ones without a name, by where they are mounted
+	id string // of a container that is made again; empty is a new one
 }
 
 // runWith is the command that runs such a container with another word for its command.

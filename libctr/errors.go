@@ -104,6 +104,10 @@ func (e *opError) improper() string {
 		return fmt.Sprintf("%q is not paused, can't unpause", e.status)
 	case "exec in":
 		return "can only create exec sessions on running containers"
+	case "checkpoint":
+		return fmt.Sprintf("%q is not running, cannot checkpoint", e.status)
+	case "restore":
+		return fmt.Sprintf("container %s is running or paused, cannot restore", e.id)
 	case "attach to":
 		return "you can only attach to running containers"
 	case "run top in":

@@ -33,6 +33,11 @@ type RuntimeInfo struct {
 // isCrun reports whether it has crun's flags.
 func (r *RuntimeInfo) isCrun() bool { return strings.HasPrefix(r.Version, "crun ") }
 
+// checkpoints reports whether it may be able to checkpoint and restore containers: needCRIU asks it.
+func (r *RuntimeInfo) checkpoints() bool {
+	return !r.isCrun() || strings.Contains(r.Version, "+CRIU")
+}
+
 // Runtime finds the OCI runtime: name is a name in containers.conf, a program in PATH, or a path. An
 // empty name is the engine's option, then containers.conf's choice.
 func (e *Engine) Runtime(ctx context.Context, name string) (*RuntimeInfo, error) {
@@ -143,7 +148,7 @@ func (e *Engine) runtimeRecord(r *RuntimeInfo, cg cgroups) (record.Runtime, erro
 		}
 		args = append(args, "--"+strings.TrimLeft(f, "-"))
 	}
-	rt := record.Runtime{Name: r.Name, Path: r.Path, Args: args, HideUnified: r.isCrun() && cg.hybrid}
+	rt := record.Runtime{Name: r.Name, Path: r.Path, Args: args, HideUnified: r.isCrun() && cg.hybrid, Checkpoints: !e.Rootless() && r.checkpoints()}
 	if conf.Engine.NoPivotRoot {
 		rt.RunArgs = append(rt.RunArgs, "--no-pivot")
 	}

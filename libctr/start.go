@@ -30,7 +30,8 @@ type StartOptions struct {
 	// by anybody else, has them no more.
 	Preserve []*os.File
 
-	onlyMake bool // see Init
+	onlyMake bool            // see Init
+	restore  *RestoreOptions // see Restore; nil: its command is started
 }
 
 // Passthrough are files that become the container's standard streams themselves. A nil one is /dev/null.
@@ -248,12 +249,15 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 		files = own.files[:]
 	}
 	e.notify(cfg.SdNotify, opts.NotifySocket, pid, false)
-	request := ctl.Request{Op: "start", Owner: owner, Preserve: len(opts.Preserve)}
+	request := ctl.Request{Op: "start", Owner: owner, Preserve: len(opts.Preserve), Restore: opts.restore.request()}
 	if opts.onlyMake {
 		request = ctl.Request{Op: "init"}
 	}
-	_, _, err = call(ctx, conn, request, append(files, opts.Preserve...)...)
+	ev, _, err := call(ctx, conn, request, append(files, opts.Preserve...)...)
 	own.given()
+	if err == nil && opts.restore != nil {
+		opts.restore.took = time.Duration(ev.Micros) * time.Microsecond
+	}
 	if err != nil {
 		var failed *StartError
 		if errors.As(err, &failed) && failed.Code == 127 {

@@ -10,8 +10,8 @@ bool berth_must_enter(int argc, char **argv);
 // Commands that create or change layers, or make processes in the user namespace.
 // root_test.go compares the list with the annotations of the command tree.
 static const char *const entering[] = {
-	"build", "build-worker", "cleanup", "clone", "commit", "containerfile", "cp", "create", "diff", "export", "history", "import", "info", "init", "load",
-	"partial", "prune", "pull", "push", "restart", "rm", "rmi", "run", "save", "start", "tag", "unshare", "untag",
+	"build", "build-worker", "checkpoint", "cleanup", "clone", "commit", "containerfile", "cp", "create", "diff", "export", "history", "import", "info", "init", "load",
+	"partial", "prune", "pull", "push", "restart", "restore", "rm", "rmi", "run", "save", "start", "tag", "unshare", "untag",
 	NULL,
 };
 static const char *const groups[] = { "container", "image", "system", "buildx", "builder", "volume", NULL };

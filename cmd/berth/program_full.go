@@ -49,7 +49,7 @@ func otherCommands(g *cli.Global) ([]*cobra.Command, error) {
 
 // rareOnContainers are the commands of the group `container` that only this program has.
 func rareOnContainers(g *cli.Global) []*cobra.Command {
-	return append(container.Rare(g), buildcmd.NewCommit(g))
+	return append(container.Rare(g, buildcmd.ImageOf), buildcmd.NewCommit(g))
 }
 
 // liveView is what `top` without a container shows.

@@ -31,7 +31,7 @@ func wholeTree() *cobra.Command {
 
 // enters lists the commands that work on layers or make processes in the user namespace, by their paths.
 var enters = []string{
-	"create", "run", "start", "rm", "restart", "cp", "container cp", "diff", "container diff", "export", "container export", "container create", "container run", "container start", "container rm", "container restart", "container prune", "init", "container init", "container cleanup", "container clone",
+	"create", "run", "start", "rm", "restart", "cp", "container cp", "diff", "container diff", "export", "container export", "container create", "container run", "container start", "container rm", "container restart", "container prune", "init", "container init", "container cleanup", "container clone", "container checkpoint", "container restore",
 	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "build-worker", "buildx build", "buildx create", "buildx rm",
 	"image build", "image containerfile", "image diff", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
 	"builder build", "builder prune", "buildx prune",

@@ -70,10 +70,11 @@ func unknownField(object []byte) []byte {
 
 var fields = []string{
 	"op", "stdin", "stdout", "stderr", "early", "next", "owner", "signal", "all", "timeoutMs", "rows", "cols", "name", "process", "detach", "preserve",
+	"checkpoint", "restore",
 }
 
 var ops = []string{
-	"start", "init", "drop", "attach", "wait", "signal", "stop", "restart", "pause", "unpause", "resize", "exec", "rename", "health", "limit", "reload", "guard", "removed",
+	"start", "init", "drop", "attach", "wait", "signal", "stop", "restart", "pause", "unpause", "resize", "exec", "rename", "health", "limit", "reload", "guard", "removed", "checkpoint",
 }
 
 // NoSuchRequest is how the answer to a request ends that the monitor, which may be of an older Berth, does not know.
@@ -94,6 +95,8 @@ func (r *Request) check() error {
 		return fmt.Errorf("name %q: only letters, digits, and _ . - after the first letter or digit are allowed", r.Name)
 	case r.Op == "guard" && !record.ValidID(r.Name):
 		return fmt.Errorf("%q is no container's ID", r.Name)
+	case (r.Op == "checkpoint") != (r.Checkpoint != nil):
+		return errors.New("checkpoint is a request with a field of that name")
 	case r.Op != "exec" && r.Process != nil:
 		return errors.New("it takes no process")
 	case r.Op == "exec":

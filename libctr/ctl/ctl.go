@@ -72,6 +72,9 @@ type Request struct {
 	//	reload    read restart policy and health check from the record again. Answer: ok
 	//	guard     the client is the monitor of container Name; each of the two has the other replaced
 	//	          if the connection ends because it was killed. Answer: none
+	//	checkpoint  have the OCI runtime write the container's processes into files, as Checkpoint says. Answer: checkpointed, at once where
+	//	          the container goes on; else when it has ended and the monitor is about to, with the container's lock as a
+	//	          file: nobody can start or remove it before the client lets go. Or error
 	//	removed   the client that got exited with Delegated has removed the container. Answer: none
 	Op string `json:"op"`
 
@@ -93,9 +96,33 @@ type Request struct {
 	Cols      uint16 `json:"cols,omitempty"`
 	Name      string `json:"name,omitempty"`
 
+	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
+	Restore    *Restore    `json:"restore,omitempty"` // start: from the checkpoint in record.CheckpointDir, in place of the command
+
 	Process  json.RawMessage `json:"process,omitempty"` // exec: runtime-spec process object
 	Detach   bool            `json:"detach,omitempty"`
 	Preserve int             `json:"preserve,omitempty"` // start, exec: files after the three, if there are three, that the process gets as 3, 4, …
+}
+
+// Checkpoint says how a container's processes are written down. The flags are those of runc and crun.
+type Checkpoint struct {
+	PreDump        bool `json:"preDump,omitempty"`      // only their memory, into record.PreCheckpointDir; the container goes on
+	WithPrevious   bool `json:"withPrevious,omitempty"` // of their memory only what has changed since then
+	LeaveRunning   bool `json:"leaveRunning,omitempty"` // the container goes on
+	TCPEstablished bool `json:"tcpEstablished,omitempty"`
+	FileLocks      bool `json:"fileLocks,omitempty"`
+	Keep           bool `json:"keep,omitempty"` // CRIU's log: the record names it
+}
+
+// GoesOn reports whether the container runs on.
+func (c *Checkpoint) GoesOn() bool { return c.PreDump || c.LeaveRunning }
+
+// Restore says how a container is started from its checkpoint.
+type Restore struct {
+	TCPEstablished bool `json:"tcpEstablished,omitempty"`
+	TCPClose       bool `json:"tcpClose,omitempty"`
+	FileLocks      bool `json:"fileLocks,omitempty"`
+	Keep           bool `json:"keep,omitempty"` // the checkpoint
 }
 
 // Forced says which signal has not stopped a container in which time, so that it was killed.
@@ -106,7 +133,7 @@ type Forced struct {
 
 // Event is what the monitor answers.
 type Event struct {
-	Event string `json:"event"` // hello, ok, started, initialized, attached, exited, health, guarded, error
+	Event string `json:"event"` // hello, ok, started, initialized, attached, checkpointed, exited, health, guarded, error
 
 	Pid       int            `json:"pid,omitempty"`
 	ExitCode  int            `json:"exitCode,omitempty"`  // exited
@@ -114,6 +141,7 @@ type Event struct {
 	Delegated bool           `json:"delegated,omitempty"` // exited: see Request.Owner
 	Forced    *Forced        `json:"forced,omitempty"`    // exited, started: the stop before that had to kill; else nil
 	Health    *record.Health `json:"health,omitempty"`
+	Micros    int64          `json:"micros,omitempty"` // checkpointed, started: how long the OCI runtime took
 
 	Error string    `json:"error,omitempty"` // error: a sentence for the user
 	Hint  hint.Hint `json:"hint,omitzero"`   // error: what fixes it

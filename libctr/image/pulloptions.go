@@ -52,5 +52,8 @@ type PullOptions struct {
 	Retries        *uint         // after passing failures; nil is containers.conf's, but not if nobody listens
 	RetryDelay     time.Duration // before the first retry, doubled each time; 0 is containers.conf's
 	DecryptionKeys []string      // KEYFILE[:PASSPHRASE], for encrypted layers
-	Progress       io.Writer     // is told what happens, with moving bars if it is a terminal; nil is nobody
+	Progress       io.Writer     `json:"-"` // is told what happens, with moving bars if it is a terminal; nil is nobody
 }
+
+// Kept are the options that may be written down: which image, and nothing of how it is got.
+func (o PullOptions) Kept() PullOptions { return PullOptions{Platform: o.Platform} }

@@ -29,7 +29,7 @@ func (b *backoff) next(ran time.Duration) time.Duration {
 
 // wantsRestart applies the policy to a container that has just ended.
 func wantsRestart(r record.Restart, s *record.State) bool {
-	if s.StoppedBy != "" {
+	if s.StoppedBy != "" || s.Checkpointed {
 		return false
 	}
 	switch r.Policy {

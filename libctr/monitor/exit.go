@@ -28,6 +28,7 @@ func (m *Monitor) supervise(ctx context.Context) error {
 		} else {
 			m.awaitBegin(ctx, p)
 			m.awaitExit(ctx, p)
+			m.awaitDump()
 			again, byUser = m.recordExit(ctx, p)
 			m.drain()
 		}
@@ -104,7 +105,7 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 	if made {
 		m.unmake(p)
 	} else {
-		st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "")
+		st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "" && !st.Checkpointed)
 		st.Status, st.ExitCode, st.FinishedAt = record.Exited, code, now()
 		if p.err != nil {
 			st.Error = p.err.Error()
@@ -123,7 +124,7 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 		m.stopsBySystem()
 	}
 	byUser = m.restart
-	again = ctx.Err() == nil && (byUser || !made && wantsRestart(m.policy, st))
+	again = ctx.Err() == nil && !st.Checkpointed && (byUser || !made && wantsRestart(m.policy, st))
 	if again {
 		m.noteState()
 		m.tellNext()
@@ -270,7 +271,8 @@ func (m *Monitor) finish() error {
 	owner := m.tellStarter()
 	m.forget()
 	m.tearDown()
-	if m.cfg.AutoRemove {
+	given := m.giveToDumper()
+	if m.cfg.AutoRemove && !given {
 		m.awaitRemoval(owner)
 	}
 	told := m.report()
@@ -292,10 +294,10 @@ func (m *Monitor) tellStarter() (owner *client) {
 		return nil
 	}
 	e := m.exitedEvent()
-	e.Delegated = c.owner
+	e.Delegated = c.owner && m.dumper == nil
 	c.waits = false
 	c.event(e)
-	if c.owner {
+	if e.Delegated {
 		return c
 	}
 	return nil

@@ -56,11 +56,13 @@ type Monitor struct {
 	sweepMu  sync.Mutex       // one sweep at a time; no other lock is held meanwhile
 	sweeping atomic.Bool      // a sweep is about to begin
 
-	volumeLocks []int       // while a start mounts volumes
-	passthrough [3]*os.File // log driver passthrough: the container's own
-	notify      *os.File    // socket for the container's messages to systemd; nil is none
-	preserve    []*os.File  // what its process gets besides; during the first start only
-	probeMu     sync.Mutex  // one health check at a time; taken before mu
+	volumeLocks []int        // while a start mounts volumes
+	passthrough [3]*os.File  // log driver passthrough: the container's own
+	notify      *os.File     // socket for the container's messages to systemd; nil is none
+	preserve    []*os.File   // what its process gets besides; during the first start only
+	restore     *ctl.Restore // how the first start is made from a checkpoint; nil: it is not, or is over
+	dumping     sync.Mutex   // held while a checkpoint is made; taken before probeMu
+	probeMu     sync.Mutex   // one health check at a time; taken before mu
 
 	mu         sync.Mutex // guards the fields below; may be held while output.mu is taken, never the other way
 	state      *record.State
@@ -78,6 +80,8 @@ type Monitor struct {
 	forced     *ctl.Forced // how the last stop had to kill; nil where it had not
 	restart    bool        // the user asked for it: the policy is not
 	restarters []*client
+	dumper     *client // gets the lock at the end, which its checkpoint has brought about; nil for none
+	dumpTook   time.Duration
 	ended      bool      // for good: nothing can begin any more
 	reported   bool      // exited has been sent to everybody
 	endpoints  endpoints // of its network namespace

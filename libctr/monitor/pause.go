@@ -12,6 +12,10 @@ import (
 
 // pause freezes the container's processes.
 func (m *Monitor) pause() error {
+	if !m.dumping.TryLock() {
+		return errDumping
+	}
+	defer m.dumping.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, err := m.runningUnpaused(); err != nil {

@@ -19,6 +19,7 @@ type startRequest struct {
 	files    []*os.File // its standard streams, if it takes some over, and those to preserve
 	make     bool       // and do not start it
 	preserve int
+	restore  *ctl.Restore // nil: start it from its command
 }
 
 // startPatience is how long a request waits for a start that is under way.
@@ -28,7 +29,7 @@ const startPatience = 8 * time.Second
 // requests of the same client wait. What is for a running container waits for a start that is under way.
 func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 	switch r.Op {
-	case "signal", "pause", "unpause", "exec", "health", "start", "init", "drop", "attach", "limit":
+	case "signal", "pause", "unpause", "exec", "health", "start", "init", "drop", "attach", "limit", "checkpoint":
 		if !m.isFirst(c) && !m.awaitLaunch(startPatience) {
 			closeFiles(files)
 			c.fail(&ctl.RequestError{Text: "it is still being started", Code: 125, Kind: "starting"})
@@ -54,6 +55,8 @@ func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 		c.answer(m.pause())
 	case "unpause":
 		c.answer(m.unpause())
+	case "checkpoint":
+		c.failed(m.checkpoint(c, r.Checkpoint))
 	case "resize":
 		m.resize(r.Rows, r.Cols)
 	case "exec":
@@ -108,7 +111,7 @@ func (m *Monitor) handleStart(c *client, r *ctl.Request, files []*os.File) {
 	}
 	m.mu.Unlock()
 	if mine {
-		m.starts <- startRequest{c, files, makes, r.Preserve}
+		m.starts <- startRequest{c, files, makes, r.Preserve, r.Restore}
 		return
 	}
 	closeFiles(files)

@@ -88,6 +88,8 @@ func (m *Monitor) firstStart(r startRequest) error {
 			}
 		}
 	}
+	m.restore = r.restore
+	defer func() { m.restore = nil }() // what starts it again starts its command
 	start := func() error { return m.launch(r.client.event) }
 	if r.make {
 		start = func() error { return m.initialize(r.client) }
@@ -137,7 +139,7 @@ func (m *Monitor) launch(tell func(e ctl.Event)) error {
 	defer m.mu.Unlock()
 	m.began(started.init)
 	m.takeStdin(started.io, started.master)
-	tell(ctl.Event{Event: "started", Pid: m.init.pid})
+	tell(ctl.Event{Event: "started", Pid: m.init.pid, Micros: started.took.Microseconds()})
 	m.takeOutput(started.io)
 	os.Remove(m.runPath(startLock))
 	return nil
@@ -148,6 +150,7 @@ type started struct {
 	init   *process
 	io     *stdio
 	master *os.File // of a terminal, or nil
+	took   time.Duration
 }
 
 // runtimeStart has the OCI runtime make the container and, unless onlyMake is set, start its command.
@@ -189,6 +192,7 @@ func (m *Monitor) runtimeStart(onlyMake bool) (_ *started, err error) {
 			io.abandon()
 		}
 	}()
+	before := time.Now()
 	init, err := m.runOrCreate(io, cons, onlyMake)
 	if err != nil {
 		return nil, err
@@ -196,7 +200,7 @@ func (m *Monitor) runtimeStart(onlyMake bool) (_ *started, err error) {
 	if err := m.noteVolumes(init); err != nil {
 		return nil, err
 	}
-	s := &started{init: init, io: io}
+	s := &started{init: init, io: io, took: time.Since(before)}
 	if cons != nil {
 		if s.master, err = cons.master(); err != nil {
 			return nil, err
@@ -240,15 +244,18 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console, onlyMake bool) (*process
 		return nil, err
 	}
 	defer unix.Close(lock)
-	args := append(slices.Clone(m.cfg.Runtime.RunArgs), "--pid-file", pidFile, "--bundle", filepath.Join(m.cfg.Dir, record.BundleDir))
+	verb, args := []string{"run", "--detach"}, slices.Clone(m.cfg.Runtime.RunArgs)
+	switch {
+	case m.restore != nil:
+		verb, args = []string{"restore", "--detach"}, m.restoreArgs()
+	case m.cfg.Network.NetNS == "runtime" || onlyMake:
+		verb = []string{"create"}
+	}
+	args = append(args, "--pid-file", pidFile, "--bundle", filepath.Join(m.cfg.Dir, record.BundleDir))
 	if cons != nil {
 		args = append(args, "--console-socket", cons.arg)
 	}
 	args = append(args, m.cfg.ID)
-	verb := []string{"run", "--detach"}
-	if m.cfg.Network.NetNS == "runtime" || onlyMake {
-		verb = []string{"create"}
-	}
 	var extra []uintptr
 	if n := len(m.preserve); n > 0 {
 		verb = append(verb, "--preserve-fds", strconv.Itoa(n))
@@ -257,6 +264,9 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console, onlyMake bool) (*process
 		extra = append(extra, rawFD(f))
 	}
 	err = m.call(runtimeCall{args: append(verb, args...), stdio: io.files, extra: append(extra, uintptr(lock)), starts: true})
+	if err != nil && m.restore != nil {
+		return nil, m.criuError(err, record.RestoreLog)
+	}
 	if err != nil {
 		return nil, startError(err, m.command())
 	}
@@ -300,11 +310,15 @@ func (m *Monitor) began(init *process) {
 	m.oom = m.watchOOM(m.memory)
 	m.setRunning()
 	m.writePidFiles()
-	if !m.made {
-		m.event("init", nil)
+	if m.restore != nil {
+		m.event("restore", nil)
+	} else {
+		if !m.made {
+			m.event("init", nil)
+		}
+		m.event("start", nil)
 	}
 	m.made = false
-	m.event("start", nil)
 	m.startHealth()
 	m.startTimeout(init)
 }
@@ -342,6 +356,7 @@ func (m *Monitor) setRunning() {
 	st.StartedAt, st.FinishedAt = now(), time.Time{}
 	st.ExitCode, st.OOMKilled, st.Error = 0, false, ""
 	st.NetHelpers = m.endpoints.pids()
+	m.noteRestore()
 	m.noteState()
 }
 

@@ -81,6 +81,16 @@ func (m *Monitor) openFIFOs() (*stdio, error) {
 func (m *Monitor) openOutputs(s *stdio) error {
 	for i, name := range []string{stdoutFIFO, stderrFIFO} {
 		path := filepath.Join(m.cfg.RunDir, name)
+		if m.cfg.Runtime.Checkpoints {
+			theirs, ours, err := openPipe(path, false, unix.O_RDWR)
+			if err != nil {
+				return err
+			}
+			s.files[1+i] = uintptr(theirs)
+			s.close = append(s.close, func() { unix.Close(theirs) })
+			s.streams = append(s.streams, stream{name: byte(ctl.Stdout + i), f: os.NewFile(uintptr(ours), path)})
+			continue
+		}
 		if err := makeFIFO(path); err != nil {
 			return err
 		}
@@ -111,6 +121,20 @@ func (s *stdio) read(path string, name byte) error {
 // holds both its ends, so that not even the monitor's death ends it.
 func (m *Monitor) openStdin(s *stdio) error {
 	path := filepath.Join(m.cfg.RunDir, stdinFIFO)
+	if m.cfg.Runtime.Checkpoints {
+		flags := unix.O_RDWR
+		if m.cfg.StdinOnce {
+			flags = unix.O_RDONLY
+		}
+		theirs, ours, err := openPipe(path, true, flags)
+		if err != nil {
+			return err
+		}
+		s.close = append(s.close, func() { unix.Close(theirs) })
+		s.files[0] = uintptr(theirs)
+		s.stdin = os.NewFile(uintptr(ours), path)
+		return nil
+	}
 	if err := makeFIFO(path); err != nil {
 		return err
 	}
@@ -145,6 +169,9 @@ func (m *Monitor) openStdin(s *stdio) error {
 // has read yet is in them.
 func (m *Monitor) reopenFIFOs() (*stdio, error) {
 	s := new(stdio)
+	if m.cfg.Runtime.Checkpoints {
+		return s, m.reopenPipes(s)
+	}
 	for i, name := range []string{stdoutFIFO, stderrFIFO} {
 		if err := s.read(filepath.Join(m.cfg.RunDir, name), byte(ctl.Stdout+i)); err != nil {
 			s.abandon()
@@ -158,6 +185,28 @@ func (m *Monitor) reopenFIFOs() (*stdio, error) {
 		}
 	}
 	return s, nil
+}
+
+// reopenPipes is reopenFIFOs for pipes.
+func (m *Monitor) reopenPipes(s *stdio) error {
+	for i, name := range []string{stdoutFIFO, stderrFIFO} {
+		path := filepath.Join(m.cfg.RunDir, name)
+		fd, err := m.reopenPipe(path, unix.O_RDONLY)
+		if err != nil {
+			s.abandon()
+			return fmt.Errorf("open the container's pipes again: %w", err)
+		}
+		if fd >= 0 {
+			s.streams = append(s.streams, stream{name: byte(ctl.Stdout + i), f: os.NewFile(uintptr(fd), path)})
+		}
+	}
+	if m.cfg.OpenStdin && !m.cfg.StdinOnce {
+		path := filepath.Join(m.cfg.RunDir, stdinFIFO)
+		if fd, err := m.reopenPipe(path, unix.O_WRONLY); err == nil && fd >= 0 {
+			s.stdin = os.NewFile(uintptr(fd), path)
+		}
+	}
+	return nil
 }
 
 func (m *Monitor) removeFIFOs() {

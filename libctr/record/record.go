@@ -51,6 +51,16 @@ const (
 	LogPosFile   = "log.pos"     // RunDir: where the log's current file begins, see package logfile
 )
 
+// Names in Dir's BundleDir of what CRIU writes. Podman has the same.
+const (
+	CheckpointDir    = "checkpoint"     // the last complete checkpoint
+	PreCheckpointDir = "pre-checkpoint" // memory, for one that has only what has changed since
+	DumpLog          = "dump.log"
+	RestoreLog       = "restore.log"
+	DumpStats        = "stats-dump"
+	RestoreStats     = "stats-restore"
+)
+
 // Config is everything about a container that its creation decided.
 type Config struct {
 	Supervised
@@ -276,6 +286,8 @@ type Runtime struct {
 	// HideUnified is set for a crun that refuses hybrid cgroups: the monitor hides
 	// /sys/fs/cgroup/unified in its own mount namespace before it calls the runtime.
 	HideUnified bool `json:"hideUnified,omitempty"`
+	// Checkpoints is set where it can write the container down, if there is a CRIU. The container has pipes then, no FIFOs.
+	Checkpoints bool `json:"checkpoints,omitempty"`
 }
 
 // MaxEventsLog is the size in bytes above which the events log is rotated, by whoever wrote last to it.

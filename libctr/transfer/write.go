@@ -424,3 +424,23 @@ func (w *Writer) IsIn(dir *Found) bool {
 	}
 	return false
 }
+
+// Remove removes a file, or a directory with all in it, of that name; that there is none is no error.
+func (w *Writer) Remove(name string) error {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	if name == "" {
+		return nil
+	}
+	parent, err := w.root.open(w.at(parentOf(name)), unix.O_DIRECTORY)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err == nil {
+		defer parent.Close()
+		err = remove(int(parent.Fd()), path.Base(name))
+	}
+	if err != nil {
+		return fmt.Errorf("remove %q: %w", name, err)
+	}
+	return nil
+}

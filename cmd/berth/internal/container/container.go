@@ -4,7 +4,10 @@
 package container
 
 import (
+	"context"
+
 	"github.com/berth-containers/berth/cmd/berth/internal/cli"
+	"github.com/berth-containers/berth/libctr"
 	"github.com/spf13/cobra"
 )
 
@@ -20,9 +23,13 @@ func Commands() map[string]cli.Constructor {
 // CommitShort describes the command `commit`, which only the complete program has, in both.
 const CommitShort = "Create an image from a container's changes"
 
-// Rare are the commands of the group `container` that only the complete program has, but for commit.
-func Rare(g *cli.Global) []*cobra.Command {
-	return []*cobra.Command{NewInit(g), NewMount(g), NewUnmount(g), newCleanupContainers(g, cleanupContainers), NewClone(g), NewRunlabel(g), NewStats(g), NewUpdate(g), NewRevisions(g), NewRollback(g)}
+// MakeImage makes an image of a file, with annotations, and returns its ID.
+type MakeImage func(ctx context.Context, e *libctr.Engine, file, name string, annotations map[string]string) (string, error)
+
+// Rare are the commands of the group `container` that only the complete program has, but for commit; image is what checkpoint makes images with.
+func Rare(g *cli.Global, image MakeImage) []*cobra.Command {
+	return []*cobra.Command{NewInit(g), NewMount(g), NewUnmount(g), newCleanupContainers(g, cleanupContainers), NewClone(g), NewRunlabel(g), NewStats(g), NewUpdate(g), NewRevisions(g), NewRollback(g),
+		NewCheckpoint(g, image), NewRestore(g)}
 }
 
 // RareWords are the words of Rare and their descriptions, for the program that starts fast.
@@ -37,6 +44,8 @@ var RareWords = []struct{ Use, Short string }{
 	{"update [options] CONTAINER", "Change limits, restart policy, health check and environment of a container"},
 	{"history [options] CONTAINER", "List what was changed of a container since it was made"},
 	{"rollback CONTAINER [REVISION]", "Undo changes of a container"},
+	{"checkpoint [options] CONTAINER [CONTAINER...]", "Write the processes of containers down, and end them"},
+	{"restore [options] CONTAINER|IMAGE [CONTAINER|IMAGE...]", "Start containers from checkpoints"},
 }
 
 // RareAliases are the aliases of RareWords, by their Use.

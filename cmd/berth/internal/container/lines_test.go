@@ -441,7 +441,7 @@ func TestRevisionsLines(t *testing.T) {
 
 // The words that stand for rare commands in the program that starts fast are theirs.
 func TestRareWords(t *testing.T) {
-	for i, cmd := range Rare(&cli.Global{}) {
+	for i, cmd := range Rare(&cli.Global{}, nil) {
 		if w := RareWords[i]; cmd.Use != w.Use || cmd.Short != w.Short {
 			t.Errorf("%q, %q: RareWords has %q", cmd.Use, cmd.Short, w)
 		}
