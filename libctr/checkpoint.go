@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
@@ -110,11 +111,11 @@ func checkpointable(c *Container, cfg *record.Config, opts *CheckpointOptions) e
 		}
 		return ErrNotRunning
 	case cfg.AutoRemove && opts.Export == nil && !opts.LeaveRunning && !opts.PreCheckpoint:
-		return errors.New("cannot checkpoint containers that have been started with '--rm' unless '--export' is used")
+		return field.Errorf("cannot checkpoint containers that have been started with '%s' unless '%s' is used", field.Name("rm"), field.Name("export"))
 	case opts.WithPrevious && opts.PreCheckpoint:
-		return errors.New("--with-previous can not be used with --pre-checkpoint")
+		return field.Errorf("%s can not be used with %s", field.Name("with-previous"), field.Name("pre-checkpoint"))
 	case cfg.Network.NetNS == "runtime" && len(cfg.Network.Attachments) > 0:
-		return hint.Add(errors.New("a container with a user namespace and a network of its own cannot be restored"), "make it with --network none or host, or without --userns")
+		return hint.Add(errors.New("a container with a user namespace and a network of its own cannot be restored"), "make it with %s none or host, or without %s", field.Name("network"), field.Name("userns"))
 	case !cfg.Runtime.Checkpoints:
 		return hint.Add(errors.New("its OCI runtime could not checkpoint it when it was made"), "make it anew")
 	case cfg.Log.Driver == "passthrough":
@@ -122,7 +123,7 @@ func checkpointable(c *Container, cfg *record.Config, opts *CheckpointOptions) e
 	}
 	if opts.WithPrevious {
 		if _, err := os.Stat(filepath.Join(c.Dir, record.BundleDir, record.PreCheckpointDir)); err != nil {
-			return hint.Add(fmt.Errorf("there is no pre-checkpoint of it: %w", err), "make one first with: berth container checkpoint --pre-checkpoint %s", c.State.Name)
+			return hint.Add(fmt.Errorf("there is no pre-checkpoint of it: %w", err), "make one first with: %s", hint.To(hint.PreCheckpointContainer, c.State.Name))
 		}
 	}
 	return nil
@@ -191,7 +192,7 @@ func (e *Engine) restoreLocked(ctx context.Context, c *Container, lock *os.File,
 	bundle := filepath.Join(c.Dir, record.BundleDir)
 	if _, err := os.Stat(filepath.Join(bundle, record.CheckpointDir, "inventory.img")); err != nil {
 		err = fmt.Errorf("a complete checkpoint for this container cannot be found, cannot restore: %w", err)
-		return nil, hint.Add(err, "make one, while it runs, with: berth container checkpoint %s", c.State.Name)
+		return nil, hint.Add(err, "make one, while it runs, with: %s", hint.To(hint.CheckpointContainer, c.State.Name))
 	}
 	if _, err := e.startLocked(ctx, c, lock, StartOptions{restore: &opts}); err != nil {
 		return nil, err

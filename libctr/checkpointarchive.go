@@ -14,7 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/unpack"
 	"github.com/berth-containers/berth/libctr/record"
@@ -33,23 +32,6 @@ const (
 	archivedVolumes = "volumes"         // a directory with NAME.tar of each
 )
 
-// requestFile, in Dir, keeps how the container was asked for, for an archive of its checkpoint. Only root's containers have it.
-const requestFile = "request.json"
-
-// keepRequest writes down how a container was asked for, without what is only for the registry.
-func (e *Engine) keepRequest(m *making) error {
-	if e.Rootless() {
-		return nil // see needCRIU
-	}
-	o := m.opts
-	o.Pull, o.Progress = o.Pull.Kept(), nil
-	data, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(filepath.Join(m.dir, requestFile), data, 0o600, false)
-}
-
 // archivedContainer says of which container an archive is. The names that podman's tools read (checkpointctl) are theirs.
 type archivedContainer struct {
 	ID             string    `json:"id"`
@@ -65,7 +47,7 @@ type archivedContainer struct {
 
 type archivedRequest struct {
 	Version int              `json:"version"`
-	Request CreateOptions    `json:"request"`
+	Request json.RawMessage  `json:"request"` // record.Config.Asked
 	Volumes []archivedVolume `json:"volumes,omitempty"`
 	Partial bool             `json:"partial,omitempty"` // it has a pre-checkpoint only
 }
@@ -162,13 +144,9 @@ func (a *checkpointArchive) write(ctx context.Context) error {
 }
 
 func (a *checkpointArchive) request() (*archivedContainer, error) {
-	r := &archivedRequest{Version: archiveVersion, Partial: a.opts.PreCheckpoint}
-	data, err := os.ReadFile(filepath.Join(a.c.Dir, requestFile))
-	if err == nil {
-		err = json.Unmarshal(data, &r.Request)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read how the container was asked for (an older Berth did not write it down): %w", err)
+	r := &archivedRequest{Version: archiveVersion, Request: a.cfg.Asked, Partial: a.opts.PreCheckpoint}
+	if _, err := askedOf(a.cfg); err != nil {
+		return nil, err
 	}
 	for _, m := range a.cfg.Mounts {
 		if m.Type != "volume" || slices.ContainsFunc(r.Volumes, func(v archivedVolume) bool { return v.Name == m.Name }) {
@@ -250,7 +228,7 @@ const (
 
 // putRootfs puts what the container has changed of its image's files.
 func (a *checkpointArchive) putRootfs(ctx context.Context) error {
-	changes, err := a.e.Diff(ctx, a.c)
+	changes, err := a.e.Diff(ctx, Files{Container: a.c})
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (e *Engine) CheckpointImage(ctx context.Context, img *image.Image) (func() 
 		return nil, err
 	}
 	if data.Annotations[checkpointNameAnnotation] == "" {
-		return nil, hint.Add(errors.New("it has no checkpoint of a container"), "make such an image with: berth container checkpoint --create-image NAME CONTAINER")
+		return nil, hint.Add(errors.New("it has no checkpoint of a container"), "make such an image with: %s", hint.To(hint.MakeImageOfCheckpoint, "NAME", "CONTAINER"))
 	}
 	dirs, err := img.LayerDirs()
 	if err != nil {

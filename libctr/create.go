@@ -473,7 +473,11 @@ func (m *making) logTo(dir string) {
 func (e *Engine) generate(ctx context.Context, m *making) error {
 	cfg := m.cfg
 	s := &m.spec
-	r, err := e.runtimeFor(ctx, m.conf.Image.OS, m.conf.Image.Architecture)
+	runtime := func() (*RuntimeInfo, error) { return e.runtimeFor(ctx, m.conf.Image.OS, m.conf.Image.Architecture) }
+	if m.opts.runtime != "" {
+		runtime = func() (*RuntimeInfo, error) { return e.Runtime(ctx, m.opts.runtime) }
+	}
+	r, err := runtime()
 	if err != nil {
 		return err
 	}
@@ -644,7 +648,7 @@ func (e *Engine) commit(m *making) (*Container, error) {
 	if cfg.Health != nil {
 		s.Health = &record.Health{Status: "starting"}
 	}
-	if err := errors.Join(s.Write(m.dir, false), e.keepRequest(m)); err != nil {
+	if err := s.Write(m.dir, false); err != nil {
 		return nil, storeHint(err, e.storeOpts.GraphRoot)
 	}
 	if m.opts.IDFile != "" {

@@ -108,7 +108,9 @@ type CreateOptions struct {
 	Progress                io.Writer `json:"-"` // of a pull; nil is none
 
 	unnamed map[string]string // volumes to take in place of new ones without a name, by where they are mounted
-	id string // of a container that is made again; empty is a new one
+
+	// Of a container that is made again; empty is a new one, and the engine's choice.
+	id, runtime string
 }
 
 // runWith is the command that runs such a container with another word for its command.

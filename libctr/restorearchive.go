@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
@@ -54,8 +55,14 @@ func (e *Engine) restoreFrom(ctx context.Context, opts ImportOptions) (c *Contai
 	if err != nil {
 		return nil, nil, err
 	}
-	request := about.Berth.Request
+	request, err := askedOf(&record.Config{Asked: about.Berth.Request})
+	if err != nil {
+		return nil, nil, err
+	}
 	request.Name, request.IDFile, request.Replace = about.Name, "", false
+	if request.runtime, err = e.archivedRuntime(about.Runtime); err != nil {
+		return nil, nil, err
+	}
 	if opts.Publish != nil {
 		request.Publish, request.PublishAll = opts.Publish, false
 	}
@@ -77,7 +84,7 @@ func (e *Engine) restoreFrom(ctx context.Context, opts ImportOptions) (c *Contai
 	}
 	for _, v := range volumes {
 		if _, err := e.Volume(v.Name); err == nil && !v.Anonymous {
-			return nil, nil, hint.Add(fmt.Errorf("volume with name %s already exists. Use --ignore-volumes to not restore content of volumes: %w", v.Name, ErrVolumeExists), "or remove it first")
+			return nil, nil, hint.Add(field.Errorf("volume with name %s already exists. Use %s to not restore content of volumes: %w", v.Name, field.Name("ignore-volumes"), ErrVolumeExists), "or remove it first")
 		}
 	}
 	c, lock, err := e.create(ctx, request, false)
@@ -85,10 +92,11 @@ func (e *Engine) restoreFrom(ctx context.Context, opts ImportOptions) (c *Contai
 		return nil, nil, err
 	}
 	defer lock.Close()
+	made := c
 	defer func() {
 		if err != nil {
 			lock.Close()
-			err = errors.Join(err, e.removeAfterFailedStart(context.WithoutCancel(ctx), c))
+			err = errors.Join(err, e.removeAfterFailedStart(context.WithoutCancel(ctx), made))
 		}
 	}()
 	cfg, err := c.Config()
@@ -122,6 +130,22 @@ func (e *Engine) restoreFrom(ctx context.Context, opts ImportOptions) (c *Contai
 	return c, report, err
 }
 
+// archivedRuntime is the OCI runtime for a container of an archive: the engine's option, or the one that it had, which alone may understand the
+// checkpoint. An archive cannot have any program run: it is one that containers.conf names.
+func (e *Engine) archivedRuntime(name string) (string, error) {
+	if e.opts.Runtime != "" || name == "" {
+		return e.opts.Runtime, nil
+	}
+	conf, err := e.conf()
+	if err != nil {
+		return "", err
+	}
+	if _, known := conf.Engine.OCIRuntimes[name]; !known {
+		return "", hint.Add(fmt.Errorf("its OCI runtime %q is none that containers.conf names", name), "if you trust it, name it with %s", field.Name("runtime"))
+	}
+	return name, nil
+}
+
 // maxArchivedConfig bounds what is read of an archive into memory at once.
 const maxArchivedConfig = 8 << 20
 
@@ -144,7 +168,7 @@ func (e *Engine) readArchived(ctx context.Context, opts ImportOptions) (*archive
 	})
 	switch {
 	case err == nil:
-		return nil, hint.Add(fmt.Errorf("it is no checkpoint of a container: it has no %s", archivedConfig), "make one with: berth container checkpoint --export FILE CONTAINER")
+		return nil, hint.Add(fmt.Errorf("it is no checkpoint of a container: it has no %s", archivedConfig), "make one with: %s", hint.To(hint.ExportCheckpoint, "FILE", "CONTAINER"))
 	case !errors.Is(err, found):
 		return nil, err
 	case about.Berth == nil:
@@ -152,7 +176,7 @@ func (e *Engine) readArchived(ctx context.Context, opts ImportOptions) (*archive
 	case about.Berth.Version != archiveVersion:
 		return nil, fmt.Errorf("it has version %d, this Berth reads %d", about.Berth.Version, archiveVersion)
 	case about.Berth.Partial:
-		return nil, hint.Add(errors.New("it has only the memory of a pre-checkpoint"), "give it as --import-previous, with the checkpoint that was made --with-previous as --import")
+		return nil, hint.Add(errors.New("it has only the memory of a pre-checkpoint"), "give it as %s, with the checkpoint that was made %s as %s", field.Name("import-previous"), field.Name("with-previous"), field.Name("import"))
 	case !record.ValidID(about.ID):
 		return nil, fmt.Errorf("its container's ID %q is none", about.ID)
 	case slices.ContainsFunc(about.Berth.Volumes, func(v archivedVolume) bool { return !record.ValidName(v.Name) }):
@@ -343,9 +367,25 @@ func (e *Engine) openLocked(c *Container, cfg *record.Config) (*containerRoot, e
 		r.ids = idMaps{s.Linux.UIDMappings, s.Linux.GIDMappings}
 	}
 	r.undo = func() error { return unmountTree(bundleRoot(c)) }
+	if err := forgetVolatile(cfg.Rootfs); err != nil {
+		return nil, err
+	}
 	if err := e.openStopped(r, c, cfg); err != nil {
 		return nil, errors.Join(err, r.undo())
 	}
 	r.root = transfer.Confined(r.dir)
 	return r, nil
+}
+
+// forgetVolatile has overlay mount a layer again that was mounted as volatile: what the host has not written to the disk is lost only with the host.
+func forgetVolatile(r record.Rootfs) error {
+	for o := range strings.SplitSeq(r.Options, ",") {
+		if dir, ok := strings.CutPrefix(o, "workdir="); ok {
+			if !filepath.IsAbs(dir) {
+				dir = filepath.Join(r.Workdir, dir)
+			}
+			return os.RemoveAll(filepath.Join(dir, "work", "incompat")) // Documentation/filesystems/overlayfs.rst, "Volatile mount"
+		}
+	}
+	return nil
 }

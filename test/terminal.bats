@@ -111,6 +111,8 @@ shows() {
     tells "container rollback" "$name" "$EVIL"
     tells "container clone" "$name" "$EVIL"
     tells "container runlabel" "$EVIL" "$IMAGE"
+    tells "container checkpoint" "$EVIL"
+    tells "container restore" "$EVIL"
     tells "healthcheck run" "$EVIL"
     tells "port" "$name"
     tells "container exists" "$EVIL"

@@ -35,6 +35,11 @@ const (
 	// RemoveDependents removes those that depend on it, too.
 	RemoveDependents Verb = "remove container and its dependents" // a container
 
+	CheckpointContainer    Verb = "checkpoint container"                    // a container
+	PreCheckpointContainer Verb = "pre-checkpoint container"                // a container
+	ExportCheckpoint       Verb = "export checkpoint of container"          // a file, a container
+	MakeImageOfCheckpoint  Verb = "make image of a checkpoint of container" // an image, a container
+
 	ListImages  Verb = "list images"
 	PullImage   Verb = "pull image" // an image
 	LoadImages  Verb = "load images"
@@ -66,6 +71,7 @@ const (
 func Verbs() map[Verb]int {
 	return map[Verb]int{
 		ListContainers: 0, ListRevisions: 1, RunContainer: 2, RunRootfs: 2, ExportContainer: 1, StartContainer: 1, StopContainer: 1, UnpauseContainer: 1, RemoveContainer: 1, ForceRemoveContainer: 1, RemoveDependents: 1,
+		CheckpointContainer: 1, PreCheckpointContainer: 1, ExportCheckpoint: 2, MakeImageOfCheckpoint: 2,
 		ListImages: 0, PullImage: 1, LoadImages: 0, ImportImage: 0, PruneImages: 0, ForceRemoveImage: 1, ShowImageCommand: 1, Login: 1,
 		ListVolumes: 0, ListSecrets: 0, ForceRemoveVolume: 1,
 		UpdateLock: 1, ListVersions: 1, PullLocked: 1, UpdateBase: 1, BuildImage: 0,

@@ -69,8 +69,8 @@ func unknownField(object []byte) []byte {
 }
 
 var fields = []string{
-	"op", "stdin", "stdout", "stderr", "early", "next", "owner", "signal", "all", "timeoutMs", "rows", "cols", "name", "process", "detach", "preserve",
-	"checkpoint", "restore",
+	"op", "stdin", "stdout", "stderr", "early", "next", "owner", "signal", "all", "timeoutMs", "rows", "cols", "name",
+	"checkpoint", "restore", "process", "detach", "preserve",
 }
 
 var ops = []string{

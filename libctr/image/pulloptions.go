@@ -54,6 +54,3 @@ type PullOptions struct {
 	DecryptionKeys []string      // KEYFILE[:PASSPHRASE], for encrypted layers
 	Progress       io.Writer     `json:"-"` // is told what happens, with moving bars if it is a terminal; nil is nobody
 }
-
-// Kept are the options that may be written down: which image, and nothing of how it is got.
-func (o PullOptions) Kept() PullOptions { return PullOptions{Platform: o.Platform} }

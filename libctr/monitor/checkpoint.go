@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
@@ -182,10 +183,10 @@ func criuHint(text, log string) hint.Hint {
 	switch {
 	case strings.Contains(text, "iptables"):
 		return hint.Textf("CRIU holds back the network's packets by iptables: sudo apt-get install iptables")
-	case strings.Contains(text, "established") || strings.Contains(text, "tcp-established"):
-		return hint.Textf("the container has TCP connections: keep them with tcp-established")
+	case strings.Contains(text, "onnected TCP socket") || strings.Contains(text, "tcp-established"):
+		return hint.Textf("the container has TCP connections: keep them with %s", field.Name("tcp-established"))
 	case strings.Contains(text, "file-locks") || strings.Contains(text, "file locks"):
-		return hint.Textf("the container has locked files: keep the locks with file-locks")
+		return hint.Textf("the container has locked files: keep the locks with %s", field.Name("file-locks"))
 	}
 	return hint.Textf("CRIU's log, while it is there: %s", log)
 }

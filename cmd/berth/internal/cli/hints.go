@@ -35,6 +35,14 @@ func commandOf(v hint.Verb) string {
 		return "rm --force"
 	case hint.RemoveDependents:
 		return "rm --depend"
+	case hint.CheckpointContainer:
+		return "container checkpoint"
+	case hint.PreCheckpointContainer:
+		return "container checkpoint --pre-checkpoint"
+	case hint.ExportCheckpoint:
+		return "container checkpoint --export"
+	case hint.MakeImageOfCheckpoint:
+		return "container checkpoint --create-image"
 	case hint.ListImages:
 		return "images"
 	case hint.PullImage:

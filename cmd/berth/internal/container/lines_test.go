@@ -439,6 +439,40 @@ func TestRevisionsLines(t *testing.T) {
 	})
 }
 
+func TestCheckpointLines(t *testing.T) {
+	zstd := libctr.CheckpointOptions{Compression: "zstd"}
+	clitest.Lines(t, newCheckpoint, map[string]clitest.Line[checkpointOptions]{
+		"web":                                  {Options: checkpointOptions{to: zstd}, Args: "web"},
+		"-a -k":                                {Options: checkpointOptions{sel: selectFlags{all: true}, to: libctr.CheckpointOptions{Compression: "zstd", Keep: true}}},
+		"-e a -c GZIP -R --ignore-rootfs web":  {Options: checkpointOptions{export: "a", to: libctr.CheckpointOptions{Compression: "gzip", LeaveRunning: true, IgnoreRootFS: true}}, Args: "web"},
+		"--create-image i --print-stats web":   {Options: checkpointOptions{createImage: "i", printStats: true, to: zstd}, Args: "web"},
+		"-c gzip web":                          {Err: "--compress can only be used with --export"},
+		"-c xz -e a web":                       {Err: `selected compression algorithm ("xz") not supported. Please select one from: gzip, none, zstd`},
+		"--ignore-rootfs web":                  {Err: "--ignore-rootfs can only be used with --export"},
+		"--ignore-volumes web":                 {Err: "--ignore-volumes can only be used with --export"},
+		"-P --with-previous web":               {Err: "--with-previous can not be used with --pre-checkpoint"},
+		"--export a --create-image i web":      {Err: "--create-image can not be used with --export"},
+		"--create-image i --pre-checkpoint we": {Err: "--create-image can not be used with --pre-checkpoint"},
+		"-e a web db":                          {Err: "--export and --create-image take one container"},
+	})
+}
+
+func TestRestoreLines(t *testing.T) {
+	clitest.Lines(t, newRestore, map[string]clitest.Line[restoreOptions]{
+		"web":                              {Args: "web"},
+		"-i a -n b -p 80,81":               {Options: restoreOptions{archive: "a", from: libctr.ImportOptions{Name: "b", Publish: []string{"80", "81"}}}},
+		"-l -k --tcp-close":                {Options: restoreOptions{sel: selectFlags{latest: true}, from: libctr.ImportOptions{RestoreOptions: libctr.RestoreOptions{Keep: true, TCPClose: true}}}},
+		"--pod p web":                      {Err: "--pod: there are no pods"},
+		"-n b --tcp-established web":       {Err: "--tcp-established cannot be used with --name"},
+		"--tcp-close --tcp-established we": {Err: "--tcp-close cannot be used with --tcp-established"},
+		"-i a -l":                          {Err: "cannot use --import with --all or --latest"},
+		"-i a web":                         {Err: "cannot use --import with positional arguments"},
+		"-a web":                           {Err: "--all or --latest and containers cannot be used together"},
+		"-n x web db":                      {Err: "--name can only be used with one checkpoint image"},
+		"":                                 {Err: "you must provide at least one name or id"},
+	})
+}
+
 // The words that stand for rare commands in the program that starts fast are theirs.
 func TestRareWords(t *testing.T) {
 	for i, cmd := range Rare(&cli.Global{}, nil) {
