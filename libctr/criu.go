@@ -16,7 +16,6 @@ import (
 	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // minCRIU is the oldest CRIU that is used, as podman has it: 3.11.
@@ -118,15 +117,17 @@ func readCRIUStatistics(path string) (s CRIUStatistics, err error) {
 	if len(data) < head || word(0) != service || word(4) != stats || uint64(word(8)) > uint64(len(data)-head) {
 		return s, fmt.Errorf("%s has no statistics of CRIU's", path)
 	}
-	return s, eachField(data[head:head+word(8)], func(part protowire.Number, _ uint64, entry []byte) error {
-		return eachField(entry, func(n protowire.Number, v uint64, _ []byte) error {
-			s.set(part == 2, n, v)
-			return nil
-		})
+	var bad error
+	err = eachField(data[head:head+word(8)], func(part, _ uint64, entry []byte) {
+		bad = errors.Join(bad, eachField(entry, func(n, v uint64, _ []byte) { s.set(part == 2, n, v) }))
 	})
+	if err = errors.Join(err, bad); err != nil {
+		return s, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
 }
 
-func (s *CRIUStatistics) set(restore bool, n protowire.Number, v uint64) {
+func (s *CRIUStatistics) set(restore bool, n, v uint64) {
 	switch {
 	case !restore && n == 1:
 		s.FreezingTime = uint32(v)
@@ -149,31 +150,49 @@ func (s *CRIUStatistics) set(restore bool, n protowire.Number, v uint64) {
 	}
 }
 
-// eachField calls do with each number and each message in a message.
-func eachField(data []byte, do func(n protowire.Number, value uint64, message []byte) error) error {
-	for len(data) > 0 {
-		num, kind, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return protowire.ParseError(n)
+// eachField calls do with each number and each message in a message (https://protobuf.dev/programming-guides/encoding).
+func eachField(data []byte, do func(n uint64, value uint64, message []byte)) error {
+	varint := func() (v uint64) {
+		v, n := binary.Uvarint(data)
+		if n <= 0 {
+			v, n = 0, len(data)+1
 		}
-		data = data[n:]
+		data = cutFront(data, uint64(n))
+		return v
+	}
+	for len(data) > 0 {
+		tag := varint()
 		var value uint64
 		var message []byte
-		switch kind {
-		case protowire.VarintType:
-			value, n = protowire.ConsumeVarint(data)
-		case protowire.BytesType:
-			message, n = protowire.ConsumeBytes(data)
+		switch tag & 7 {
+		case 0:
+			value = varint()
+		case 1:
+			data = cutFront(data, 8)
+		case 2:
+			size := varint()
+			rest := cutFront(data, size)
+			if rest != nil {
+				message = data[:size]
+			}
+			data = rest
+		case 5:
+			data = cutFront(data, 4)
 		default:
-			n = protowire.ConsumeFieldValue(num, kind, data)
+			data = nil
 		}
-		if n < 0 {
-			return protowire.ParseError(n)
+		if data == nil {
+			return errors.New("the statistics end early")
 		}
-		data = data[n:]
-		if err := do(num, value, message); err != nil {
-			return err
-		}
+		do(tag>>3, value, message)
 	}
 	return nil
+}
+
+// cutFront is data without its first n bytes; nil where it has not so many.
+func cutFront(data []byte, n uint64) []byte {
+	if data == nil || n > uint64(len(data)) {
+		return nil
+	}
+	return data[n:]
 }

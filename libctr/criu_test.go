@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 func TestCRIUVersion(t *testing.T) {
@@ -21,10 +19,10 @@ func TestCRIUVersion(t *testing.T) {
 
 func TestCRIUStatistics(t *testing.T) {
 	var dump []byte
-	for n, v := range map[protowire.Number]uint64{1: 11, 2: 12, 5: 15, 7: 17, 99: 1} {
-		dump = protowire.AppendVarint(protowire.AppendTag(dump, n, protowire.VarintType), v)
+	for n, v := range map[uint64]uint64{1: 11, 2: 12, 5: 15, 7: 1700, 99: 1} {
+		dump = binary.AppendUvarint(binary.AppendUvarint(dump, n<<3), v)
 	}
-	entry := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), dump)
+	entry := append(binary.AppendUvarint([]byte{1<<3 | 2}, uint64(len(dump))), dump...)
 	file := binary.LittleEndian.AppendUint32(nil, 0x55105940)
 	file = binary.LittleEndian.AppendUint32(file, 0x57093306)
 	file = binary.LittleEndian.AppendUint32(file, uint32(len(entry)))
@@ -35,7 +33,7 @@ func TestCRIUStatistics(t *testing.T) {
 		}
 		return readCRIUStatistics(path)
 	}
-	want := CRIUStatistics{FreezingTime: 11, FrozenTime: 12, PagesScanned: 15, PagesWritten: 17}
+	want := CRIUStatistics{FreezingTime: 11, FrozenTime: 12, PagesScanned: 15, PagesWritten: 1700}
 	if got, err := read(append(file, entry...)); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

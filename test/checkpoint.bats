@@ -289,6 +289,11 @@ with tarfile.open(fileobj=rootfs, mode="w") as t:
     t.addfile(*[(m, io.BytesIO(d)) for m, d in [entry("out/escaped", b"gotcha")]][0])
     t.addfile(*[(m, io.BytesIO(d)) for m, d in [entry("../../../../../../../../.." + dir + "/x/escaped2", b"gotcha")]][0])
 copy("escape", lambda m, d: rootfs.getvalue() if m.name == "rootfs-diff.tar" else json.dumps(["/../../../../../../../.." + dir + "/good"]).encode() if m.name == "deleted.files" else d)
+above = io.BytesIO()
+with tarfile.open(fileobj=above, mode="w") as t:
+    m, d = entry("../../../../../../../../.." + dir + "/x/escaped2", b"gotcha")
+    t.addfile(m, io.BytesIO(d))
+copy("above", lambda m, d: above.getvalue() if m.name == "rootfs-diff.tar" else json.dumps(["/../../../../../../../.." + dir + "/good"]).encode() if m.name == "deleted.files" else d)
 copy("names", more=[entry("checkpoint/../../../../x/escaped", b"gotcha"), entry("/" + dir + "/x/escaped3", b"gotcha")])
 copy("link", more=[entry("checkpoint/log", link="/etc/passwd")])
 copy("parent", more=[entry("checkpoint/parent", link="/etc")])
@@ -309,7 +314,9 @@ P
         assert_contains "$output" "${bad#* }"
         not "$ENGINE" container exists "$name" 3>&-
     done
-    berth container restore -i "$FILE_DIR/escape"
+    berth 125 container restore -i "$FILE_DIR/escape"
+    assert_contains "$output" 'open directory "out"'
+    berth container restore -i "$FILE_DIR/above"
     berth rm -f -t 0 "$name"
     berth container restore -i "$FILE_DIR/names"
     berth rm -f -t 0 "$name"

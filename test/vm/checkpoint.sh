@@ -72,7 +72,7 @@ berth --runtime runc run -dit --name tty --network none "$IMAGE" sh -c 'read a; 
 sleep 1
 ok "one with a terminal" berth container checkpoint tty
 ok "is restored" berth container restore tty
-berth --runtime runc run -d --name held --network none "$IMAGE" sh -c 'nc -l -p 99 >/dev/null & sleep 1; sleep 1000 | nc 127.0.0.1 99' >/dev/null
+berth --runtime runc run -d --name held --network none "$IMAGE" sh -c 'sleep 1000 | nc -l -p 99 >/dev/null & sleep 1; sleep 1000 | nc 127.0.0.1 99' >/dev/null
 sleep 4
 berth container checkpoint held >/dev/null 2>"$dir/err"
 ok "what CRIU refuses leaves it running" is "$(state held)" "running false false"
