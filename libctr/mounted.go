@@ -15,12 +15,13 @@ import (
 
 	"github.com/berth-containers/berth/internal/atomicfile"
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/monitor"
 	"github.com/berth-containers/berth/rootless"
 	"golang.org/x/sys/unix"
 )
 
-// Mounts of containers' root file systems for the user, outside of their monitors' mount namespaces. RUNROOT/berth/mounted/ID has
+// Mounts of containers' and images' root file systems for the user, outside of monitors' mount namespaces. RUNROOT/berth/mounted/ID, or image-ID, has
 //
 //	ns      the mount namespace that it was mounted in, as /proc/PID/ns/mnt has it
 //	root    where it is mounted there
@@ -34,11 +35,12 @@ var ErrNotMounted = errors.New("layer is not mounted")
 // Mount mounts the root file system of a container, which may run, in the mount namespace of this process, and returns where. It stays there
 // until Unmount, the removal of the container, or the end of the namespace. One that is mounted already is left as it is.
 func (e *Engine) Mount(ctx context.Context, c *Container) (string, error) {
-	at, err := e.mount(ctx, c)
+	at, err := e.mountShared(c.ID, func(at string) error { return e.mountAt(ctx, c, at) })
 	return at, about("mount", c, err)
 }
 
-func (e *Engine) mount(ctx context.Context, c *Container) (at string, err error) {
+// mountShared has mount make files appear in the directory of an ID, unless they are there.
+func (e *Engine) mountShared(id string, mount func(at string) error) (at string, err error) {
 	if rootless.IsRootless() && os.Geteuid() != 0 {
 		return "", errors.New("an ordinary user cannot mount outside of the user namespace")
 	}
@@ -51,8 +53,8 @@ func (e *Engine) mount(ctx context.Context, c *Container) (at string, err error)
 	if err != nil {
 		return "", err
 	}
-	at = e.mountedRoot(c.ID)
-	ns, err := e.mountedIn(c.ID)
+	at = e.mountedRoot(id)
+	ns, err := e.mountedIn(id)
 	switch {
 	case err == nil && ns == own && isMountPoint(at):
 		return at, nil
@@ -64,11 +66,11 @@ func (e *Engine) mount(ctx context.Context, c *Container) (at string, err error)
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		return "", err
 	}
-	if err := atomicfile.Write(e.mountedNote(c.ID), []byte(own), 0o600, false); err != nil {
+	if err := atomicfile.Write(e.mountedNote(id), []byte(own), 0o600, false); err != nil {
 		return "", err
 	}
-	if err := e.mountAt(ctx, c, at); err != nil {
-		return "", errors.Join(err, e.dropMounted(c.ID))
+	if err := mount(at); err != nil {
+		return "", errors.Join(err, e.dropMounted(id))
 	}
 	return at, nil
 }
@@ -111,18 +113,61 @@ func (e *Engine) mountAt(ctx context.Context, c *Container, at string) error {
 
 // Unmount undoes Mount. The error wraps ErrNotMounted where there is nothing to undo.
 func (e *Engine) Unmount(_ context.Context, c *Container) error {
+	err := e.unmountShared(c.ID)
+	if errors.Is(err, ErrNotMounted) {
+		return fmt.Errorf("unmounting container %s: %w", c.ID, err)
+	}
+	return about("unmount", c, err)
+}
+
+func (e *Engine) unmountShared(id string) error {
 	done, err := e.lockMounted()
 	if err != nil {
-		return about("unmount", c, err)
+		return err
 	}
 	defer done.Close()
-	if e.visiblyMounted(c.ID) == "" {
-		if err := e.dropMounted(c.ID); err != nil {
-			return about("unmount", c, err)
-		}
-		return fmt.Errorf("unmounting container %s: %w", c.ID, ErrNotMounted)
+	was := e.visiblyMounted(id)
+	if err := e.dropMounted(id); err != nil || was != "" {
+		return err
 	}
-	return about("unmount", c, e.dropMounted(c.ID))
+	return ErrNotMounted
+}
+
+// mountedImage is what stands for an image in the place of a container's ID.
+func mountedImage(id string) string { return "image-" + id }
+
+// MountImage mounts the files of an image read-only, as Mount does those of a container; they stay until UnmountImage, the image's removal, or the end of the namespace.
+func (e *Engine) MountImage(img *image.Image) (string, error) {
+	at, err := e.mountShared(mountedImage(img.ID), func(at string) error {
+		r, err := e.rootfsOfImage(img)
+		if err != nil {
+			return err
+		}
+		if err := e.mountRootfsDetached(r, at); err != nil {
+			return err
+		}
+		return unix.MountSetattr(unix.AT_FDCWD, at, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	})
+	if err != nil {
+		return "", fmt.Errorf("mount image %.12s: %w", img.ID, err)
+	}
+	return at, nil
+}
+
+// UnmountImage undoes MountImage, for the image with that ID, which need not be there any more. The error wraps ErrNotMounted where there is nothing to undo.
+func (e *Engine) UnmountImage(id string) error {
+	if err := e.unmountShared(mountedImage(id)); err != nil {
+		return fmt.Errorf("unmount image %.12s: %w", id, err)
+	}
+	return nil
+}
+
+// MountedImage returns where an image is mounted, as Mounted does.
+func (e *Engine) MountedImage(img *image.Image) string {
+	if at := e.mountedRoot(mountedImage(img.ID)); isMountPoint(at) {
+		return at
+	}
+	return ""
 }
 
 // Mounted returns where a container is mounted for the user; empty is nowhere, or in another mount namespace.

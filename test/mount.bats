@@ -49,6 +49,31 @@ within() {
     berth rm "$name"
 }
 
+@test "image mount and unmount: the files of an image, read-only" {
+    mkdir "$FILE_DIR/$name"
+    printf 'FROM %s\nRUN echo one >/one && echo two >/two\nRUN rm /two && echo three >/one\n' "$IMAGE" >"$FILE_DIR/$name/Containerfile"
+    berth build -q -t "localhost/$name" "$FILE_DIR/$name"
+    if is_rootless; then
+        berth 125 image mount "$IMAGE"
+        assert_contains "$output" "in rootless mode, must execute"
+    fi
+    within '[ -z "$($E image mount)" ]; at=$($E image mount $1); cat $at/one; [ ! -e $at/two ]; [ -x $at/bin/busybox ]
+        ! touch $at/new 2>/dev/null
+        [ "$($E image mount $1)" = "$at" ]
+        $E image mount | grep -q "^$1:latest  *$at$"
+        $E image mount --format json | grep -q "\"mountpoint\": *\"$at\""
+        $E image unmount $2
+        $E image unmount --force $1 | grep -qE "^[0-9a-f]{64}$"
+        [ -z "$($E image mount)" ]; [ ! -e $at/bin ]
+        $E image mount --all | grep -c /; $E image unmount --all | grep -c .' "localhost/$name" "$IMAGE"
+    assert_equal "${lines[0]}" three
+    within 125 '$E image mount localhost/none-such' x
+    within 125 '$E image unmount' x
+    # an image that is removed is not mounted any more
+    within 'at=$($E image mount $1); $E rmi $1 >/dev/null; [ ! -e $at ]; [ -z "$($E image mount)" ]' "localhost/$name"
+    berth system check
+}
+
 @test "mount: a container that runs" {
     berth run -d --name "$name" "$IMAGE" sh -c 'echo a >/f; while [ ! -e /go ]; do sleep 0.1; done; cat /go; sleep 1000'
     within 'at=$($E mount $1); for i in $(seq 50); do [ -e $at/f ] && break; sleep 0.1; done; cat $at/f; echo seen >$at/go' "$name"

@@ -153,6 +153,9 @@ shows() {
     shows "image containerfile" localhost/evil:1
     shows "partial extract" localhost/evil:1
     tells "image tree" localhost/evil:1
+    tells "image mount" "$EVIL"
+    tells "image unmount" "$EVIL"
+    tells "image diff" localhost/evil:1
     tells "partial verify" localhost/evil:1
     tells "system df" --format "{{.Type}} $EVIL"
     tells "system info" --format "{{.Host.OS}} $EVIL"

@@ -6,9 +6,13 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/rootless"
 	"github.com/spf13/cobra"
 )
 
@@ -25,6 +29,15 @@ type Call struct {
 // Call is the call that cobra makes.
 func (g *Global) Call(cmd *cobra.Command, args []string) Call {
 	return Call{Global: g, Name: cmd.CommandPath(), Args: args, In: cmd.InOrStdin(), Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()}
+}
+
+// NeedMounts refuses what an ordinary user can do in `berth unshare` only.
+func (c Call) NeedMounts() error {
+	if !rootless.IsRootless() || os.Geteuid() == 0 {
+		return nil
+	}
+	return hint.Add(fmt.Errorf("cannot run command %q in rootless mode, must execute `berth unshare` first", c.Name),
+		"mounts are for as long as a namespace lasts: run berth unshare, and then the command")
 }
 
 // Run does the work of a command whose flags are O, a pointer to a struct; it knows neither cobra nor flags. A constructor

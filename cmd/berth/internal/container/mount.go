@@ -6,13 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/berth-containers/berth/cmd/berth/internal/cli"
 	"github.com/berth-containers/berth/cmd/berth/internal/console"
-	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
-	"github.com/berth-containers/berth/rootless"
 	"github.com/spf13/cobra"
 )
 
@@ -45,20 +42,11 @@ They stay so until unmount, or until the container is removed. Ordinary users mo
 	return cmd
 }
 
-// needMounts refuses what an ordinary user can do in `berth unshare` only.
-func needMounts(call cli.Call) error {
-	if !rootless.IsRootless() || os.Geteuid() == 0 {
-		return nil
-	}
-	return hint.Add(fmt.Errorf("cannot run command %q in rootless mode, must execute `berth unshare` first", call.Name),
-		"mounts are for as long as a namespace lasts: run berth unshare, and then the command")
-}
-
 func mount(ctx context.Context, call cli.Call, o *mountOptions) error {
 	if o.format != "" && o.format != "json" {
 		return fmt.Errorf("unknown --format argument: %q", o.format)
 	}
-	if err := needMounts(call); err != nil {
+	if err := call.NeedMounts(); err != nil {
 		return err
 	}
 	e, err := call.Open(ctx)
@@ -134,7 +122,7 @@ func newUnmount(g *cli.Global, run cli.Run[*unmountOptions]) *cobra.Command {
 }
 
 func unmount(ctx context.Context, call cli.Call, o *unmountOptions) error {
-	if err := needMounts(call); err != nil {
+	if err := call.NeedMounts(); err != nil {
 		return err
 	}
 	e, err := call.Open(ctx)

@@ -16,7 +16,7 @@ type Others struct{ Build, Containerfile, Diff *cobra.Command }
 func NewGroup(g *cli.Global, others Others) *cobra.Command {
 	return cli.Group("image", "Manage images",
 		others.Build, cli.Named(others.Containerfile, "containerfile"), others.Diff,
-		NewExists(g), NewHistory(g), NewImport(g), NewInspect(g), NewLoad(g), cli.Named(NewImages(g), "list", "ls"), NewPrune(g), NewPull(g), NewPush(g),
+		NewExists(g), NewHistory(g), NewImport(g), NewInspect(g), NewLoad(g), NewMount(g), NewUnmount(g), cli.Named(NewImages(g), "list", "ls"), NewPrune(g), NewPull(g), NewPush(g),
 		cli.Named(NewRmi(g), "rm"), NewSave(g), NewTag(g), NewTree(g), NewUntag(g))
 }
 

@@ -132,3 +132,16 @@ func TestOtherLines(t *testing.T) {
 		"a": {Options: inspectOptions{format: "json"}, Args: "a"},
 	})
 }
+
+func TestMountLines(t *testing.T) {
+	clitest.Lines(t, newMount, map[string]clitest.Line[mountOptions]{
+		"":                 {},
+		"a b":              {Args: "a b"},
+		"-a --format json": {Options: mountOptions{all: true, format: "json"}},
+	})
+	clitest.Lines(t, newUnmount, map[string]clitest.Line[unmountOptions]{
+		"a b":    {Args: "a b"},
+		"-af":    {Options: unmountOptions{all: true, force: true}},
+		"--none": {Err: "unknown flag: --none"},
+	})
+}

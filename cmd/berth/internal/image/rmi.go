@@ -67,6 +67,9 @@ func rmi(ctx context.Context, e *libctr.Engine, r *library.Runtime, call cli.Cal
 	}
 	for _, img := range removed {
 		if img.Deleted {
+			if err := e.UnmountImage(img.ID); err != nil && !errors.Is(err, libctr.ErrNotMounted) {
+				errs = append(errs, err)
+			}
 			fmt.Fprintln(call.Out, "Deleted: "+img.ID)
 		}
 	}
