@@ -114,6 +114,7 @@ shows() {
     tells "container checkpoint" "$EVIL"
     tells "container restore" "$EVIL"
     tells "healthcheck run" "$EVIL"
+    shows "generate spec" "$name"
     tells "port" "$name"
     tells "container exists" "$EVIL"
     wait_for 30 eval "'$ENGINE' inspect --format '{{json .State.Health}}' $name | grep -q pwned"

@@ -42,7 +42,7 @@ func ready() error { return libctr.Leash("") }
 func otherCommands(g *cli.Global) ([]*cobra.Command, error) {
 	group := image.NewGroup(g, image.Others{Build: buildcmd.NewBuild(g), Containerfile: partial.NewExtract(g), Diff: container.NewImageDiff(g)})
 	return slices.Concat(image.Commands(g), buildcmd.Commands(g), []*cobra.Command{
-		container.NewInit(g), container.NewMount(g), container.NewUnmount(g), container.NewStats(g), container.NewUpdate(g), container.NewHealthcheckGroup(g),
+		container.NewInit(g), container.NewMount(g), container.NewUnmount(g), container.NewStats(g), container.NewUpdate(g), container.NewHealthcheckGroup(g), container.NewGenerateGroup(g),
 		group, system.NewInfo(g), system.NewGroup(g), partial.NewGroup(g), secret.NewGroup(g), reference.New(g),
 	}), nil
 }
