@@ -77,7 +77,7 @@ func (e *Engine) openFiles(ctx context.Context, c *Container, mounts bool, paths
 			if mounts {
 				r.dir, err = openRunning(c.State)
 			} else {
-				r.dir, err = e.openAtMonitor(ctx, c)
+				r.dir, err = e.openAtMonitor(ctx, c, cfg)
 			}
 			if err == nil {
 				r.unreadable = e.Rootless()
@@ -159,26 +159,41 @@ func openRunning(s *record.State) (*os.File, error) {
 	})
 }
 
-// openAtMonitor opens the root file system of a running container where its monitor has mounted it.
-func (e *Engine) openAtMonitor(ctx context.Context, c *Container) (*os.File, error) {
-	conn, err := e.connect(ctx, c) // one that was killed is replaced
+// openAtMonitor opens the root file system of a running container as it is without what is mounted in it.
+func (e *Engine) openAtMonitor(ctx context.Context, c *Container, cfg *record.Config) (*os.File, error) {
+	tree, err := e.cloneRoot(ctx, c, cfg)
 	if err != nil {
 		return nil, err
 	}
+	return os.NewFile(uintptr(tree), "/"), nil
+}
+
+// cloneRoot clones the mount of a running container's root file system: that of its monitor, or the container's own where the monitor has none, since it has
+// taken over from one that was killed. The error wraps ErrNotRunning where the container has ended.
+func (e *Engine) cloneRoot(ctx context.Context, c *Container, cfg *record.Config) (tree int, err error) {
+	conn, err := e.connect(ctx, c) // one that was killed is replaced
+	if err != nil {
+		return -1, err
+	}
 	defer conn.Close()
 	if err := e.Refresh(c); err != nil {
-		return nil, err
+		return -1, err
 	}
-	pidfd, err := unix.PidfdOpen(c.State.Monitor, 0)
-	if err != nil || !c.monitorLives() {
-		return nil, ErrNotRunning
+	if !c.monitorLives() {
+		return -1, ErrNotRunning
 	}
-	defer unix.Close(pidfd)
-	return inMountNamespace(pidfd, func() (*os.File, error) {
-		at := bundleRoot(c)
-		fd, err := unix.Open(at, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		return os.NewFile(uintptr(fd), at), err
-	})
+	from := bundleRoot(c)
+	if cfg.Stage != "" {
+		from = filepath.Join(cfg.Stage, "rootfs")
+	}
+	tree, err = cloneIn(c.State.Monitor, from)
+	if !errors.Is(err, ErrNotMounted) {
+		return tree, err
+	}
+	if !Alive(c.State) {
+		return -1, ErrNotRunning
+	}
+	return cloneIn(c.State.Pid, "/")
 }
 
 // inMountNamespace calls work in a thread that is in the mount namespace of a process, and ends with it.

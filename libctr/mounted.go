@@ -92,19 +92,7 @@ func (e *Engine) mountAt(ctx context.Context, c *Container, at string) error {
 	case !errors.Is(err, ErrInitialized):
 		return err
 	}
-	conn, err := e.connect(ctx, c) // one that was killed is replaced
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := e.Refresh(c); err != nil {
-		return err
-	}
-	from := bundleRoot(c)
-	if cfg.Stage != "" {
-		from = filepath.Join(cfg.Stage, "rootfs")
-	}
-	tree, err := cloneIn(c.State.Monitor, from)
+	tree, err := e.cloneRoot(ctx, c, cfg)
 	if err != nil {
 		return fmt.Errorf("take its mount from its monitor: %w", err)
 	}

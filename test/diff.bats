@@ -141,3 +141,15 @@ layers() {
     grep -q ' 0/0 .* root-owned' "$D/list"
     grep -q ' 5/6 .* user-owned' "$D/list"
 }
+
+@test "diff and export of a container whose monitor was killed" {
+    is_berth || skip "podman has no monitor that takes over"
+    berth run -d --name "$name" "$IMAGE" sh -c 'echo new >/new; exec sleep 1000'
+    wait_for 10 berth exec "$name" test -e /new
+    kill -9 "$("$ENGINE" inspect --format '{{.State.ConmonPid}}' "$name" 3>&-)"
+    berth diff "$name" "$IMAGE"
+    assert_contains "$output" "A /new"
+    [[ $output != *"D /bin"* ]]
+    "$ENGINE" export "$name" 3>&- | tar xO new >"$D/new"
+    assert_equal "$(cat "$D/new")" new
+}
