@@ -72,14 +72,19 @@ berth --runtime runc run -dit --name tty --network none "$IMAGE" sh -c 'read a; 
 sleep 1
 ok "one with a terminal" berth container checkpoint tty
 ok "is restored" berth container restore tty
-berth --runtime runc run -d --name held --network none "$IMAGE" sh -c 'sleep 1000 | nc -l -p 99 >/dev/null & sleep 1; sleep 1000 | nc 127.0.0.1 99' >/dev/null
-sleep 4
+# connected NAME FLAG...: a container with a connection to itself.
+connected() { berth --runtime runc run -d --name "$1" "${@:2}" "$IMAGE" sh -c 'sleep 1000 | nc -l -p 99 >/dev/null & sleep 1; sleep 1000 | nc 127.0.0.1 99' >/dev/null; sleep 4; }
+connected held --network none
 berth container checkpoint held >/dev/null 2>"$dir/err"
 ok "what CRIU refuses leaves it running" is "$(state held)" "running false false"
 ok "and says why" grep -q "CRIU says.*TCP" "$dir/err"
 ok "and how" grep -q "Hint:.*--tcp-established" "$dir/err"
+berth rm -f -t 0 held >/dev/null
+connected held
 ok "with the connection" berth container checkpoint --tcp-established held
 ok "it comes back" berth container restore --tcp-established held
+ok "connected" like "$(berth exec held netstat -tn)" "*ESTABLISHED*"
+berth rm -f -t 0 held >/dev/null
 ok "all is clean" berth system check
 
 counter cut --network none
