@@ -6,8 +6,6 @@ import "strconv"
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-func octal(n uint32) string { return strconv.FormatUint(uint64(n), 8) }
-
 func atoi64(s string) int64 {
 	n, _ := strconv.ParseInt(s, 10, 64)
 	return n

@@ -221,7 +221,6 @@ type importing struct {
 	cfg     *record.Config
 	opts    ImportOptions
 	volumes []archivedVolume
-	deleted []string
 }
 
 // read takes what the archive has; of CRIU's files those in the directory dir of the bundle. What else is in it is passed over.

@@ -240,7 +240,7 @@ killed_after() {
 }
 
 @test "kill -9 of a monitor whose OCI runtime is still at work: the next start, or rm, has the network's helper and the port free" {
-    local net then port pid id
+    local net next port pid id
     cat >"$FILE_DIR/slow" <<EOF
 #!/bin/sh
 case " \$* " in *" run "*)
@@ -252,7 +252,7 @@ EOF
     chmod +x "$FILE_DIR/slow"
     helper_of() { pgrep -f "(pasta|slirp4netns).*/$1"; }
     for net in pasta slirp4netns; do
-        for then in start rm; do
+        for next in start rm; do
             rm -f "$FILE_DIR/at" "$FILE_DIR/go"
             berth create --name "$name" --network "$net" -p 127.0.0.1::80 --runtime "$FILE_DIR/slow" "$IMAGE" sleep 1000
             id=$output
@@ -264,7 +264,7 @@ EOF
             touch "$FILE_DIR/go"
             wait "$pid" && false
             grep "its monitor has ended" "$FILE_DIR/err"
-            [[ $then == rm ]] || berth start "$name"
+            [[ $next == rm ]] || berth start "$name"
             berth rm -f -t 0 "$name"
             wait_for 5 not helper_of "$id"
             berth run --rm --network "$net" -p "$port:80" "$IMAGE" true
