@@ -9,7 +9,8 @@ JOURNALD=/lib/systemd/systemd-journald
 setup_file() {
     store_setup
     export PLAIN_ENGINE=$ENGINE
-    ! is_rootless && is_berth && [[ -x $JOURNALD ]] || return 0
+    ! is_rootless && is_berth || return 0
+    [[ -x $JOURNALD ]] || { echo "$JOURNALD is missing: run make deps" >&2; return 1; }
     # env: nothing of this file's is left when they are ended.
     env -i unshare --mount --propagation private sleep 3600 3>&- &
     export NAMESPACE=$!
@@ -18,7 +19,7 @@ setup_file() {
     printf '#!/bin/sh\nexec nsenter -t %s -m --wd="$PWD" -- %q "$@"\n' "$NAMESPACE" "$ENGINE" >"$FILE_DIR/ns/berth"
     chmod 755 "$FILE_DIR/ns/berth"
     ENGINE=$FILE_DIR/ns/berth
-    inside sh -c 'mount -t tmpfs tmpfs /run/systemd && mount -t tmpfs tmpfs /run/log && mkdir /run/systemd/journal'
+    inside sh -c 'mkdir -p /run/systemd /run/log && mount -t tmpfs tmpfs /run/systemd && mount -t tmpfs tmpfs /run/log && mkdir /run/systemd/journal'
     start_journald
 }
 other_namespace() { [[ $(readlink "/proc/$NAMESPACE/ns/mnt") != "$(readlink /proc/self/ns/mnt)" ]]; }
@@ -44,10 +45,10 @@ teardown_file() {
     return $rc
 }
 
-# with_journald: skips a test where none runs.
+# with_journald: skips a test of an ordinary user, who cannot run one.
 with_journald() {
     is_berth || skip "podman's own tests have it"
-    [[ -n ${NAMESPACE:-} ]] || skip "needs root, and systemd's journald: test/vm/journald.sh does it as a user"
+    [[ -n ${NAMESPACE:-} ]] || skip "only root can run a journald: test/vm/journald.sh does it as a user"
 }
 # field NAME: that of the container's first entry.
 field() { inside journalctl --no-pager -q -o json "CONTAINER_NAME=$name" | jq -r --arg f "$1" "select(.[\$f]) | .[\$f]" | head -1; }
