@@ -46,6 +46,21 @@ ends() {
     done <<<$'INT 1\nTERM 143'
 }
 
+@test "a signal is heard while the program becomes another one" {
+    local late pid dog rc
+    for late in $(seq 0 0.0005 0.03); do
+        "$ENGINE" stats >"$FILE_DIR/out" 2>&1 3>&- & pid=$!
+        { sleep 8; kill -KILL "$pid"; } 2>/dev/null 3>&- & dog=$!
+        sleep "$late"
+        kill -TERM "$pid"
+        rc=0
+        wait "$pid" || rc=$?
+        pkill -P "$dog" || true
+        echo "after $late s: $rc"
+        [[ $rc -eq 143 || $rc -eq 0 ]] # stats ends with 0 once it is at work
+    done
+}
+
 @test "Ctrl-C ends pull, push and build" {
     local port listener
     # A registry that says nothing.

@@ -52,6 +52,12 @@ func main() {
 // How long after a signal another one is the same: timeout(1) and systemd send one to the process and one to its group.
 const sameSignal = 300 * time.Millisecond
 
+// noSignal follows the last signal.
+type noSignal struct{}
+
+func (noSignal) Signal()        {}
+func (noSignal) String() string { return "no signal" }
+
 // patience is how long a command may take to clean up after a signal. One that waits for what knows no context, a pipe that nobody
 // writes to or a server that says nothing, has left its cleaning to the next command then, as one that is killed.
 const patience = 5 * time.Second
@@ -59,12 +65,33 @@ const patience = 5 * time.Second
 // untilSignal returns a context that ends with the first SIGINT, SIGTERM or SIGHUP; its cause is an *interruption. What the command
 // has started is killed then, for it may be waited for by something that knows no context. A second
 // signal ends the program at once: it may wait for something else, like a lock of the store.
+//
+// What is given to beforeExec is for a program that another one takes the place of: it lets a signal end the process as if nothing had been
+// set, and returns the interruption if one has come before, of which the next program would not hear.
 func untilSignal(g *cli.Global) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	got := make(chan os.Signal, 1)
+	got, none := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	beforeExec(func() error {
+		signal.Stop(got) // has waited for what is on its way when it returns
+		select {
+		case got <- noSignal{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		select {
+		case <-none:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
 	go func() {
 		s := <-got
+		if s == (noSignal{}) {
+			close(none)
+			return
+		}
 		cancel(&interruption{s.(syscall.Signal)})
 		leash.Interrupt()
 		time.Sleep(sameSignal)

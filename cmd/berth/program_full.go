@@ -38,6 +38,9 @@ func help() bool {
 // ready has what this program starts die with it: layers are unpacked, RUN runs and git fetches in processes of their own.
 func ready() error { return libctr.Leash("") }
 
+// beforeExec does nothing: no other program takes the place of this one.
+func beforeExec(func() error) {}
+
 // otherCommands are those that only this program has.
 func otherCommands(g *cli.Global) ([]*cobra.Command, error) {
 	group := image.NewGroup(g, image.Others{Build: buildcmd.NewBuild(g), Containerfile: partial.NewExtract(g), Diff: container.NewImageDiff(g)})

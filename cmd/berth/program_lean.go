@@ -74,6 +74,11 @@ func liveView(context.Context, cli.Call, []string) error { return becomeFull() }
 // injectCDI is asked before anything of the container is made, as pullImage is.
 func injectCDI([]string, []string, *specs.Spec) error { return becomeFull() }
 
+// leaveSignals is called before berth-full takes the place of this program.
+var leaveSignals func() error
+
+func beforeExec(do func() error) { leaveSignals = do }
+
 // becomeFull runs the command line with berth-full in place of this program. It returns only errors.
 func becomeFull() error {
 	self, err := rootless.Executable()
@@ -81,6 +86,9 @@ func becomeFull() error {
 		return err
 	}
 	leash.End()
+	if err := leaveSignals(); err != nil {
+		return err
+	}
 	dir := filepath.Dir(self)
 	for _, p := range []string{filepath.Join(dir, "berth-full"), filepath.Join(dir, "../libexec/berth/berth-full")} {
 		if err = syscall.Exec(p, os.Args, os.Environ()); err != syscall.ENOENT {
