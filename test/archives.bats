@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # Crafted archives (CVE-2026-17106 and its kind): as layers of an image that is loaded, as a file system that is imported, and as
 # the archive of an image itself. They may be refused or not; nothing of the host is read or written. Contexts and ADD are in
 # build-security.bats.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # build: what COPY and ADD put where: links of the image, here-documents, modes, archives, --parents.
 
 load helpers

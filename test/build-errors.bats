@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # What a build says that fails: file, line, instruction, the reason, the command's last lines and exit code, a hint; and
 # nothing of how it is built inside.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # build: what is used less often than what build.bats has: SSH agents, reproducible times, several
 # platforms, contexts from elsewhere, equal stages, room on the disk.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # The host's files that the flags of a build name: what a RUN with a directory above them makes of their paths has no effect, for
 # each is looked up once, before the first RUN. See docs/security.md and docs/decisions/0029-sources-of-binds.md.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # Images that a build asks for in a way that cannot be told before: each passes the same guard as those of pull and load
 # (hostile-images.bats). bin/badregistry has one attack in each repository.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # Images, and registries that send them, which attack whoever takes them: each is refused, in time, with an error that says why,
 # and nothing of it stays. bin/badregistry (package test/badregistry, hostile.go) has one attack in each repository.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # What a registry that does wrong gets: an error that says what, a hint, and nothing left behind.
 # bin/badregistry (package test/badregistry) has one fault in each repository.
 

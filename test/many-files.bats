@@ -1,12 +1,13 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # Layers of many files cost time in proportion, little memory, and end when they are told to. BERTH_TEST_FILES says how many
 # (test/soak/many-files takes a million).
 
 load helpers
 load evil
 
-FILES=${BERTH_TEST_FILES:-100000}
+FILES=${BERTH_TEST_FILES:-25000}
 # What is done to all files may take that many seconds; what is interrupted, 15.
 BERTH_TIMEOUT=$((60 + FILES / 500))
 

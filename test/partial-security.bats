@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # Parts that try to reach what is not theirs: the host's files, the consumer's context, the composed file. What can be
 # told from texts alone is tested in build/partial (escape_test.go, lint_test.go) and in build/partial/registry (crafted_test.go).
 

@@ -8,6 +8,9 @@ load helpers
 
 PARTS=$HELPERS_DIR/../contrib/parts
 
+# A build of these installs packages for minutes.
+BERTH_TIMEOUT=600
+
 setup_file() {
     NO_IMAGE=1 store_setup
     berth load -q -i "$FIXTURES/debian.tar"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # The record of how a layer's archive was made, which the storage library keeps: its names are the image's. No image with names
 # that lead out of the layer comes in, and none that is there already (another engine has taken it) has anything read but
 # its own files when its archive is made again. See docs/security.md.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # kill -9 of a build or a push at any moment: no working container, mount, process or layer is left that system check
 # does not know of, and the next build works.
 load ../helpers
