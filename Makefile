@@ -20,7 +20,7 @@ space := $(subst ,, )
 .DELETE_ON_ERROR:
 
 .PHONY: all
-all: bin/berth bin/berth-full bin/berth-monitor ## build bin/berth, bin/berth-full and bin/berth-monitor
+all: bin/berth bin/berth-full bin/berth-monitor bin/berth-net cni ## build the programs, in bin/
 
 # Go knows best what is out of date, so it is always asked.
 .PHONY: FORCE
@@ -42,6 +42,15 @@ bin/.lean/go.mod: go.mod go.sum contrib/lean $(wildcard contrib/lean/*)
 
 bin/berth-monitor: FORCE
 	CGO_ENABLED=0 $(GOBUILD) -o $@ ./cmd/berth-monitor
+
+bin/berth-net: FORCE
+	CGO_ENABLED=0 $(GOBUILD) -o $@ ./cmd/berth-net
+
+# The CNI plugins that Berth brings, of the version that go.mod names: those that it has as tools.
+.PHONY: cni
+cni: FORCE
+	@mkdir -p bin/cni
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w" -o bin/cni/ $$($(GO) list -buildvcs=false tool | grep containernetworking)
 
 # A registry that does wrong, for the tests.
 bin/badregistry: FORCE
@@ -146,9 +155,10 @@ lint: deps-build deps-test ## gofmt, go mod tidy, go vet, staticcheck and shellc
 	shellcheck -S warning -x -P SCRIPTDIR -s bats $(BATS)
 
 .PHONY: install
-install: $(if $(wildcard bin/berth bin/berth-full bin/berth-monitor),,all) ## install to PREFIX (/usr/local), below DESTDIR if given
+install: $(if $(wildcard bin/berth bin/berth-full bin/berth-monitor bin/berth-net bin/cni),,all) ## install to PREFIX (/usr/local), below DESTDIR if given
 	install -D -m 755 bin/berth $(BINDIR)/berth
-	install -D -m 755 -t $(LIBEXEC) bin/berth-full bin/berth-monitor
+	install -D -m 755 -t $(LIBEXEC) bin/berth-full bin/berth-monitor bin/berth-net
+	install -D -m 755 -t $(LIBEXEC)/cni bin/cni/*
 	install -d $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d
 	bin/berth completion bash >$(DATADIR)/bash-completion/completions/berth
 	bin/berth completion zsh >$(DATADIR)/zsh/site-functions/_berth

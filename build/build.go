@@ -331,9 +331,6 @@ func (s *Session) limits(b *define.BuildOptions, o *spec.Options) (err error) {
 
 func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetwork, error) {
 	o := network.Options{Rootless: s.engine.Rootless(), RuntimeDir: s.engine.RuntimeDir()}
-	if err := s.engine.NetworkDefaults(&o); err != nil {
-		return nil, err
-	}
 	var err error
 	ns := b.NamespaceOptions
 	for i := range ns {
@@ -349,6 +346,9 @@ func (s *Session) network(ctx context.Context, b *define.BuildOptions) (*runNetw
 				return nil, err
 			}
 		}
+	}
+	if err := s.engine.NetworkDefaults(&o); err != nil {
+		return nil, err
 	}
 	return newRunNetwork(ctx, s.run, o), nil
 }

@@ -148,7 +148,7 @@ func (b *Flags) bindRegistry(f *pflag.FlagSet) {
 func (b *Flags) bindRun(f *pflag.FlagSet) {
 	r := &b.run
 	f.StringVar(&r.Isolation, "isolation", os.Getenv("BUILDAH_ISOLATION"), "how RUN is isolated: oci, rootless (both by the OCI runtime) or chroot (no network of its own)")
-	f.StringVar(&b.space.Network, "network", "", "network of RUN: private, none, host, pasta, slirp4netns, container:NAME or ns:PATH")
+	f.StringVar(&b.space.Network, "network", "", "network of RUN: private, none, host, pasta, slirp4netns, container:NAME, ns:PATH or bridge (or the name of a network)")
 	f.StringVar(&b.space.IPC, "ipc", "", "IPC namespace: private, host or a path")
 	f.StringVar(&b.space.PID, "pid", "", "PID namespace: private, host or a path")
 	f.StringVar(&b.space.UTS, "uts", "", "UTS namespace: private, host or a path")

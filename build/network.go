@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/berth-containers/berth/network"
 	"github.com/berth-containers/berth/network/attach"
@@ -22,8 +23,8 @@ import (
 // defaultNetwork is the name under which buildah asks for the network of a RUN without --network.
 const defaultNetwork = "private"
 
-// runNetwork connects the network namespaces of RUN instructions as libctr connects those of containers, with pasta
-// or slirp4netns, through the interface that buildah takes. It has no networks that several containers share.
+// runNetwork connects the network namespaces of RUN instructions as libctr connects those of containers, with pasta,
+// slirp4netns or to networks that containers share, through the interface that buildah takes. Buildah itself knows the default network alone.
 type runNetwork struct {
 	ctx  context.Context
 	opts network.Options
@@ -31,6 +32,7 @@ type runNetwork struct {
 
 	mu       sync.Mutex
 	count    int
+	runs     atomic.Uint64          // for names of what is connected to shared networks
 	attached map[string][]*attached // by namespace path
 }
 
@@ -55,7 +57,9 @@ func (n *runNetwork) Setup(netns string, opts types.SetupOptions) (map[string]ty
 		if asked.Name != defaultNetwork {
 			return nil, fmt.Errorf("network %q: %w", asked.Name, errNoNetworks)
 		}
-		plan, err := network.Plan(n.ctx, n.opts)
+		o := n.opts
+		o.ID = "build-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(n.runs.Add(1), 10)
+		plan, err := network.Plan(n.ctx, o)
 		if err != nil {
 			return nil, err
 		}

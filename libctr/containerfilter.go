@@ -84,7 +84,9 @@ func (e *Engine) containerFilter(ctx context.Context, key string) filter.Key[*Co
 	case "ancestor":
 		return e.ancestorFilter
 	case "network":
-		return is(func(c *Container, value string) bool { return c.State.Network == value })
+		return is(func(c *Container, value string) bool {
+			return slices.Contains(NetworkNames(c.State), value) || value == c.State.Network
+		})
 	case "volume":
 		return is(hasMount)
 	case "command":

@@ -643,7 +643,7 @@ func (e *Engine) commit(m *making) (*Container, error) {
 	cfg := m.cfg
 	s := &record.State{
 		ID: cfg.ID, Name: cfg.Name, ImageName: cfg.ImageName, ImageID: cfg.ImageID, Command: cfg.Command, Created: cfg.Created, Labels: cfg.Labels,
-		Ports: cfg.Network.Ports, Network: cfg.Network.Mode, AutoRemove: cfg.AutoRemove, Status: record.Created,
+		Ports: cfg.Network.Ports, Network: cfg.Network.Names(), AutoRemove: cfg.AutoRemove, Status: record.Created,
 	}
 	if cfg.Health != nil {
 		s.Health = &record.Health{Status: "starting"}

@@ -58,8 +58,13 @@ type CreateOptions struct {
 	ChrootDirs    []string // that get /etc/hosts, /etc/resolv.conf and the like as well
 
 	// Its network and names.
-	Hostname   string   // empty is the ID's first 12 digits
-	Network    string   // none, host, container:NAME, private, ns:PATH, pasta[:OPTIONS], slirp4netns[:OPTIONS]
+	Hostname string // empty is the ID's first 12 digits
+	// Network is none, host, container:NAME, private, ns:PATH, pasta[:OPTIONS], slirp4netns[:OPTIONS], bridge, or names of networks,
+	// NAME[:OPTIONS]; none is containers.conf's, then private.
+	Network    []string
+	IPs        []string // static addresses, where one network is given by name
+	MAC        string   // the same
+	Aliases    []string // more names of the container in all of its networks
 	Publish    []string // [[IP:][HOSTPORT]:]PORT[/tcp|udp]
 	PublishAll bool     // publish what the image and Expose name
 	Expose     []string

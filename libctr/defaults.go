@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/berth-containers/berth/internal/etcfile"
@@ -252,13 +253,16 @@ func findDevice(value string) ([]spec.Device, error) {
 
 func (s *settled) network(o *CreateOptions, conf *config.Config) error {
 	c := &conf.Containers
-	word := o.Network
-	if n := c.NetNS; word == "" && n != "bridge" {
-		word = n
+	words := o.Network
+	if n := c.NetNS; len(words) == 0 && n != "" && n != "bridge" {
+		words = []string{n}
 	}
-	mode, err := network.ParseMode(word)
+	mode, err := network.ParseModes(words)
+	if err == nil {
+		err = mode.SetEach(o.IPs, o.MAC, o.Aliases)
+	}
 	if err != nil {
-		return fromConf(o.Network, "netns", field.Errorf("%s: %w", field.Name("network"), err))
+		return fromConf(strings.Join(o.Network, ","), "netns", field.Errorf("%s: %w", field.Name("network"), err))
 	}
 	ports, err := network.ParsePublish(o.Publish)
 	if err != nil {

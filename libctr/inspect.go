@@ -72,6 +72,7 @@ func (e *Engine) inspect(c *Container, cfg *record.Config, oci *specs.Spec) *Ins
 		exposed = nil // the ports are another's
 	}
 	d.NetworkSettings.Ports = network.PortMap(cfg.Network.Ports, exposed)
+	d.NetworkSettings.inspectShared(cfg, s)
 	if s.Pid > 0 {
 		d.NetworkSettings.SandboxKey = filepath.Join("/proc", itoa(s.Pid), "ns/net")
 		d.State.CgroupPath = cgroupPathOf(s.Pid, c.ID)
@@ -111,6 +112,45 @@ func (e *Engine) inspectDriver(cfg *record.Config) InspectDriver {
 		d.Data[name] = strings.Join(dirs, ":")
 	}
 	return d
+}
+
+// inspectShared shows the networks that the container shares. The default one is shown on top as well.
+func (n *InspectNetwork) inspectShared(cfg *record.Config, s *record.State) {
+	for _, a := range cfg.Network.Attachments {
+		if a.CNI == nil {
+			continue
+		}
+		shown := &InspectAdditionalNetwork{NetworkID: a.Network, Aliases: a.CNI.Names}
+		for _, j := range s.Networks {
+			if j.Network == a.Network {
+				shown.inspectAddresses(&j)
+			}
+		}
+		if n.Networks == nil {
+			n.Networks = map[string]*InspectAdditionalNetwork{}
+		}
+		n.Networks[a.Network] = shown
+		if a.Network == network.DefaultNetwork {
+			n.InspectBasicNetworkConfig = shown.InspectBasicNetworkConfig
+		}
+	}
+}
+
+func (b *InspectBasicNetworkConfig) inspectAddresses(j *record.Joined) {
+	b.MacAddress = j.MAC
+	for _, a := range j.Addresses {
+		four := !strings.Contains(a.IP, ":")
+		switch {
+		case four && b.IPAddress == "":
+			b.IPAddress, b.IPPrefixLen, b.Gateway = a.IP, a.Prefix, a.Gateway
+		case four:
+			b.SecondaryIPAddresses = append(b.SecondaryIPAddresses, InspectAddress{a.IP, a.Prefix})
+		case b.GlobalIPv6Address == "":
+			b.GlobalIPv6Address, b.GlobalIPv6PrefixLen, b.IPv6Gateway = a.IP, a.Prefix, a.Gateway
+		default:
+			b.SecondaryIPv6Addresses = append(b.SecondaryIPv6Addresses, InspectAddress{a.IP, a.Prefix})
+		}
+	}
 }
 
 func inspectConfig(cfg *record.Config, oci *specs.Spec) InspectConfig {

@@ -129,7 +129,19 @@ type InspectNetwork struct {
 	LinkLocalIPv6PrefixLen int    // unused
 	Ports                  map[string][]network.HostPort
 	SandboxKey             string
-	Networks               map[string]any `json:",omitempty"`
+	// Networks are those that the container shares with others, by name.
+	Networks map[string]*InspectAdditionalNetwork `json:",omitempty"`
+}
+
+// InspectAdditionalNetwork is the container's part of a network that it shares; without addresses where it does not run.
+type InspectAdditionalNetwork struct {
+	InspectBasicNetworkConfig
+
+	NetworkID  string            `json:"NetworkID,omitempty"` // its name, as podman has it
+	DriverOpts map[string]string // unused
+	IPAMConfig map[string]string // unused
+	Links      []string          // unused
+	Aliases    []string          `json:",omitempty"` // names that the container has there
 }
 
 // InspectConfig is what the container's process is given.

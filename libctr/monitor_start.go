@@ -50,17 +50,22 @@ func monitorPath(program string) (string, error) {
 	if p := os.Getenv("BERTH_MONITOR"); p != "" {
 		return p, nil
 	}
+	return helperPath(program, "berth-monitor")
+}
+
+// helperPath finds what is installed with berth: beside it, or in ../libexec/berth.
+func helperPath(program, name string) (string, error) {
 	berth, err := programPath(program)
 	if err != nil {
 		return "", err
 	}
 	dir := filepath.Dir(berth)
-	for _, p := range []string{filepath.Join(dir, "berth-monitor"), filepath.Join(dir, "../libexec/berth/berth-monitor")} {
+	for _, p := range []string{filepath.Join(dir, name), filepath.Join(dir, "../libexec/berth", name)} {
 		if unix.Access(p, unix.X_OK) == nil {
 			return p, nil
 		}
 	}
-	return "", hint.Add(fmt.Errorf("find berth-monitor: it is neither beside %s nor in ../libexec/berth", berth), "build both with: make, or install both with: make install")
+	return "", hint.Add(fmt.Errorf("find %s: it is neither beside %s nor in ../libexec/berth", name, berth), "build all with: make, or install all with: make install")
 }
 
 // Leash has all that this process starts from now on die with it, but for monitors: see package leash. The program is

@@ -21,6 +21,7 @@ import (
 	"github.com/berth-containers/berth/libctr/spec"
 	"github.com/berth-containers/berth/network"
 	"github.com/berth-containers/berth/rootless"
+	"go.podman.io/common/pkg/config"
 )
 
 // networkFile, in Dir, keeps the options that each start's plan is made from again.
@@ -32,6 +33,7 @@ func (e *Engine) planNetwork(ctx context.Context, m *making) error {
 	o := m.net
 	o.Rootless, o.UserNS, o.Name, o.RuntimeDir = e.Rootless(), s.UserNS.Nested(), cfg.Name, e.runtime
 	o.NetNSElsewhere = e.sharedNetNS(cfg.ID) == ""
+	o.ID = cfg.ID
 	o.ImageHosts = e.imageHosts(m)
 	if err := e.NetworkDefaults(&o); err != nil {
 		return err
@@ -136,7 +138,62 @@ func (e *Engine) NetworkDefaults(o *network.Options) error {
 	o.BaseHosts, o.HostIP = cmp.Or(o.BaseHosts, conf.Containers.BaseHostsFile), conf.Containers.HostContainersInternalIP
 	o.HelperDirs, o.PastaOptions, o.SlirpOptions = conf.Engine.HelperBinariesDir.Get(), conf.Network.PastaOptions.Get(), conf.Engine.NetworkCmdOptions.Get()
 	o.Prefer = network.Kind(conf.Network.DefaultRootlessNetworkCmd)
+	if o.Mode.Kind == network.Bridge {
+		return e.sharedNetworks(o, conf)
+	}
 	return nil
+}
+
+// sharedNetworks fills in what networks that containers share need.
+func (e *Engine) sharedNetworks(o *network.Options, conf *config.Config) (err error) {
+	o.NetworksDir, o.PluginDirs, o.NetworkState = e.networksDir(conf), pluginDirs(e.opts.Program), filepath.Join(e.runtime, "networks")
+	if o.OutsideNS = e.sharedNetNS("networks"); o.OutsideNS == "" {
+		o.OutsideNS, o.OutsideElsewhere = filepath.Join(o.NetworkState, "netns"), true
+	}
+	o.NetProgram, err = helperPath(e.opts.Program, "berth-net")
+	return err
+}
+
+// NetworksDir is where networks that containers share are defined.
+func (e *Engine) NetworksDir() (string, error) {
+	conf, err := e.conf()
+	if err != nil {
+		return "", err
+	}
+	return e.networksDir(conf), nil
+}
+
+// NetworkNames are the networks that a container shares with others; none where it has another kind of network.
+func NetworkNames(s *record.State) []string {
+	switch m, err := network.ParseMode(s.Network); {
+	case err != nil, m.Kind != network.Bridge:
+		return nil // no network can have the name of a mode
+	}
+	return strings.Split(s.Network, ",")
+}
+
+// networksDir is where networks are defined: containers.conf's network_config_dir, or CNI's usual directory.
+func (e *Engine) networksDir(conf *config.Config) string {
+	if dir := conf.Network.NetworkConfigDir; dir != "" {
+		return dir
+	}
+	if !e.Rootless() {
+		return "/etc/cni/net.d"
+	}
+	home := os.Getenv("XDG_CONFIG_HOME")
+	if !filepath.IsAbs(home) {
+		home = filepath.Join(os.Getenv("HOME"), ".config")
+	}
+	return filepath.Join(home, "cni/net.d")
+}
+
+// pluginDirs are where CNI plugins are: Berth's own, then the system's.
+func pluginDirs(program string) []string {
+	dirs := []string{"/usr/local/libexec/cni", "/usr/libexec/cni", "/usr/local/lib/cni", "/usr/lib/cni", "/opt/cni/bin"}
+	if own, err := helperPath(program, "cni"); err == nil {
+		dirs = append([]string{own}, dirs...)
+	}
+	return dirs
 }
 
 // hostnameOf is what of a container's name can be a host name (containers.conf(5), container_name_as_hostname).

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/berth-containers/berth/internal/hint"
+	"github.com/berth-containers/berth/network/conflist"
 )
 
 // Kind is a way to connect a container.
@@ -23,6 +24,8 @@ const (
 	Private     Kind = "private"
 	Pasta       Kind = "pasta"
 	Slirp4netns Kind = "slirp4netns"
+	// Bridge is one network or several that containers share, of any driver: Mode.Networks. The name is podman's.
+	Bridge Kind = "bridge"
 )
 
 // Mode is a parsed --network.
@@ -34,6 +37,8 @@ type Mode struct {
 	Path string
 	// Options are the words behind "pasta:" or "slirp4netns:", in order.
 	Options []string
+	// Networks are what the container is connected to, in order (Kind Bridge); never empty then.
+	Networks []Shared
 }
 
 // String gives the mode as attach.Network keeps it, without options.
@@ -47,9 +52,32 @@ func (m Mode) String() string {
 	return string(m.Kind)
 }
 
-const modesHint = "use none, host, private, pasta[:OPTION,…], slirp4netns[:OPTION,…], container:NAME or ns:PATH"
+const modesHint = "use none, host, private, pasta[:OPTION,…], slirp4netns[:OPTION,…], container:NAME, ns:PATH, bridge or the name of a network (network ls)"
 
-// ParseMode reads the value of --network; empty is private.
+// ParseModes reads the values of --network, which may be several where all are names of networks. None is private.
+func ParseModes(values []string) (Mode, error) {
+	if len(values) == 0 {
+		return ParseMode("")
+	}
+	m, err := ParseMode(values[0])
+	if err != nil {
+		return m, err
+	}
+	for _, v := range values[1:] {
+		next, err := ParseMode(v)
+		switch {
+		case err != nil:
+			return m, err
+		case m.Kind != Bridge || next.Kind != Bridge:
+			return m, hint.Add(fmt.Errorf("cannot set multiple networks without bridge network mode, selected mode %s: invalid argument", m),
+				"only networks that containers share can be given together; network ls lists them")
+		}
+		m.Networks = append(m.Networks, next.Networks...)
+	}
+	return m, nil
+}
+
+// ParseMode reads one value of --network; empty is private. Names of networks may be separated by commas.
 func ParseMode(s string) (Mode, error) {
 	word, rest, colon := strings.Cut(s, ":")
 	switch word {
@@ -80,7 +108,25 @@ func ParseMode(s string) (Mode, error) {
 		}
 		return m, nil
 	case "bridge":
-		return Mode{}, hint.Add(fmt.Errorf("network %q: this version of Berth has no bridge networks", s), modesHint)
+		n, err := parseShared("", rest)
+		return Mode{Kind: Bridge, Networks: []Shared{n}}, err
 	}
-	return Mode{}, hint.Add(fmt.Errorf("unknown network %q", s), modesHint)
+	if err := conflist.CheckName(word); colon || err == nil {
+		if err != nil {
+			return Mode{}, hint.Add(err, modesHint)
+		}
+		n, err := parseShared(word, rest)
+		return Mode{Kind: Bridge, Networks: []Shared{n}}, err
+	}
+	m := Mode{Kind: Bridge}
+	for name := range strings.SplitSeq(s, ",") {
+		if err := conflist.CheckName(name); err != nil {
+			return Mode{}, hint.Add(err, modesHint)
+		}
+		if name == "bridge" {
+			name = ""
+		}
+		m.Networks = append(m.Networks, Shared{Name: name})
+	}
+	return m, nil
 }

@@ -15,16 +15,21 @@ import (
 
 func TestParseMode(t *testing.T) {
 	for in, want := range map[string]Mode{
-		"":                                      {Kind: Private},
-		"default":                               {Kind: Private},
-		"private":                               {Kind: Private},
-		"none":                                  {Kind: None},
-		"host":                                  {Kind: Host},
-		"container:web":                         {Kind: Container, Container: "web"},
-		"ns:/run/netns/x":                       {Kind: NS, Path: "/run/netns/x"},
-		"pasta":                                 {Kind: Pasta},
-		"pasta:-4,--mtu,1400":                   {Kind: Pasta, Options: []string{"-4", "--mtu", "1400"}},
-		"slirp4netns:mtu=1400":                  {Kind: Slirp4netns, Options: []string{"mtu=1400"}},
+		"":                     {Kind: Private},
+		"default":              {Kind: Private},
+		"private":              {Kind: Private},
+		"none":                 {Kind: None},
+		"host":                 {Kind: Host},
+		"container:web":        {Kind: Container, Container: "web"},
+		"ns:/run/netns/x":      {Kind: NS, Path: "/run/netns/x"},
+		"pasta":                {Kind: Pasta},
+		"pasta:-4,--mtu,1400":  {Kind: Pasta, Options: []string{"-4", "--mtu", "1400"}},
+		"slirp4netns:mtu=1400": {Kind: Slirp4netns, Options: []string{"mtu=1400"}},
+		"bridge":               {Kind: Bridge, Networks: []Shared{{}}},
+		"web":                  {Kind: Bridge, Networks: []Shared{{Name: "web"}}},
+		"web,bridge":           {Kind: Bridge, Networks: []Shared{{Name: "web"}, {}}},
+		"web:ip=10.1.0.2,ip6=fd00::2,mac=02:00:00:00:00:01,alias=a,alias=b,interface_name=web0": {Kind: Bridge, Networks: []Shared{
+			{Name: "web", IPs: []string{"10.1.0.2", "fd00::2"}, MAC: "02:00:00:00:00:01", Aliases: []string{"a", "b"}, Interface: "web0"}}},
 		"slirp4netns:cidr=10.1.0.0/24,mtu=1400": {Kind: Slirp4netns, Options: []string{"cidr=10.1.0.0/24", "mtu=1400"}},
 	} {
 		got, err := ParseMode(in)
@@ -33,8 +38,6 @@ func TestParseMode(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"bridge":      "no bridge networks",
-		"mynet":       `unknown network "mynet"`,
 		"none:x":      "takes no options",
 		"host:x":      "takes no options",
 		"private:x":   "takes no options",
@@ -42,7 +45,9 @@ func TestParseMode(t *testing.T) {
 		"container":   "names no container",
 		"ns:relative": "must be absolute",
 		"ns:":         "must be absolute",
-		"a,b":         "unknown network",
+		"../x":        "network name ../x invalid",
+		"a,../x":      "network name ../x invalid",
+		"a:b=c":       `unknown option "b=c"`,
 	} {
 		_, err := ParseMode(in)
 		wantError(t, "ParseMode("+in+")", err, want)

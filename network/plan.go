@@ -48,7 +48,17 @@ type Options struct {
 	PastaOptions []string // containers.conf pasta_options
 	SlirpOptions []string // containers.conf network_cmd_options, in podman's KEY=VALUE form
 	Prefer       Kind     // containers.conf default_rootless_network_cmd: Slirp4netns is taken for the default mode where it can
-	HostIP       string   // containers.conf host_containers_internal_ip; empty is what the helper has
+
+	// For networks that containers share.
+	ID               string   // the container's
+	NetworksDir      string   // has their configurations
+	PluginDirs       []string // have CNI plugins
+	NetworkState     string   // what attach.CNI keeps
+	NetProgram       string   // berth-net
+	OutsideNS        string   // where the namespace of a user's bridges is mounted
+	OutsideElsewhere bool     // as NetNSElsewhere, of OutsideNS
+
+	HostIP string // containers.conf host_containers_internal_ip; empty is what the helper has
 }
 
 // Result is a plan.
@@ -78,6 +88,8 @@ func Plan(ctx context.Context, o Options) (Result, error) {
 		return planWithoutHelper(o)
 	case "", Private, Pasta, Slirp4netns:
 		return planHelper(ctx, o)
+	case Bridge:
+		return planShared(ctx, o)
 	}
 	return Result{}, fmt.Errorf("plan network: unknown mode %q", o.Mode.Kind)
 }
@@ -141,24 +153,10 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	helper := &attach.Helper{Path: prog.Path}
-	if kind == Pasta && o.NetNSElsewhere && confined(prog.Path, "/") {
-		helper.Hint = hint.Textf("AppArmor's profile of pasta may keep it from the container's network namespace: use %s slirp4netns", field.Name("network"))
-	}
-	var l link
-	if kind == Pasta {
-		helper.Daemonizes = true
-		p := pastaPlan{prog: prog, host: host, rootless: o.Rootless, ports: r.Network.Ports, loopback: forward,
-			options: slices.Concat(o.PastaOptions, o.Mode.Options)}
-		helper.Args, l, err = p.args()
-	} else {
-		p := slirpPlan{prog: prog, host: host, ports: r.Network.Ports, options: slices.Concat(o.SlirpOptions, o.Mode.Options)}
-		helper.Args, helper.HostFwd, l, err = p.args()
-	}
+	helper, l, err := helperFor(prog, kind, o, host, r.Network.Ports, forward)
 	if err != nil {
 		return r, err
 	}
-	helper.UDPRelay = l.relay
 	r.Network.Attachments = []attach.Attachment{{Network: string(kind), Helper: helper}}
 	if l.dnsForward {
 		resolv.servers = l.dns
@@ -168,6 +166,27 @@ func planHelper(ctx context.Context, o Options) (r Result, err error) {
 		r.IP = l.ip6
 	}
 	return r, r.files(o, l, resolv)
+}
+
+// helperFor plans how the program is to connect a namespace. forward says that the host's name servers are on its loopback.
+func helperFor(prog *program, kind Kind, o Options, host hostInfo, ports []attach.PortMapping, forward bool) (*attach.Helper, link, error) {
+	helper := &attach.Helper{Path: prog.Path}
+	if kind == Pasta && o.NetNSElsewhere && confined(prog.Path, "/") {
+		helper.Hint = hint.Textf("AppArmor's profile of pasta may keep it from the container's network namespace: use %s slirp4netns", field.Name("network"))
+	}
+	var l link
+	var err error
+	if kind == Pasta {
+		helper.Daemonizes = true
+		p := pastaPlan{prog: prog, host: host, rootless: o.Rootless, ports: ports, loopback: forward,
+			options: slices.Concat(o.PastaOptions, o.Mode.Options)}
+		helper.Args, l, err = p.args()
+	} else {
+		p := slirpPlan{prog: prog, host: host, ports: ports, options: slices.Concat(o.SlirpOptions, o.Mode.Options)}
+		helper.Args, helper.HostFwd, l, err = p.args()
+	}
+	helper.UDPRelay = l.relay
+	return helper, l, err
 }
 
 // chooseHelper finds the program for the mode. For the default mode that is pasta, or else slirp4netns; a

@@ -99,6 +99,8 @@ offers() {
     offers container: -- run --network con
     assert_equal "$directive" 6 # no space, no files
     offers container:up-1 -- run --network container:u
+    offers podman -- run --network pod
+    offers podman -- network inspect p
     offers SIGHUP -- kill --signal SIGH
     offers created command -- ps --sort c
     offers container -- inspect --type c

@@ -170,7 +170,7 @@ host6() { ip -6 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4;
     done
     berth 125 run --rm -p 8080:80 -p 8080:81 "$IMAGE" true
     assert_contains "$output" "published twice"
-    for bad in bridge mynet none:x ns:relative container: slirp4netns:mtu=x slirp4netns:port_handler=rootlesskit; do
+    for bad in mynet none:x ns:relative container: slirp4netns:mtu=x slirp4netns:port_handler=rootlesskit; do
         berth 125 run --rm --network "$bad" "$IMAGE" true
         assert_contains "$output" "${bad#slirp4netns:}"
     done

@@ -198,6 +198,19 @@ shows() {
     tells "kill" --signal "$RAW" "$name"
 }
 
+@test "networks" {
+    printf '[network]\nnetwork_config_dir = "%s"\n' "$FILE_DIR/nets" >>"$CONTAINERS_CONF"
+    berth network create --label "x=$EVIL" n1
+    tells "network create" "$RAW"
+    tells "network exists" "$RAW"
+    tells "network rm" "$RAW"
+    shows -rows "network ls" --format 'table {{.Name}}\t{{.Labels}}'
+    shows "network ls" --format json
+    shows "network inspect" n1
+    tells "network prune" -f --filter "label=$RAW"
+    tells "network rm" n1
+}
+
 @test "secrets" {
     local odd=${RAW//[\/,=$'\n'$'\r']/}
     printf x | berth secret create -l "x=$EVIL" "$odd" -

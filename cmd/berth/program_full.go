@@ -17,6 +17,7 @@ import (
 	"github.com/berth-containers/berth/cmd/berth/internal/container"
 	"github.com/berth-containers/berth/cmd/berth/internal/image"
 	"github.com/berth-containers/berth/cmd/berth/internal/live"
+	"github.com/berth-containers/berth/cmd/berth/internal/network"
 	"github.com/berth-containers/berth/cmd/berth/internal/partial"
 	"github.com/berth-containers/berth/cmd/berth/internal/reference"
 	"github.com/berth-containers/berth/cmd/berth/internal/secret"
@@ -46,7 +47,7 @@ func otherCommands(g *cli.Global) ([]*cobra.Command, error) {
 	group := image.NewGroup(g, image.Others{Build: buildcmd.NewBuild(g), Containerfile: partial.NewExtract(g), Diff: container.NewImageDiff(g)})
 	return slices.Concat(image.Commands(g), buildcmd.Commands(g), []*cobra.Command{
 		container.NewInit(g), container.NewMount(g), container.NewUnmount(g), container.NewStats(g), container.NewUpdate(g), container.NewHealthcheckGroup(g), container.NewGenerateGroup(g),
-		group, system.NewInfo(g), system.NewGroup(g), partial.NewGroup(g), secret.NewGroup(g), reference.New(g),
+		group, system.NewInfo(g), system.NewGroup(g), partial.NewGroup(g), secret.NewGroup(g), network.NewGroup(g), reference.New(g),
 	}), nil
 }
 

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/berth-containers/berth/internal/field"
-	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/spec"
@@ -37,6 +36,8 @@ type Create struct {
 	volume, mount, tmpfs, publish, networks, expose       []string
 	volumesFrom                                           []string
 	dns, dnsSearch, dnsOption, addHost, groupAdd          []string
+	ip, ip6, mac                                          string
+	aliases                                               []string
 	capAdd, capDrop, securityOpt, ulimit, logOpt          []string
 	device, sysctl, secret                                []string
 	shmSize                                               string
@@ -117,8 +118,12 @@ func (f *Create) Bind(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.device, "device", nil, "add a host device: HOST[:PATH][:rwm], or a CDI device: VENDOR/CLASS=NAME (repeatable)")
 	fs.StringSliceVar(&f.gpus, "gpus", nil, "add GPUs, by number, or all: CDI devices of nvidia.com/gpu")
 
-	fs.StringArrayVar(&f.networks, "network", nil, "connect to a network: none, host, container:NAME, private, ns:PATH, pasta[:OPTIONS], slirp4netns[:OPTIONS]")
+	fs.StringArrayVar(&f.networks, "network", nil, "connect to a network: none, host, container:NAME, private, ns:PATH, pasta[:OPTIONS], slirp4netns[:OPTIONS], bridge[:OPTIONS] (or the NAME[:OPTIONS] of a network; repeatable)")
 	alias(fs, "net", "network")
+	fs.StringVar(&f.ip, "ip", "", "static IPv4 address in the network that the container is connected to")
+	fs.StringVar(&f.ip6, "ip6", "", "static IPv6 address in the network that the container is connected to")
+	fs.StringVar(&f.mac, "mac-address", "", "MAC address in the network that the container is connected to")
+	fs.StringSliceVar(&f.aliases, "network-alias", nil, "add a name for the container in its networks (repeatable)")
 	fs.StringArrayVarP(&f.publish, "publish", "p", nil, "publish a port to the host: [[IP:][HOSTPORT]:]PORT[/tcp|udp] (repeatable)")
 	fs.BoolVarP(&f.publishAll, "publish-all", "P", false, "publish all exposed ports to random ports of the host")
 	fs.StringArrayVar(&f.expose, "expose", nil, "expose a port or a range of ports (repeatable)")
@@ -250,7 +255,8 @@ func (f *Create) Options(args []string) (o libctr.CreateOptions, err error) {
 	if f.set.Changed("restart") {
 		o.Restart = f.restart
 	}
-	for _, stage := range []func(*libctr.CreateOptions) error{f.pullOptions, f.environment, f.labels, f.network, f.resources} {
+	f.network(&o)
+	for _, stage := range []func(*libctr.CreateOptions) error{f.pullOptions, f.environment, f.labels, f.resources} {
 		if err := stage(&o); err != nil {
 			return o, err
 		}
@@ -322,18 +328,19 @@ func (f *Create) labels(o *libctr.CreateOptions) (err error) {
 	return err
 }
 
-func (f *Create) network(o *libctr.CreateOptions) error {
-	switch len(f.networks) {
-	case 0:
-	case 1:
-		if o.Network = f.networks[0]; o.Network == "" {
-			o.Network = "private" // given, and so not what containers.conf says
+func (f *Create) network(o *libctr.CreateOptions) {
+	for _, n := range f.networks {
+		if n == "" {
+			n = "private" // given, and so not what containers.conf says
 		}
-	default:
-		err := field.Errorf("%s was given twice: several networks need bridge networks, which this version does not have", field.Name("network"))
-		return hint.Add(err, "give one %s", field.Name("network"))
+		o.Network = append(o.Network, n)
 	}
-	return nil
+	for _, ip := range []string{f.ip, f.ip6} {
+		if ip != "" {
+			o.IPs = append(o.IPs, ip)
+		}
+	}
+	o.MAC, o.Aliases = f.mac, f.aliases
 }
 
 // resources reads sizes and numbers; what contradicts each other, the engine sees.

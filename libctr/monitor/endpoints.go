@@ -3,7 +3,12 @@
 package monitor
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/berth-containers/berth/libctr/record"
@@ -29,11 +34,42 @@ func (m *Monitor) attach(pid int) error {
 		}
 		made = append(made, e)
 	}
+	if err := m.writeHosts(made.joined()); err != nil {
+		made.detach()
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.endpoints = made
 	return nil
 }
+
+// writeHosts adds the addresses that shared networks have given to the container's /etc/hosts, in place of those of an earlier start.
+func (m *Monitor) writeHosts(joined []attach.Joined) error {
+	names := m.cfg.Network.HostNames
+	path := filepath.Join(m.cfg.Dir, "hosts")
+	if len(names) == 0 {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text, _, _ := strings.Cut(string(data), addressesMark)
+	text += addressesMark
+	for _, j := range joined {
+		for _, a := range j.Addresses {
+			text += a.IP + "\t" + strings.Join(names, " ") + "\n"
+		}
+	}
+	return os.WriteFile(path, []byte(text), 0o644) // in place: it is mounted
+}
+
+// addressesMark begins the part of /etc/hosts that is written anew when the container is attached.
+const addressesMark = "# addresses of this container\n"
 
 // endpoints are what an attached namespace has, in the order of the record's attachments.
 type endpoints []*attach.Endpoint
@@ -41,6 +77,17 @@ type endpoints []*attach.Endpoint
 // findEndpoints finds those that another monitor has made, as far as they are there.
 func findEndpoints(cfg *record.Supervised, s *record.State) endpoints {
 	var found endpoints
+	for _, a := range cfg.Network.Attachments {
+		if a.CNI == nil {
+			continue
+		}
+		i := slices.IndexFunc(s.Networks, func(j attach.Joined) bool { return j.Network == a.Network })
+		if i >= 0 {
+			found = append(found, attach.Left(a, cfg.NetNSPath(), &s.Networks[i]))
+		} else if _, err := os.Lstat(cfg.NetNSPath()); err == nil { // it may have been killed before it had recorded that
+			found = append(found, attach.Left(a, cfg.NetNSPath(), nil))
+		}
+	}
 	for _, pid := range s.NetHelpers {
 		if e := attach.Find(cfg.NetNSPath(), pid); e != nil {
 			found = append(found, e)
@@ -91,9 +138,24 @@ func (all endpoints) alive(n int) bool {
 	return len(all) == n
 }
 
+// joined is what the container has of shared networks.
+func (all endpoints) joined() []attach.Joined {
+	var joined []attach.Joined
+	for _, e := range all {
+		if j := e.Joined(); j != nil {
+			joined = append(joined, *j)
+		}
+	}
+	return joined
+}
+
+// pids are the helpers' processes.
 func (all endpoints) pids() []int {
 	var pids []int
 	for _, e := range all {
+		if e.Joined() != nil {
+			continue
+		}
 		pids = append(pids, e.Pid())
 	}
 	return pids

@@ -117,7 +117,7 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 	if m.cfg.Network.NetNS == "runtime" { // the namespace has ended
 		m.endpoints.detach()
 		m.endpoints.freePorts(st, false)
-		m.endpoints, st.NetHelpers = nil, nil
+		m.endpoints, st.NetHelpers, st.Networks = nil, nil, nil
 		m.removeNetNS()
 	}
 	if ctx.Err() != nil && !made {
@@ -176,7 +176,7 @@ func (m *Monitor) stillRestarts() bool {
 // conclude records that the container has ended for good. It requires m.mu.
 func (m *Monitor) conclude() {
 	m.ended = true
-	m.state.Monitor, m.state.NetHelpers = 0, nil
+	m.state.Monitor, m.state.NetHelpers, m.state.Networks = 0, nil, nil
 	_ = m.writeState() // on a full disk the file says running still; whoever reads it asks for the process
 }
 

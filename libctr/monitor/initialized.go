@@ -29,7 +29,7 @@ func (m *Monitor) initialize(c *client) error {
 	st := m.state
 	st.Status, st.BootID = record.Initialized, bootID()
 	st.Pid, st.PidStart, st.Monitor = s.init.pid, s.init.start, os.Getpid()
-	st.NetHelpers, st.Error = m.endpoints.pids(), ""
+	st.NetHelpers, st.Networks, st.Error = m.endpoints.pids(), m.endpoints.joined(), ""
 	m.noteState()
 	m.writePidFiles()
 	m.event("init", nil)

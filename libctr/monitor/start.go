@@ -355,7 +355,7 @@ func (m *Monitor) setRunning() {
 	st.Pid, st.PidStart, st.Monitor = m.init.pid, m.init.start, os.Getpid()
 	st.StartedAt, st.FinishedAt = now(), time.Time{}
 	st.ExitCode, st.OOMKilled, st.Error = 0, false, ""
-	st.NetHelpers = m.endpoints.pids()
+	st.NetHelpers, st.Networks = m.endpoints.pids(), m.endpoints.joined()
 	m.noteRestore()
 	m.noteState()
 }
@@ -388,7 +388,7 @@ func (m *Monitor) startFailed(c *client, err error) error {
 	if e.Code == 0 {
 		m.state.ExitCode = 125
 	}
-	m.state.Pid, m.state.PidStart, m.state.Monitor, m.state.NetHelpers = 0, 0, 0, nil
+	m.state.Pid, m.state.PidStart, m.state.Monitor, m.state.NetHelpers, m.state.Networks = 0, 0, 0, nil, nil
 	if m.state.Status != record.Created {
 		m.state.Status, m.state.FinishedAt = record.Exited, now()
 	}

@@ -345,6 +345,9 @@ type StartupCheck struct {
 // Network is how the container is connected: the monitor makes the network namespace, and attaches it.
 type Network = attach.Network
 
+// Joined is what it has of a network that it shares.
+type Joined = attach.Joined
+
 // PortMapping is one published port.
 type PortMapping = attach.PortMapping
 
@@ -423,7 +426,9 @@ type State struct {
 	Restarts   uint      `json:"restarts,omitempty"`   // by the restart policy, since the user's last start
 	StoppedBy  string    `json:"stoppedBy,omitempty"`  // ByUser after stop or kill, BySystem at the host's end, health, timeout: the restart policy is off
 	NetHelpers []int     `json:"netHelpers,omitempty"` // pids of what attaches it, in the order of Network.Attachments
-	Health     *Health   `json:"health,omitempty"`
+	// Networks is what the container has of the networks that it shares, since it was attached.
+	Networks []Joined `json:"networks,omitempty"`
+	Health   *Health  `json:"health,omitempty"`
 
 	// The last checkpoint of the container and the last start from one, since its last start from its image.
 	Checkpointed   bool      `json:"checkpointed,omitempty"` // it is not running because of it

@@ -51,11 +51,21 @@ type Endpoint struct {
 	relay  running  // carries UDP for it; zero for none
 	exit   *os.File // its {exit}: closing it ends the helper
 	denied bool     // Detach could not signal one of them
+
+	// Of a shared network.
+	attachment Attachment
+	netns      string
+	joined     *Joined
+	runner     *Runner
+	left       bool
 }
 
 // Attach connects the namespace, and returns once the network is up. An error has the last words of a helper that has failed, and
 // leaves nothing.
 func (r *Runner) Attach(a Attachment, ns Namespace) (*Endpoint, error) {
+	if a.CNI != nil {
+		return r.join(a, ns)
+	}
 	if a.Helper == nil {
 		return nil, fmt.Errorf("connect to network %q: this version does not know how", a.Network)
 	}
@@ -85,13 +95,22 @@ func Unrecorded(netns string) []*Endpoint {
 // Pid is the helper's process.
 func (e *Endpoint) Pid() int { return e.helper.pid }
 
-// Alive checks whether the helper runs.
-func (e *Endpoint) Alive() bool { return e != nil && e.helper.alive() }
+// Alive checks whether the helper runs. What plugins have made needs none, but for a user's networks their keeper.
+func (e *Endpoint) Alive() bool {
+	return e != nil && (e.helper.alive() || e.attachment.CNI != nil && e.helper.pid == 0)
+}
 
 // Detach ends what runs for the endpoint. It does not wait: the caller removes the namespace's file afterwards, at which the rest
 // ends. Whoever may want the same host ports next calls AwaitEnd.
 func (e *Endpoint) Detach() {
 	if e == nil {
+		return
+	}
+	if e.attachment.CNI != nil {
+		if !e.left {
+			e.left = true
+			e.leave()
+		}
 		return
 	}
 	if e.exit != nil {
@@ -104,7 +123,7 @@ func (e *Endpoint) Detach() {
 // AwaitEnd waits after Detach until the processes have ended, and their host ports are free, at most for limit. Where one may not be
 // signalled (AppArmor), that is after the namespace's file has been removed: removed says that it has.
 func (e *Endpoint) AwaitEnd(limit time.Duration, removed bool) {
-	if e == nil || e.denied && !removed {
+	if e == nil || e.denied && !removed || e.attachment.CNI != nil {
 		return
 	}
 	until := time.Now().Add(limit)

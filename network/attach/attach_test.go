@@ -123,7 +123,7 @@ func TestAttachThroughWrappers(t *testing.T) {
 			}
 			t.Setenv("REAL", realPath)
 			ns := newNamespace(t)
-			e, err := newRunner(t).Attach(Attachment{program, helper(script(t, program, text+"\n"))}, ns)
+			e, err := newRunner(t).Attach(Attachment{Network: program, Helper: helper(script(t, program, text+"\n"))}, ns)
 			if err != nil {
 				t.Errorf("%s, wrapper that %s: %v", program, name, err)
 				continue
@@ -148,7 +148,7 @@ func TestDetachThroughTheNamespace(t *testing.T) {
 	}
 	ns := newNamespace(t)
 	deaf := script(t, "deaf", `trap "" TERM; echo $$; while [ -e "$1" ]; do sleep 0.05; done`+"\n")
-	e, err := newRunner(t).Attach(Attachment{"deaf", &Helper{Path: deaf, Args: []string{"{netns}"}, Daemonizes: true}}, ns)
+	e, err := newRunner(t).Attach(Attachment{Network: "deaf", Helper: &Helper{Path: deaf, Args: []string{"{netns}"}, Daemonizes: true}}, ns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestLastWords(t *testing.T) {
 	} {
 		ns := Namespace{Path: filepath.Join(t.TempDir(), "netns")}
 		h := &Helper{Path: script(t, "helper", c.text+"\n"), Args: []string{"{netns}"}, Daemonizes: c.daemon}
-		e, err := newRunner(t).Attach(Attachment{"test", h}, ns)
+		e, err := newRunner(t).Attach(Attachment{Network: "test", Helper: h}, ns)
 		if e != nil || err == nil || !strings.HasSuffix(err.Error(), c.want) || len(err.Error()) > 800 {
 			t.Errorf("%s: %v; want %q", name, err, c.want)
 		}

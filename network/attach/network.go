@@ -4,7 +4,10 @@ package attach
 
 import "github.com/berth-containers/berth/internal/hint"
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Network is how a container is connected, as its record keeps it.
 type Network struct {
@@ -22,7 +25,24 @@ type Network struct {
 	// Attachments are what the namespace is connected to, in order; none where Mode needs none.
 	Attachments []Attachment `json:"attachments,omitempty"`
 
+	// HostNames are the names that /etc/hosts is to have with the addresses that shared networks give the container.
+	HostNames []string `json:"hostNames,omitempty"`
+
 	Ports []PortMapping `json:"ports,omitempty"`
+}
+
+// Names are the networks that are shared with others, separated by commas; where there are none, Mode.
+func (n *Network) Names() string {
+	var names []string
+	for _, a := range n.Attachments {
+		if a.CNI != nil {
+			names = append(names, a.Network)
+		}
+	}
+	if len(names) == 0 {
+		return n.Mode
+	}
+	return strings.Join(names, ",")
 }
 
 // Attachment connects a namespace to one network.
@@ -32,6 +52,9 @@ type Attachment struct {
 
 	// Helper is the program that connects the namespace.
 	Helper *Helper `json:"helper,omitempty"`
+
+	// CNI connects the namespace to a network that containers share.
+	CNI *CNI `json:"cni,omitempty"`
 }
 
 // Helper is a program that serves one network namespace, pasta or slirp4netns.

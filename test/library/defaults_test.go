@@ -239,7 +239,7 @@ func TestSettingsOfTheSiteAreInForceWhereTheCallerSaysNothing(t *testing.T) {
 		"pidns":                    {containers(`pidns = "host"`), func(m made) any { return m.namespace(specs.PIDNamespace) }, "own", "host", func(o *opts) { o.PID = "private" }, "own"},
 		"ipcns":                    {containers(`ipcns = "host"`), func(m made) any { return m.namespace(specs.IPCNamespace) }, "own", "host", func(o *opts) { o.IPC = "private" }, "own"},
 		"utsns":                    {containers(`utsns = "host"`), func(m made) any { return m.namespace(specs.UTSNamespace) }, "own", "host", func(o *opts) { o.UTS = "private" }, "own"},
-		"netns":                    {containers(`netns = "host"`), func(m made) any { return m.namespace(specs.NetworkNamespace) }, "own", "host", func(o *opts) { o.Network = "none" }, "own"},
+		"netns":                    {containers(`netns = "host"`), func(m made) any { return m.namespace(specs.NetworkNamespace) }, "own", "host", func(o *opts) { o.Network = []string{"none"} }, "own"},
 		"name as host name":        {containers(`container_name_as_hostname = true`), func(m made) any { return m.Config.Hostname == "a1-b" }, false, true, func(o *opts) { o.Hostname = "other" }, false},
 		"log size":                 {containers(`log_size_max = 65536`), func(m made) any { return m.Log.MaxSize }, int64(64 << 20), int64(65536), func(o *opts) { o.LogOpts = []string{"max-size=0"} }, int64(0)},
 		"log driver":               {containers(`log_driver = "none"`), func(m made) any { return m.Log.Driver }, "k8s-file", "none", func(o *opts) { o.LogDriver = "json-file" }, "json-file"},
@@ -250,12 +250,12 @@ func TestSettingsOfTheSiteAreInForceWhereTheCallerSaysNothing(t *testing.T) {
 		}, false, true, func(o *opts) { o.Publish = []string{"127.0.0.2::80"} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := libctr.CreateOptions{Name: "a_1-b", Network: "none"}
+			o := libctr.CreateOptions{Name: "a_1-b", Network: []string{"none"}}
 			switch name {
 			case "netns":
-				o.Network = ""
+				o.Network = nil
 			case "host addresses":
-				o.Network, o.Publish = "slirp4netns", []string{"80"}
+				o.Network, o.Publish = []string{"slirp4netns"}, []string{"80"}
 			}
 			check := func(what, conf string, o libctr.CreateOptions, want any) {
 				t.Helper()
@@ -283,7 +283,7 @@ func TestSettingsOfTheSiteAreInForceWhereTheCallerSaysNothing(t *testing.T) {
 		"said": {containers("pids_limit = 99"), &zero, 0},
 	} {
 		t.Run("pids_limit "+what, func(t *testing.T) {
-			m := create(t, s.engine(t, tc.conf), libctr.CreateOptions{Network: "none", Resources: resources(tc.limit)})
+			m := create(t, s.engine(t, tc.conf), libctr.CreateOptions{Network: []string{"none"}, Resources: resources(tc.limit)})
 			if got, want := m.pids(), pidsWant(m, tc.want); got != want {
 				t.Errorf("got %v, want %v", got, want)
 			}
@@ -292,25 +292,25 @@ func TestSettingsOfTheSiteAreInForceWhereTheCallerSaysNothing(t *testing.T) {
 
 	t.Run("DNS", func(t *testing.T) {
 		e := s.engine(t, containers(`dns_servers = ["192.0.2.53"]`, `dns_searches = ["a.example"]`, `dns_options = ["ndots:3"]`))
-		if got, want := create(t, e, opts{Network: "none"}).read(t, "resolv.conf"), "search a.example\nnameserver 192.0.2.53\noptions ndots:3\n"; got != want {
+		if got, want := create(t, e, opts{Network: []string{"none"}}).read(t, "resolv.conf"), "search a.example\nnameserver 192.0.2.53\noptions ndots:3\n"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		o := opts{Network: "none", DNS: []string{}, DNSSearch: []string{}, DNSOptions: []string{}}
+		o := opts{Network: []string{"none"}, DNS: []string{}, DNSSearch: []string{}, DNSOptions: []string{}}
 		if got := create(t, e, o).read(t, "resolv.conf"); strings.Contains(got, "192.0.2.53") || strings.Contains(got, "a.example") || strings.Contains(got, "ndots:3") {
 			t.Errorf("an empty list is not containers.conf's: %q", got)
 		}
 	})
 	t.Run("hosts", func(t *testing.T) {
 		e := s.engine(t, containers(`no_hosts = true`))
-		if got := create(t, e, opts{Network: "none"}).mount("/etc/hosts"); got != "none" {
+		if got := create(t, e, opts{Network: []string{"none"}}).mount("/etc/hosts"); got != "none" {
 			t.Errorf("no_hosts: /etc/hosts is mounted: %s", got)
 		}
-		if got := create(t, e, opts{Network: "none", NoHosts: &none, AddHosts: []string{"db:192.0.2.1"}}).read(t, "hosts"); !strings.Contains(got, "192.0.2.1") {
+		if got := create(t, e, opts{Network: []string{"none"}, NoHosts: &none, AddHosts: []string{"db:192.0.2.1"}}).read(t, "hosts"); !strings.Contains(got, "192.0.2.1") {
 			t.Errorf("hosts were asked for: %q", got)
 		}
 	})
 	t.Run("user namespace", func(t *testing.T) {
-		m := create(t, s.engine(t, containers(`userns = "keep-id"`)), opts{Network: "none"})
+		m := create(t, s.engine(t, containers(`userns = "keep-id"`)), opts{Network: []string{"none"}})
 		want := "own"
 		if !m.rootless() {
 			want = "host" // root has no IDs to keep: the default is dropped
@@ -318,7 +318,7 @@ func TestSettingsOfTheSiteAreInForceWhereTheCallerSaysNothing(t *testing.T) {
 		if got := m.namespace(specs.UserNamespace); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		if m = create(t, s.engine(t, containers(`userns = "keep-id"`)), opts{Network: "none", UserNS: "host"}); m.namespace(specs.UserNamespace) != "host" || m.UserNS != "host" {
+		if m = create(t, s.engine(t, containers(`userns = "keep-id"`)), opts{Network: []string{"none"}, UserNS: "host"}); m.namespace(specs.UserNamespace) != "host" || m.UserNS != "host" {
 			t.Errorf("host was asked for, and recorded as %q", m.UserNS)
 		}
 	})
@@ -338,7 +338,7 @@ func TestErrorsNameTheField(t *testing.T) {
 	for name, o := range map[libctr.FieldName]opts{
 		"cap-add": {CapAdd: []string{"NO_SUCH"}}, "cap-drop": {CapDrop: []string{"x"}}, "ulimit": {Ulimits: []string{"x"}}, "sysctl": {Sysctls: []string{"x"}},
 		"security-opt": {SecurityOpt: []string{"x"}}, "device": {Devices: []string{"x"}}, "publish": {Publish: []string{"x"}}, "expose": {Expose: []string{"x"}},
-		"network": {Network: "x:y"}, "pid": {PID: "x"}, "ipc": {IPC: "x"}, "uts": {UTS: "x"}, "cgroupns": {CgroupNS: "x"}, "userns": {UserNS: "x"},
+		"network": {Network: []string{"x:y"}}, "pid": {PID: "x"}, "ipc": {IPC: "x"}, "uts": {UTS: "x"}, "cgroupns": {CgroupNS: "x"}, "userns": {UserNS: "x"},
 		"restart": {Restart: "x"}, "rm": {AutoRemove: true, Restart: "always"}, "stop-signal": {StopSignal: "x"}, "log-driver": {LogDriver: "x"}, "log-opt": {LogOpts: []string{"x"}},
 		"pids-limit": {Resources: resources(&below)}, "passwd-entry": {Entries: libctr.UserEntries{Passwd: "a\nb"}}, "pull": {Pull: image.PullOptions{Policy: "x"}},
 		"no-hosts": {NoHosts: new(bool), AddHosts: []string{"a:192.0.2.1"}}, "volume": {Volumes: []string{"/a:b"}}, "mount": {Mounts: []string{"x"}}, "tmpfs": {Tmpfs: []string{"x"}},

@@ -69,7 +69,7 @@ func (t *Trial) runCheck(ctx context.Context, imageID string, b partial.BlockOf,
 	code, err := t.Project.Engine().RunOnce(ctx, libctr.CreateOptions{
 		Image:      imageID,
 		Entrypoint: check.Argv,
-		Network:    "none",
+		Network:    []string{"none"},
 		Pull:       image.PullOptions{Policy: image.Never},
 	}, libctr.Streams{Stdout: &out, Stderr: &out})
 	switch {

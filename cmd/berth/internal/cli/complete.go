@@ -12,6 +12,8 @@ import (
 	"github.com/berth-containers/berth/internal/visible"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network"
+	"github.com/berth-containers/berth/network/conflist"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -110,7 +112,7 @@ func kindOf(slot string) string {
 
 // UnknownArguments are those of a command's Use that the shells can make nothing of: Complete wants them in a list.
 func UnknownArguments(use string) (unknown []string) {
-	known := slices.Concat([]string{"CONTAINER", "IMAGE", "VOLUME", "SECRET", "...", "-"}, names, files)
+	known := slices.Concat([]string{"CONTAINER", "IMAGE", "VOLUME", "SECRET", "NETWORK", "...", "-"}, names, files)
 	for _, slot := range argumentsOf(use) {
 		for kind := range strings.SplitSeq(slot, "|") {
 			if kind = kindOf(kind); !slices.Contains(known, kind) && !strings.HasPrefix(kind, "CONTAINER:") && strings.ToUpper(kind) == kind {
@@ -136,6 +138,8 @@ func (s *suggestions) add(kind string) bool {
 		s.volumes("")
 	case "SECRET":
 		s.secrets()
+	case "NETWORK":
+		s.networks()
 	default:
 		return slices.Contains(names, kind)
 	}
@@ -254,6 +258,25 @@ func (s *suggestions) secrets() {
 	}
 }
 
+// networks suggests the networks that containers share.
+func (s *suggestions) networks() {
+	e, err := s.g.OpenOnly(s.ctx)
+	if err != nil {
+		return
+	}
+	dir, err := e.NetworksDir()
+	if err != nil {
+		return
+	}
+	all, _ := conflist.All(dir)
+	for _, l := range all {
+		s.word(l.Name, l.Plugins[0].Type)
+	}
+	if !slices.ContainsFunc(all, func(l *conflist.List) bool { return l.Name == network.DefaultNetwork }) {
+		s.word(network.DefaultNetwork, "bridge")
+	}
+}
+
 // value suggests what a flag's value may become: files where nothing is known.
 func (s *suggestions) value(f *pflag.Flag) ([]string, cobra.ShellCompDirective) {
 	if known, ok := f.Value.(Suggester); ok {
@@ -281,6 +304,9 @@ func (s *suggestions) value(f *pflag.Flag) ([]string, cobra.ShellCompDirective) 
 			s.word("SIG"+name, "")
 		}
 		return s.answer(true)
+	}
+	if f.Name == "network" && strings.Contains(f.Usage, "name of a network") || strings.Contains(f.Usage, "NAME[:OPTIONS] of a network") {
+		s.networks()
 	}
 	choices := choicesOf(f.Usage)
 	for _, c := range choices {

@@ -61,6 +61,12 @@ func commandOf(v hint.Verb) string {
 		return "login"
 	case hint.ListSecrets:
 		return "secret ls"
+	case hint.ListNetworks:
+		return "network ls"
+	case hint.CreateNetwork:
+		return "network create"
+	case hint.ForceRemoveNetwork:
+		return "network rm --force"
 	case hint.ListVolumes:
 		return "volume ls"
 	case hint.ForceRemoveVolume:

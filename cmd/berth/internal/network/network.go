@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package network has the commands on networks that containers share.
+package network
+
+import (
+	"github.com/berth-containers/berth/cmd/berth/internal/cli"
+	"github.com/spf13/cobra"
+)
+
+// NewGroup returns the group `network`.
+func NewGroup(g *cli.Global) *cobra.Command {
+	return cli.Group("network", "Manage networks", NewCreate(g), NewExists(g), NewInspect(g), NewLs(g), NewPrune(g), NewRm(g))
+}

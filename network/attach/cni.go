@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-containers/berth/internal/lastwords"
+)
+
+// CNI connects a namespace to a network that containers share, through CNI plugins. The program berth-net runs them: plugins and
+// their library are too large for each monitor.
+type CNI struct {
+	Program    string          `json:"program"`    // berth-net
+	List       json.RawMessage `json:"list"`       // the network's configuration list as it was at the start: what undoes it has to be the same
+	PluginDirs []string        `json:"pluginDirs"` // where plugins are, the first that has one counts
+	StateDir   string          `json:"stateDir"`   // what lasts as long as the host is up: leases, results, who is connected
+
+	Container string `json:"container"` // its ID
+	Interface string `json:"interface"` // its name in the container
+
+	// What the user asked for; empty is whatever the network gives.
+	IPs []string `json:"ips,omitempty"`
+	MAC string   `json:"mac,omitempty"`
+
+	// Names are what others of the network may call the container, if the network has names (DNS is set).
+	Names []string `json:"names,omitempty"`
+	DNS   bool     `json:"dns,omitempty"`
+	// Upstream are the name servers that know all other names.
+	Upstream []string `json:"upstream,omitempty"`
+
+	Ports []PortMapping `json:"ports,omitempty"`
+
+	// Outside connects the namespace that has the bridges of a user's networks; nil for root, whose bridges are on the host. OutsideNS is where
+	// that namespace is mounted for it.
+	Outside   *Helper `json:"outside,omitempty"`
+	OutsideNS string  `json:"outsideNS,omitempty"`
+}
+
+// Joined is what a container has of a shared network.
+type Joined struct {
+	Network   string    `json:"network"`
+	Interface string    `json:"interface"`
+	MAC       string    `json:"mac,omitempty"`
+	Addresses []Address `json:"addresses,omitempty"`
+	// Keeper is the process that keeps the user's bridges and answers for names; 0 where there is none.
+	Keeper int `json:"keeper,omitempty"`
+}
+
+// Address is one address of a container.
+type Address struct {
+	IP      string `json:"ip"`
+	Prefix  int    `json:"prefix"` // its length
+	Gateway string `json:"gateway,omitempty"`
+}
+
+// Request is what berth-net reads on its standard input. The verb is its argument, add or del; add answers with a Joined.
+type Request struct {
+	Network string `json:"network"`
+	NetNS   string `json:"netns"` // the container's
+	CNI     *CNI   `json:"cni"`
+}
+
+// cniTimeout bounds how long the plugins of one network may take together; berth-net itself bounds them by less.
+const cniTimeout = 60 * time.Second
+
+func (r *Runner) join(a Attachment, ns Namespace) (*Endpoint, error) {
+	e := &Endpoint{attachment: a, netns: ns.Path, runner: r}
+	answer, err := r.berthNet("add", e.request())
+	if err == nil {
+		e.joined = new(Joined)
+		err = json.Unmarshal(answer, e.joined)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to network %s: %w", a.Network, err)
+	}
+	e.helper = see(e.joined.Keeper)
+	return e, nil
+}
+
+func (e *Endpoint) request() Request {
+	return Request{Network: e.attachment.Network, NetNS: e.netns, CNI: e.attachment.CNI}
+}
+
+// leave undoes join. What it cannot undo, `system check --repair` will find.
+func (e *Endpoint) leave() {
+	r := e.runner
+	if r == nil {
+		r = &Runner{Env: os.Environ()}
+	}
+	_, _ = r.berthNet("del", e.request())
+}
+
+// Left returns an Endpoint for what another process has joined to the namespace, to be detached.
+func Left(a Attachment, netns string, joined *Joined) *Endpoint {
+	e := &Endpoint{attachment: a, netns: netns, joined: joined}
+	if joined != nil {
+		e.helper = see(joined.Keeper)
+	}
+	return e
+}
+
+// Joined is what the namespace has of a shared network; nil where a helper connects it.
+func (e *Endpoint) Joined() *Joined { return e.joined }
+
+// berthNet runs berth-net to its end, and returns what it answers.
+func (r *Runner) berthNet(verb string, req Request) ([]byte, error) {
+	program := req.CNI.Program
+	in, err := memfile("berth-net-request")
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	if err := json.NewEncoder(in).Encode(req); err != nil {
+		return nil, err
+	}
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	words, err := lastwords.New()
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	defer words.Close()
+	pid, ended, err := r.spawn(program, []string{"berth-net", verb}, &syscall.ProcAttr{
+		Dir: "/", Env: r.Env, Files: []uintptr{in.Fd(), w.Fd(), uintptr(words.FD)},
+	})
+	w.Close()
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", program, err)
+	}
+	out.SetReadDeadline(time.Now().Add(cniTimeout))
+	answer, err := io.ReadAll(io.LimitReader(out, 1<<20))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		syscall.Kill(pid, syscall.SIGKILL)
+		err = errors.New("it did not end in time")
+	}
+	if ws := <-ended; err == nil && ws != 0 {
+		err = errors.New(string(bytes.TrimSpace([]byte(words.Tail()))))
+	}
+	return answer, err
+}
+
+func memfile(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}

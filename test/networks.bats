@@ -1,0 +1,243 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# netns: own
+# Networks that containers share: network create, ls, inspect, rm; run --network NAME: addresses, names, published ports, isolation.
+load helpers
+
+setup_file() {
+    store_setup
+    mkdir -p "$FILE_DIR/nets"
+    printf '[network]\nnetwork_config_dir = "%s"\n' "$FILE_DIR/nets" >>"$CONTAINERS_CONF"
+    if ! is_rootless; then
+        ip link >"$FILE_DIR/links"
+        iptables-save | grep -c '^-A.*\(10\.89\|10\.213\)' >"$FILE_DIR/rules" || true
+    fi
+}
+
+teardown_file() {
+    local rc=0
+    if is_berth; then
+        not test -e "$RUNROOT/berth/networks/keeper" || { echo "leak: the keeper of networks"; rc=1; }
+        [[ -z $(find "$RUNROOT/berth/networks/leases" -name '*.*.*.*' 2>/dev/null) ]] || { echo "leak: addresses"; rc=1; }
+    fi
+    if ! is_rootless; then
+        ip link >"$FILE_DIR/links-now"
+        diff <(grep -o '^[0-9]*: [^@:]*' "$FILE_DIR/links") <(grep -o '^[0-9]*: [^@:]*' "$FILE_DIR/links-now") || { echo "leak: links"; rc=1; }
+        [[ $(iptables-save | grep -c '^-A.*\(10\.89\|10\.213\)') -eq $(cat "$FILE_DIR/rules") ]] || { iptables-save | grep '^-A'; echo "leak: rules"; rc=1; }
+    fi
+    store_teardown || rc=1
+    return $rc
+}
+
+setup() {
+    test_setup
+    net=n-${name#c-}
+}
+
+teardown() {
+    test_teardown
+    "$ENGINE" network rm -f "$net" "$net-2" >/dev/null 2>&1 3>&- || true
+}
+
+# ip_of CONTAINER NETWORK
+ip_of() { "$ENGINE" inspect --format "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1" 3>&-; }
+
+@test "create, ls, inspect, exists, rm" {
+    berth network create --label tier=front "$net"
+    assert_equal "$output" "$net"
+    berth network exists "$net"
+    berth network ls --filter "name=$net" --format '{{.Name}} {{.Driver}} {{.Labels}}'
+    assert_equal "$output" "$net bridge tier=front"
+    berth network ls -q
+    assert_contains "$output" "$net"
+    assert_contains "$output" podman
+    berth network inspect --format '{{.Name}} {{.Driver}} {{.Internal}} {{.IPv6Enabled}} {{.DNSEnabled}} {{.Labels.tier}}' "$net"
+    assert_equal "$output" "$net bridge false false true front"
+    berth network inspect "$net"
+    [[ $(jq -r '.[0].subnets[0].gateway' <<<"$output") == 10.*.1 ]]
+    berth 125 network create "$net"
+    assert_contains "$output" "network already exists"
+    berth network create --ignore "$net"
+    berth network rm "$net"
+    assert_equal "$output" "$net"
+    berth 1 network exists "$net"
+    berth 1 network rm "$net"
+    assert_contains "$output" "unable to find network with name or ID $net: network not found"
+}
+
+@test "containers of a network reach each other by name, alias and short ID" {
+    berth network create "$net"
+    berth run -d --name "$name" --network "$net" --network-alias "www-$name" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    local id=$output alias
+    for alias in "$name" "www-$name" "${id:0:12}" "$name.dns.podman"; do
+        berth run --rm --network "$net" "$IMAGE" wget -qO- "http://$alias/"
+        assert_equal "$output" hello
+    done
+    berth run --rm --network "$net" "$IMAGE" nslookup "$(ip_of "$name" "$net")"
+    assert_contains "$output" "$name.dns.podman"
+    berth 1 run --rm --network "$net" "$IMAGE" nslookup "nobody-$name.dns.podman"
+    # Its own name is in /etc/hosts with its address.
+    berth exec "$name" sh -c "grep -w $name /etc/hosts"
+    assert_equal "$(awk '{ print $1 }' <<<"$output")" "$(ip_of "$name" "$net")"
+}
+
+@test "a static address, a MAC address, the name of the interface" {
+    berth network create --subnet 10.213.7.0/24 --gateway 10.213.7.9 "$net"
+    berth run --rm --network "$net" --ip 10.213.7.77 --mac-address 92:d0:c6:0a:29:33 "$IMAGE" sh -c 'ip -4 -o addr show eth0; ip link show eth0; ip route'
+    assert_contains "$output" "10.213.7.77/24"
+    assert_contains "$output" "92:d0:c6:0a:29:33"
+    assert_contains "$output" "default via 10.213.7.9"
+    berth run --rm --network "$net:ip=10.213.7.78,interface_name=web0" "$IMAGE" ip -4 -o addr show web0
+    assert_contains "$output" "10.213.7.78/24"
+    berth 125 run --rm --network "$net" --ip 10.99.0.1 "$IMAGE" true
+    assert_contains "$output" "requested static ip 10.99.0.1 not in any subnet on network $net"
+    berth run -d --name "$name" --network "$net" --ip 10.213.7.80 "$IMAGE" sleep 1000
+    berth 126 run --rm --network "$net" --ip 10.213.7.80 "$IMAGE" true || berth 125 run --rm --network "$net" --ip 10.213.7.80 "$IMAGE" true
+    assert_contains "$output" "10.213.7.80"
+    berth network inspect "$net"
+    assert_equal "$(jq -r '.[0].containers[].interfaces.eth0.subnets[0].ipnet' <<<"$output")" 10.213.7.80/24
+    berth ps --filter "network=$net" --format '{{.Names}} {{.Networks}}'
+    assert_equal "$output" "$name $net"
+}
+
+@test "several networks, and none of another's containers" {
+    berth network create "$net"
+    berth network create "$net-2"
+    berth run -d --name "$name" --network "$net" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    berth run --rm --network "$net-2" --network "$net" "$IMAGE" sh -c "ip -o -4 addr show eth0; ip -o -4 addr show eth1; wget -qO- http://$name/"
+    assert_contains "$output" hello
+    # The other network neither knows the name nor reaches the address.
+    berth 1 run --rm --network "$net-2" "$IMAGE" nslookup "$name.dns.podman"
+    berth run --rm --network "$net-2" "$IMAGE" sh -c "timeout 3 wget -qO- http://$(ip_of "$name" "$net")/ || echo unreachable"
+    assert_contains "$output" unreachable
+}
+
+@test "a published port, over TCP and UDP" {
+    local port
+    berth network create "$net"
+    port=$(free_port)
+    berth run -d --name "$name" --network "$net" -p "127.0.0.1:$port:80" -p "127.0.0.1:$port:81/udp" -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro "$IMAGE" sh -c \
+        'mkdir /w; echo hello >/w/index.html; socat UDP-RECVFROM:81,fork EXEC:cat & exec httpd -f -p 80 -h /w'
+    wait_for 10 curl -sf -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+    assert_equal "$(cat "$FILE_DIR/page")" hello
+    echoed() { [[ $(echo ping | timeout 5 socat -t1 - "UDP:127.0.0.1:$port") == ping ]]; }
+    wait_for 10 echoed
+    berth port "$name"
+    assert_contains "$output" "80/tcp -> 127.0.0.1:$port"
+    berth stop -t 0 "$name"
+    not curl -s -m 2 "http://127.0.0.1:$port/"
+    berth start "$name"
+    wait_for 10 curl -sf -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+}
+
+@test "a build reaches containers by name" {
+    berth network create "$net"
+    berth run -d --name "$name" --network "$net" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    mkdir "$FILE_DIR/$name"
+    printf 'FROM %s\nRUN wget -qO /page http://%s/\nRUN cat /page\n' "$IMAGE" "$name" >"$FILE_DIR/$name/Containerfile"
+    berth build --no-cache --network "$net" -t "localhost/$name" "$FILE_DIR/$name"
+    assert_contains "$output" hello
+    berth rmi "localhost/$name"
+}
+
+@test "an internal network leads nowhere else, and --ipv6 has addresses of both kinds" {
+    berth network create --internal "$net"
+    berth run --rm --network "$net" "$IMAGE" ip route
+    not grep -q default <<<"$output"
+    berth network create --ipv6 "$net-2"
+    berth run -d --name "$name" --network "$net-2" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p "[::]:80" -h /w'
+    berth run --rm --network "$net-2" "$IMAGE" sh -c 'ip -6 -o addr show eth0 scope global; nslookup -type=aaaa '"$name"
+    assert_contains "$output" "inet6 fd"
+    berth inspect --format "{{(index .NetworkSettings.Networks \"$net-2\").GlobalIPv6Address}}" "$name"
+    berth run --rm --network "$net-2" "$IMAGE" wget -qO- "http://[$output]/"
+    assert_equal "$output" hello
+}
+
+@test "the example of a CNI page works as it stands" {
+    is_berth || skip "podman has networks of another kind"
+    cat >"$FILE_DIR/nets/10-mynet.conf" <<'X'
+{
+	"cniVersion": "0.2.0",
+	"name": "mynet",
+	"type": "bridge",
+	"bridge": "cni0",
+	"isGateway": true,
+	"ipMasq": true,
+	"ipam": {
+		"type": "host-local",
+		"subnet": "10.22.0.0/16",
+		"routes": [
+			{ "dst": "0.0.0.0/0" }
+		]
+	}
+}
+X
+    berth run --rm --network mynet "$IMAGE" sh -c 'ip -4 -o addr show eth0; ip route'
+    assert_contains "$output" "inet 10.22.0."
+    assert_contains "$output" "default via 10.22.0.1"
+    berth network inspect --format '{{.NetworkInterface}} {{range .Subnets}}{{.Subnet}} {{.Gateway}}{{end}}' mynet
+    assert_equal "$output" "cni0 10.22.0.0/16 10.22.0.1"
+    rm "$FILE_DIR/nets/10-mynet.conf"
+    is_rootless || ip link del cni0
+}
+
+@test "a network that is used is not removed; prune leaves it; --force takes its containers along" {
+    berth network create "$net"
+    berth network create "$net-2"
+    berth run -d --name "$name" --network "$net" "$IMAGE" sleep 1000
+    berth 2 network rm "$net"
+    assert_contains "$output" "\"$net\" has associated containers with it. Use -f to forcibly delete containers and pods: network is being used"
+    berth network prune -f
+    assert_contains "$output" "$net-2"
+    berth network exists "$net"
+    berth network rm -f -t 0 "$net"
+    berth 1 container exists "$name"
+    berth 125 network rm podman
+    assert_contains "$output" "default network podman cannot be removed"
+}
+
+@test "what is wrong is said before anything is made" {
+    berth 125 run --rm --network "$net" "$IMAGE" true
+    assert_contains "$output" "unable to find network with name or ID $net: network not found"
+    berth network create "$net"
+    berth 125 run --rm --network "$net" --network host "$IMAGE" true
+    assert_contains "$output" "cannot set multiple networks without bridge network mode, selected mode"
+    berth 125 run --rm --network "$net" --network "$net" "$IMAGE" true
+    berth 125 run --rm --ip 10.0.0.1 --network none "$IMAGE" true
+    berth 125 run --rm --network "$net:nonsense=1" "$IMAGE" true
+    local line
+    while read -r line; do
+        # shellcheck disable=SC2086
+        berth 125 network create $line
+    done <<X
+../evil
+host
+--subnet nonsense $net-2
+--subnet 10.9.0.0/31 $net-2
+--subnet 10.9.0.0/24 --gateway 10.8.0.1 $net-2
+--gateway 10.8.0.1 $net-2
+--subnet 127.0.0.0/8 --ip-range 10.0.0.0/24 $net-2
+--driver nonsense $net-2
+-o nonsense=1 $net-2
+--disable-dns --dns 192.0.2.1 $net-2
+X
+    # The subnet of another.
+    berth network inspect --format '{{range .Subnets}}{{.Subnet}}{{end}}' "$net"
+    berth 125 network create --subnet "$output" "$net-2"
+    assert_contains "$output" "is already used on the host or by another config"
+    berth 1 network exists "$net-2"
+}
+
+@test "kill -9 of the monitor leaves no address" {
+    is_berth || skip "about Berth's monitor"
+    local i
+    berth network create --subnet 10.213.8.0/29 "$net" # five addresses
+    for i in 1 2 3 4 5 6 7; do
+        berth run -d --name "$name" --network "$net" "$IMAGE" sleep 1000
+        berth inspect --format '{{.State.ConmonPid}} {{.State.Pid}}' "$name"
+        # shellcheck disable=SC2086
+        kill -KILL $output
+        berth rm -f -t 0 "$name"
+    done
+    [[ -z $(find "$RUNROOT/berth/networks/leases/$net" -name '10.*') ]]
+}
