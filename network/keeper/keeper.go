@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-containers/berth/internal/leash"
 	"github.com/berth-containers/berth/internal/proc"
 	"github.com/berth-containers/berth/internal/thread"
 	"github.com/berth-containers/berth/network/attach"
@@ -161,7 +162,8 @@ func (s State) Ensure(self string, c *attach.CNI) (int, error) {
 		sys.Cloneflags = syscall.CLONE_NEWNS // for what it mounts
 	}
 	pid, err := syscall.ForkExec(self, []string{"berth-net", "keep", string(conf)}, &syscall.ProcAttr{
-		Dir: "/", Env: os.Environ(), Files: []uintptr{null.Fd(), out.Fd(), null.Fd()}, Sys: sys,
+		Dir: "/", Env: leash.Without(os.Environ()), // it outlives the build that has started it
+		Files: []uintptr{null.Fd(), out.Fd(), null.Fd()}, Sys: sys,
 	})
 	out.Close()
 	if err != nil {
