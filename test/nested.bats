@@ -7,7 +7,7 @@ load helpers
 setup_file() {
     store_setup
     mkdir "$FILE_DIR/bin" "$FILE_DIR/fix"
-    cp "$HELPERS_DIR"/../bin/* "$FILE_DIR/bin/"
+    cp -r "$HELPERS_DIR"/../bin/* "$FILE_DIR/bin/"
     cp "$FIXTURES/busybox.tar" "$FILE_DIR/fix/"
     chmod -R a+rX "$FILE_DIR/bin" "$FILE_DIR/fix"
     grep -v '^me:' /etc/passwd >"$FILE_DIR/passwd"
