@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # What a mount of RUN leaves of the directories above its mount point.
 load helpers
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # What a context, an image or a Containerfile may not do to the host: a test for each class of holes that buildah and
 # BuildKit have had. Each attack is for $VICTIM, a directory of the host's with a secret in it.
 

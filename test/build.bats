@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # build: the instructions, the flags, the cache, errors, and what contexts may not do.
 
 load helpers

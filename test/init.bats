@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # init: a container that is prepared and made, and whose command is started later.
 load helpers
 

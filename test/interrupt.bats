@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # Ctrl-C and SIGTERM for every command that may take long: podman's exit code for the first, and no word of contexts.
 load helpers
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # Packages libctr and build as other programs use them: test/tools/embed and test/tools/server import nothing of cmd/.
 load helpers
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # What outlives a command has nothing of the command's caller that it does not need: docs/security.md, "What outlives a command".
 
 load helpers

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # Which containers a command works on: names, --all, --latest, --cidfile, --filter; and what is said of those that are not there.
 load helpers
 

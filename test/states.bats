@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: root
 # Every verb in every state of a container: exit code, what the container is afterwards, and an end within a bound.
 load helpers
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # system prune, reset and boot; events of all kinds of things; what info and version say, and by which name.
 load helpers
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # Helpers that are wrapper scripts, as NixOS and administrators make them: one that becomes the program, one that waits for
 # it, one that leaves it in the background, one that keeps its output to itself, one that does both, one that starts it later, one that
 # becomes itself again.

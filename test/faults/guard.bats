@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # A killed monitor is replaced by the others, or by ps, without a command for its container: output, health checks and
 # restart policies go on.
 load ../helpers

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # A bounded run of what `make soak` does for hours: kills at random points. The seed is in the output.
 load ../helpers
 

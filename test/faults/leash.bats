@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # What a command has started dies with it, and a signal ends a command wherever it is. Each command is brought to where somebody
 # works for it who would go on for ever: one who unpacks a layer and is stopped, a decompressor, git, a credential helper, RUN, a
 # pipe that nobody else opens.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# once: user
 # Many containers live at once: a bounded run of test/soak/lifecycles, which `make soak` runs for hours.
 load ../helpers
 
