@@ -17,10 +17,9 @@
 // container sees the address of the client that connected to the published port.
 // What each of them can and cannot do is in docs/networks.md.
 //
-// # Bridge networks
+// # Networks that containers share
 //
-// Networks that several containers share (bridge, macvlan, DNS by name) are not here yet.
-// docs/decisions/0041 says where they go: a subpackage that keeps their definitions, of which a plan makes an
-// attach.Attachment each. This package stays on the standard library and golang.org/x/sys, because `berth run` pays
+// Their definitions are CNI configurations, which package conflist finds; a plan makes an attach.Attachment of each (shared.go,
+// docs/decisions/0069). This package stays on the standard library and golang.org/x/sys, because `berth run` pays
 // for its imports at each start.
 package network

@@ -71,7 +71,7 @@ func (s State) Lock() (unlock func(), err error) {
 	return func() { unix.Close(fd) }, nil
 }
 
-// MemberFile is where a container's part of a network is written down.
+// memberFile is where a container's part of a network is written down.
 func (s State) memberFile(m *Member) string {
 	return filepath.Join(s.Dir, membersDir, m.CNI.Container+"."+m.Network)
 }
@@ -234,5 +234,5 @@ func (s State) Reload() error {
 	return nil
 }
 
-// socket is reached through a descriptor of the directory where its path is too long for an address.
+// socket is the path of the keeper's socket; it has at most 107 bytes.
 func (s State) socket() string { return filepath.Join(s.Dir, socketFile) }
