@@ -6,6 +6,7 @@ package cni
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -267,6 +268,7 @@ func List(dir string) ([]types.Network, error) {
 	for _, l := range lists {
 		n, bad := ReadNetwork(l)
 		if bad != nil {
+			err = errors.Join(err, bad)
 			continue
 		}
 		all = append(all, n)
