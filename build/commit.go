@@ -150,10 +150,6 @@ func (s *Session) commitFormat(cfg *record.Config, changes []string) (string, er
 
 // copyLayer puts what the container has changed into the working container.
 func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.Container, b *buildah.Builder, pause bool) (err error) {
-	cfg, err := c.Config()
-	if err != nil {
-		return err
-	}
 	to, err := store.Container(b.ContainerID)
 	if err != nil {
 		return err
@@ -170,12 +166,7 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 		return err
 	}
 	defer func() { err = errors.Join(err, spool.Close(), os.Remove(spool.Name())) }()
-	var n int64
-	if own := cfg.Rootfs.Writable; own != "" {
-		n, err = readOwnLayer(store, own, to.LayerID, spool)
-	} else {
-		n, err = readStoredLayer(store, c.ID, spool)
-	}
+	n, err := s.readLayer(ctx, store, c, to.LayerID, spool)
 	if err != nil {
 		return fmt.Errorf("read its layer: %w", err)
 	}
@@ -192,33 +183,49 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 	return nil
 }
 
-// readStoredLayer writes the archive of a container's layer that the store has, and returns its size without holes.
-func readStoredLayer(store storage.Store, id string, to *os.File) (int64, error) {
-	c, err := store.Container(id)
+// readLayer writes the archive of a container's layer, and returns its size without holes. The store, which knows how whiteouts are written, reads a layer of
+// Berth's own (package writable) in the place of an empty one on top of the same image, and one that is in memory in the place of that on the disk. The mount is
+// seen by this process only.
+func (s *Session) readLayer(ctx context.Context, store storage.Store, c *libctr.Container, empty string, to *os.File) (n int64, err error) {
+	cfg, err := c.Config()
 	if err != nil {
 		return 0, err
 	}
-	return readLayer(store, c.LayerID, to)
+	layer := empty
+	if cfg.Rootfs.Writable == "" {
+		stored, err := store.Container(c.ID)
+		if err != nil {
+			return 0, err
+		}
+		layer = stored.LayerID
+	}
+	memory, err := s.engine.MemoryLayer(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	place := filepath.Join(store.GraphRoot(), "overlay", layer, "diff")
+	switch {
+	case memory != nil:
+		err = errors.Join(unix.MoveMount(int(memory.Fd()), "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH), memory.Close())
+	case cfg.Rootfs.Writable != "":
+		err = unix.Mount(filepath.Join(cfg.Rootfs.Writable, writable.Upper), place, "", unix.MS_BIND, "")
+	default:
+		return storedLayer(store, layer, to)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("mount it on %s: %w", place, err)
+	}
+	defer func() { err = errors.Join(err, unix.Unmount(place, unix.MNT_DETACH)) }()
+	return storedLayer(store, layer, to)
 }
 
-func readLayer(store storage.Store, layer string, to *os.File) (int64, error) {
+func storedLayer(store storage.Store, layer string, to *os.File) (int64, error) {
 	diff, err := store.Diff("", layer, nil)
 	if err != nil {
 		return 0, err
 	}
 	n, err := unpack.CopySparse(to, diff)
 	return n, errors.Join(err, diff.Close())
-}
-
-// readOwnLayer does so for a layer of Berth's own (package writable): the store, which knows how whiteouts are written, reads it in
-// the place of an empty layer on top of the same image. The mount is seen by this process only.
-func readOwnLayer(store storage.Store, own, empty string, to *os.File) (n int64, err error) {
-	place := filepath.Join(store.GraphRoot(), "overlay", empty, "diff")
-	if err := unix.Mount(filepath.Join(own, writable.Upper), place, "", unix.MS_BIND, ""); err != nil {
-		return 0, fmt.Errorf("mount it on %s: %w", place, err)
-	}
-	defer func() { err = errors.Join(err, unix.Unmount(place, unix.MNT_DETACH)) }()
-	return readLayer(store, empty, to)
 }
 
 // engineEnv are variables that the engine sets for each container.

@@ -116,6 +116,8 @@ func checkpointable(c *Container, cfg *record.Config, opts *CheckpointOptions) e
 		return field.Errorf("%s can not be used with %s", field.Name("with-previous"), field.Name("pre-checkpoint"))
 	case cfg.Network.NetNS == "runtime" && len(cfg.Network.Attachments) > 0:
 		return hint.Add(errors.New("a container with a user namespace and a network of its own cannot be restored"), "make it with %s none or host, or without %s", field.Name("network"), field.Name("userns"))
+	case cfg.Rootfs.Memory != nil:
+		return hint.Add(field.Errorf("it was made with %s memory, and what it has written would not be there for the processes that are restored", field.Name("storage")), "make it without")
 	case !cfg.Runtime.Checkpoints:
 		return hint.Add(errors.New("its OCI runtime could not checkpoint it when it was made"), "make it anew")
 	case cfg.Log.Driver == "passthrough":

@@ -364,9 +364,13 @@ func (e *Engine) mountRootfs(r record.Rootfs, at string) error {
 }
 
 // mountRootfsDetached is mountRootfs for as long as nobody unmounts it.
-func (e *Engine) mountRootfsDetached(r record.Rootfs, at string) error {
+func (e *Engine) mountRootfsDetached(r record.Rootfs, at string) (err error) {
 	// Where the mount ends with a power cut, what was copied has to be on the disk as far as it can.
 	options := strings.Join(slices.DeleteFunc(strings.Split(r.Options, ","), func(o string) bool { return o == "volatile" }), ",")
+	if err := monitor.MountMemory(r); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, monitor.UnmountMemory(r)) }() // the overlay keeps it
 	switch r.Type {
 	case "bind":
 		return unix.Mount(r.Source, at, "", unix.MS_BIND|unix.MS_REC, "")

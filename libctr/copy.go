@@ -63,12 +63,27 @@ func (e *Engine) Copy(ctx context.Context, from, to CopyEnd, o CopyOptions) (err
 	if err != nil {
 		return about("copy from", from.Container, err)
 	}
+	if err := to.takesFiles(); err != nil {
+		return about("copy to", to.Container, err)
+	}
 	target, err := open(to)
 	if err != nil {
 		return about("copy to", to.Container, err)
 	}
 	c := &copying{from: place{from, source}, to: place{to, target}, o: o}
 	return c.run(ctx)
+}
+
+// takesFiles refuses a container in memory that does not run: a copy would end with the command.
+func (end CopyEnd) takesFiles() error {
+	if end.Container == nil || Alive(end.Container.State) {
+		return nil
+	}
+	cfg, err := end.Container.Config()
+	if err == nil && cfg.Rootfs.Memory != nil {
+		err = hint.Add(errors.New("what it writes is in memory, and it does not run"), "start it first with: %s", hint.To(hint.StartContainer, end.Container.State.Name))
+	}
+	return err
 }
 
 // place is an end with the container's root, which is nil on the host.

@@ -403,7 +403,11 @@ func (e *Engine) addLayer(ctx context.Context, m *making) error {
 	case e.ownLayers(m):
 		layer = e.addOwnLayer
 	}
-	if err := layer(ctx, m); err != nil {
+	err := layer(ctx, m)
+	if err == nil {
+		err = e.keepInMemory(m)
+	}
+	if err != nil {
 		return storeHint(fmt.Errorf("make its layer: %w", err), e.storeOpts.GraphRoot)
 	}
 	return nil

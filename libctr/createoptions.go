@@ -44,6 +44,7 @@ type CreateOptions struct {
 	Entries     UserEntries // of the user in the container's /etc/passwd and /etc/group
 
 	// Its files.
+	Storage       string // memory[:size=SIZE]: what it writes is in memory, and ends with its run; empty is the disk
 	ReadOnly      *bool
 	ReadOnlyTmpfs *bool    // with ReadOnly, keep /run, /tmp and /var/tmp writable; nil is true
 	Volumes       []string // [SOURCE:]DESTINATION[:OPTIONS]

@@ -36,6 +36,7 @@ type settled struct {
 	net      network.Options
 	log      spec.Log
 	restart  record.Restart
+	memory   *record.Memory // in which the layer is; nil is the disk
 
 	pullPolicy     image.Policy
 	stopSignal     syscall.Signal // 0 is the image's
@@ -67,6 +68,12 @@ func (e *Engine) settle(o *CreateOptions) (s settled, err error) {
 		}
 	}
 	if err := e.settleLog(&s, o, conf); err != nil {
+		return s, err
+	}
+	if s.memory, err = parseStorage(o.Storage); err == nil && s.memory != nil {
+		err = e.canBeInMemory(o)
+	}
+	if err != nil {
 		return s, err
 	}
 	if err := s.checkIDMaps(); err != nil {

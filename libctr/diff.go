@@ -206,10 +206,14 @@ func (e *Engine) diff(ctx context.Context, c *Container) (changes []Change, err 
 	if err != nil {
 		return nil, err
 	}
-	own := e.upperDir(cfg.Rootfs)
-	if own == "" {
+	upper, err := e.openLayer(ctx, c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if upper == nil {
 		return nil, errors.New("it has no layer, since it was made with --rootfs")
 	}
+	defer upper.Close()
 	below, unmount, err := e.imageBelow(cfg)
 	if err != nil {
 		return nil, err
@@ -220,11 +224,6 @@ func (e *Engine) diff(ctx context.Context, c *Container) (changes []Change, err 
 		return nil, err
 	}
 	defer lower.Close()
-	upper, err := openDirAt(unix.AT_FDCWD, own)
-	if err != nil {
-		return nil, err
-	}
-	defer upper.Close()
 	d := &comparison{ctx: ctx, layer: cfg.Rootfs.Type != "bind", skip: slices.Concat(madeByEngine, mounts)}
 	return d.compare(lower, upper)
 }

@@ -263,6 +263,11 @@ func inspectHost(cfg *record.Config, oci *specs.Spec) InspectHostConfig {
 			h.PidsLimit = deref(r.Pids.Limit)
 		}
 	}
+	if r := cfg.Rootfs.Memory; r != nil {
+		if h.Storage = "memory"; r.Size > 0 {
+			h.Storage += fmt.Sprintf(":size=%d", r.Size)
+		}
+	}
 	for _, m := range oci.Mounts {
 		if m.Destination == "/dev/shm" {
 			for _, o := range m.Options {

@@ -235,6 +235,7 @@ type InspectHostConfig struct {
 	UsernsMode           string
 	IDMappings           *InspectIDMappings `json:",omitempty"`
 	ShmSize              int64
+	Storage              string  `json:",omitempty"` // memory[:size=BYTES]: where the layer is in memory
 	Runtime              string  // unused: always oci; see InspectData.OCIRuntime
 	ConsoleSize          [2]uint // unused
 	Isolation            string  // unused

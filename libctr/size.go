@@ -24,11 +24,15 @@ func (e *Engine) Size(ctx context.Context, c *Container) (own, all int64, err er
 	if err != nil {
 		return 0, 0, err
 	}
-	dir := e.upperDir(cfg.Rootfs)
-	if dir == "" {
+	dir, err := e.openLayer(ctx, c, cfg)
+	if dir == nil && err == nil {
 		return 0, 0, nil
 	}
-	if own, err = filesSize(ctx, dir); err != nil {
+	if err == nil {
+		defer dir.Close()
+		own, err = filesSize(ctx, fmt.Sprintf("/proc/self/fd/%d", dir.Fd()))
+	}
+	if err != nil {
 		return 0, 0, fmt.Errorf("add up the files of container %s: %w", cfg.Name, err)
 	}
 	img, err := e.ImageView().Lookup(cfg.ImageID, image.LookupOptions{})

@@ -145,3 +145,81 @@ setup() {
     berth 1 run --rm --image-volume ignore "localhost/$name" grep -c ' /vol ' /proc/mounts
     berth rmi "localhost/$name"
 }
+
+in_userns() { if is_rootless; then "$ENGINE" unshare "$@" 3>&-; else "$@"; fi; }
+
+@test "--storage memory: what is written ends with the container's run, and commit, diff, cp, export and mount see it while it runs" {
+    is_berth || skip "podman has no layers in memory"
+    berth run -d --name "$name" --network none --storage memory:size=8m "$IMAGE" sh -c 'echo new >/new; rm /etc/berth-image; rm -r /home; mkdir -m 700 /home; chmod 711 /; while :; do sleep 1; done'
+    berth inspect --format '{{.HostConfig.Storage}} {{.GraphDriver.Data.UpperDir}}' "$name"
+    assert_equal "${output%% *}" memory:size=8388608
+    [[ $output == */memory/diff ]]
+    local layer=${output#* }
+    wait_for 20 "$ENGINE" exec "$name" sh -c '[ "$(stat -c %a /)" = 711 ]'
+    [[ -z $(in_userns find "${layer%/memory/diff}/diff" "${layer%/diff}" -mindepth 1) ]] # nothing is on the disk
+    berth exec "$name" sh -c 'dd if=/dev/zero of=/big bs=1M count=9 2>&1; rm /big'
+    assert_contains "$output" "No space left on device"
+    berth diff "$name"
+    assert_equal "$(sort <<<"$output" | tr '\n' ' ')" "A /new C /etc C /home D /etc/berth-image D /home/user "
+    berth ps -s --filter name="$name" --format '{{.Size}}'
+    assert_contains "$output" "4B (virtual "
+    berth cp "$name:/new" "$D/new"
+    assert_equal "$(cat "$D/new")" new
+    berth cp "$D/src/a.conf" "$name:/put"
+    berth exec "$name" cat /put
+    assert_equal "$output" one
+    berth export -o "$D/out.tar" "$name"
+    assert_contains "$(tar tf "$D/out.tar")" put
+    assert_equal "$(in_userns sh -c 'cat "$("$ENGINE" mount "$0")/new"; "$ENGINE" unmount "$0" >/dev/null' "$name")" new
+    berth commit -q "$name" "localhost/$name"
+    berth run --rm --network none "localhost/$name" sh -c 'cat /new /put; ls /etc/berth-image /home; stat -c %a /home'
+    assert_equal "$(grep -v 'No such\|:$' <<<"$output" | tr '\n' ' ')" "new one 700 "
+    berth rmi "localhost/$name"
+    berth restart -t 0 "$name"
+    berth exec "$name" sh -c 'ls /put 2>&1; :'
+    assert_contains "$output" "No such file"
+    berth stop -t 0 "$name"
+    berth diff "$name"
+    assert_equal "$output" ""
+    berth 125 cp "$D/src/a.conf" "$name:/put"
+    assert_contains "$output" "in memory"
+    berth cp "$name:/etc/passwd" - >/dev/null
+    berth commit -q "$name" "localhost/$name"
+    berth rmi "localhost/$name"
+    berth container clone "$name" "$name-2"
+    berth inspect --format '{{.HostConfig.Storage}}' "$name-2"
+    assert_equal "$output" memory:size=8388608
+    berth rm "$name" "$name-2"
+}
+
+@test "--storage memory with another user namespace, a terminal, a restart policy, and a monitor that was killed" {
+    is_berth || skip "podman has no layers in memory"
+    berth run --rm --network none --storage memory --uidmap 0:1:1000 "$IMAGE" sh -c 'stat -c %u /; echo a >/x; rm -r /home; mkdir /home; ls -A /home; cat /x'
+    assert_equal "${lines[*]}" "0 a"
+    berth run --name "$name" --network none --storage memory --restart on-failure:2 "$IMAGE" sh -c 'ls /x 2>/dev/null; touch /x; exit 3' && false
+    not assert_contains "$output" /x
+    berth rm "$name"
+    berth run -d --name "$name" --network none --storage memory "$IMAGE" sh -c 'echo a >/x; sleep 1000'
+    wait_for 20 "$ENGINE" exec "$name" test -s /x
+    kill -KILL "$("$ENGINE" inspect --format '{{.State.ConmonPid}}' "$name")"
+    berth export -o "$D/out.tar" "$name"
+    assert_contains "$(tar tf "$D/out.tar")" x
+    berth 125 commit -q "$name" "localhost/$name"
+    assert_contains "$output" "monitor was killed"
+    assert_contains "$output" "berth export"
+    berth restart -t 0 "$name"
+    wait_for 20 "$ENGINE" exec "$name" test -s /x
+    berth commit -q "$name" "localhost/$name"
+    berth rmi "localhost/$name"
+    berth rm -f -t 0 "$name"
+}
+
+@test "--storage memory is refused where there is no layer to keep there" {
+    is_berth || skip "podman has no layers in memory"
+    for words in disk memory:size=none memory:size=-1 memory:x=1 memory:; do
+        berth 125 create --storage "$words" "$IMAGE"
+        assert_contains "$output" "--storage"
+    done
+    berth 125 create --storage memory --rootfs "$D/src" sh
+    assert_contains "$output" "--rootfs"
+}

@@ -24,39 +24,39 @@ import (
 type Create struct {
 	set *pflag.FlagSet // tells which were given
 
-	name, hostname, user, workdir, umask, cidfile         string
-	entrypoint, pull, platform, os, arch, variant         string
-	interactive, tty, rm, readOnly, readOnlyTmpfs         bool
-	init, privileged, publishAll, quiet, passwd           bool
-	passwdEntry, groupEntry                               string
-	noHosts, envHost, httpProxy, unsetenvAll              bool
-	initPath, stopSignal, restart, logDriver, imageVolume string
-	stopTimeout, timeout                                  uint
-	env, envFile, label, labelFile, annotation, unsetenv  []string
-	volume, mount, tmpfs, publish, networks, expose       []string
-	volumesFrom                                           []string
-	dns, dnsSearch, dnsOption, addHost, groupAdd          []string
-	ip, ip6, mac                                          string
-	aliases                                               []string
-	capAdd, capDrop, securityOpt, ulimit, logOpt          []string
-	device, sysctl, secret                                []string
-	shmSize                                               string
-	oomScoreAdj                                           int
-	limits                                                Limits
-	deviceRules                                           []string
-	cgroups, cgroupParent, personality, rdtClass          string
-	oomKillDisable                                        bool
-	cgroupConf                                            []string
-	userns, pid, ipc, uts, cgroupns                       string
-	health                                                Health
-	registry                                              Registry
-	retry                                                 uint
-	retryDelay, tz, hostsFile, systemd, seccompPolicy     string
-	pidfile, conmonPidfile, sdnotify                      string
-	replace, noHostname, trust, rootfs                    bool
-	gpus, hostuser, uidmap, gidmap                        []string
-	subuidname, subgidname                                string
-	requires, chrootdirs, envMerge, decryptionKey         []string
+	name, hostname, user, workdir, umask, storage, cidfile string
+	entrypoint, pull, platform, os, arch, variant          string
+	interactive, tty, rm, readOnly, readOnlyTmpfs          bool
+	init, privileged, publishAll, quiet, passwd            bool
+	passwdEntry, groupEntry                                string
+	noHosts, envHost, httpProxy, unsetenvAll               bool
+	initPath, stopSignal, restart, logDriver, imageVolume  string
+	stopTimeout, timeout                                   uint
+	env, envFile, label, labelFile, annotation, unsetenv   []string
+	volume, mount, tmpfs, publish, networks, expose        []string
+	volumesFrom                                            []string
+	dns, dnsSearch, dnsOption, addHost, groupAdd           []string
+	ip, ip6, mac                                           string
+	aliases                                                []string
+	capAdd, capDrop, securityOpt, ulimit, logOpt           []string
+	device, sysctl, secret                                 []string
+	shmSize                                                string
+	oomScoreAdj                                            int
+	limits                                                 Limits
+	deviceRules                                            []string
+	cgroups, cgroupParent, personality, rdtClass           string
+	oomKillDisable                                         bool
+	cgroupConf                                             []string
+	userns, pid, ipc, uts, cgroupns                        string
+	health                                                 Health
+	registry                                               Registry
+	retry                                                  uint
+	retryDelay, tz, hostsFile, systemd, seccompPolicy      string
+	pidfile, conmonPidfile, sdnotify                       string
+	replace, noHostname, trust, rootfs                     bool
+	gpus, hostuser, uidmap, gidmap                         []string
+	subuidname, subgidname                                 string
+	requires, chrootdirs, envMerge, decryptionKey          []string
 }
 
 // Bind adds the flags to fs, which is to be parsed before Options is called.
@@ -87,6 +87,7 @@ func (f *Create) Bind(fs *pflag.FlagSet) {
 	fs.BoolVarP(&f.tty, "tty", "t", false, "allocate a pseudo-TTY")
 	fs.BoolVar(&f.rm, "rm", false, "remove the container and its anonymous volumes after it exits")
 	fs.BoolVar(&f.readOnly, "read-only", false, "make the root file system read-only")
+	fs.StringVar(&f.storage, "storage", "", "keep what the container writes in memory, until it ends: memory[:size=SIZE]")
 	fs.BoolVar(&f.readOnlyTmpfs, "read-only-tmpfs", true, "with --read-only, keep /run, /tmp and /var/tmp writable")
 	fs.BoolVar(&f.init, "init", false, "run an init program as PID 1 that forwards signals and reaps processes")
 	fs.StringVar(&f.initPath, "init-path", "", "path of the init program (default catatonit or tini)")
@@ -213,7 +214,7 @@ func (f *Create) Options(args []string) (o libctr.CreateOptions, err error) {
 		Init: given(f, "init", f.init), InitPath: f.initPath, Ulimits: f.ulimit, OOMScoreAdj: given(f, "oom-score-adj", f.oomScoreAdj),
 		Entries: libctr.UserEntries{None: !f.passwd, Passwd: f.passwdEntry, Group: f.groupEntry},
 
-		ReadOnly: given(f, "read-only", f.readOnly), ReadOnlyTmpfs: given(f, "read-only-tmpfs", f.readOnlyTmpfs),
+		Storage: f.storage, ReadOnly: given(f, "read-only", f.readOnly), ReadOnlyTmpfs: given(f, "read-only-tmpfs", f.readOnlyTmpfs),
 		Timezone: f.tz, ChrootDirs: f.chrootdirs, Volumes: f.volume, Mounts: f.mount, Tmpfs: f.tmpfs, VolumesFrom: f.volumesFrom, Devices: f.device, Secrets: f.secret,
 
 		Hostname: f.hostname, Publish: f.publish, PublishAll: f.publishAll, Expose: f.expose,

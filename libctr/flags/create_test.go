@@ -80,6 +80,7 @@ func TestCreate(t *testing.T) {
 		},
 		"--image-volume anonymous":             func(o *opts) { o.ImageVolumes = "anonymous" },
 		"--shm-size 1m":                        func(o *opts) { o.ShmSize = new(int64(1 << 20)) },
+		"--storage memory:size=64m":            func(o *opts) { o.Storage = "memory:size=64m" },
 		"--shm-size 0":                         func(o *opts) { o.ShmSize = new(int64) },
 		"--device /dev/fuse":                   func(o *opts) { o.Devices = []string{"/dev/fuse"} },
 		"--network none":                       func(o *opts) { o.Network = []string{"none"} },

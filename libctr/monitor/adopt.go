@@ -184,6 +184,15 @@ func (m *Monitor) adoptEndpoints() endpoints { return findEndpoints(m.cfg, m.sta
 // ensurePrepared restores what an adopted container lost with its first monitor,
 // or a container with its network helper, before it is started again.
 func (m *Monitor) ensurePrepared() error {
+	inMemory := m.cfg.Rootfs.Memory != nil
+	if m.mounted && inMemory { // what was written ends with each run
+		m.mu.Lock()
+		m.mounted = false
+		m.mu.Unlock()
+		if err := m.unmountRootfs(); err != nil {
+			return err
+		}
+	}
 	if !m.mounted {
 		// The mount in the container's own namespace ends with its last process.
 		for tries := 0; ; tries++ {
@@ -199,6 +208,11 @@ func (m *Monitor) ensurePrepared() error {
 		m.mu.Lock()
 		m.mounted = true
 		m.mu.Unlock()
+		if inMemory {
+			if err := m.furnish(); err != nil {
+				return err
+			}
+		}
 	}
 	m.mu.Lock()
 	attached := m.endpoints

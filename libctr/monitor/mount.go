@@ -51,7 +51,13 @@ func (m *Monitor) mountRootfs() error {
 		_ = unix.Unmount(shared, unix.MNT_DETACH)
 		return nil
 	}
-	return m.mountOn(m.cfg.Rootfs, m.rootfs())
+	if err := MountMemory(m.cfg.Rootfs); err != nil {
+		return err
+	}
+	if err := m.mountOn(m.cfg.Rootfs, m.rootfs()); err != nil {
+		return errors.Join(err, UnmountMemory(m.cfg.Rootfs))
+	}
+	return nil
 }
 
 // MountedDir is the directory beside those of RunDirs in which root file systems are mounted for the user, each as ID/root.
@@ -187,5 +193,5 @@ func (m *Monitor) unmountRootfs() error {
 			return fmt.Errorf("unmount %s: %w", m.cfg.Stage, err)
 		}
 	}
-	return nil
+	return UnmountMemory(m.cfg.Rootfs)
 }

@@ -35,14 +35,19 @@ func (m *Monitor) prepare() error {
 		return err
 	}
 	m.mounted = true
-	m.linkMtab()
-	if err := errors.Join(m.addUsers(), m.makeWorkingDir()); err != nil {
+	if err := m.furnish(); err != nil {
 		return err
 	}
 	if m.cfg.Network.NetNS != "new" {
 		return nil
 	}
 	return m.makeNetNS()
+}
+
+// furnish makes in the root file system what the image lacks.
+func (m *Monitor) furnish() error {
+	m.linkMtab()
+	return errors.Join(m.addUsers(), m.makeWorkingDir())
 }
 
 // connectNetNS attaches a namespace that prepare made. It waits for the start request: until

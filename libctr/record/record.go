@@ -202,6 +202,13 @@ type Rootfs struct {
 	Links      bool           `json:"links,omitempty"`   // given: as Bind.Links
 	Overlay    *Overlay       `json:"overlay,omitempty"` // given: as Bind.Overlay, with directories in Writable
 	UIDs, GIDs []held.IDRange `json:",omitempty"`        // given: the owners of files, where they are mapped
+	Memory     *Memory        `json:"memory,omitempty"`  // overlay and fuse: where what is written is kept in memory
+}
+
+// Memory is a tmpfs that is mounted with an overlay, and has its upperdir and workdir.
+type Memory struct {
+	At   string `json:"at"`             // where it is mounted, beside the upperdir that the overlay would have on the disk
+	Size int64  `json:"size,omitempty"` // in bytes; 0 is tmpfs's own, half of the host's memory
 }
 
 // GivenRootfs is the type of a root file system that is a directory of the user's, and no image's. The engine never removes anything of it.
