@@ -42,6 +42,14 @@ teardown() {
 # ip_of CONTAINER NETWORK
 ip_of() { "$ENGINE" inspect --format "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}" "$1" 3>&-; }
 
+# server ARG...: the container $name, which answers hello on port 80.
+server() {
+    berth run -d --name "$name" "$@" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p "[::]:80" -h /w'
+    id=$output
+    wait_for 10 answers
+}
+answers() { "$ENGINE" exec "$name" wget -qO- http://127.0.0.1/ >/dev/null 2>&1 3>&-; }
+
 @test "create, ls, inspect, exists, rm" {
     berth network create --label tier=front "$net"
     assert_equal "$output" "$net"
@@ -67,8 +75,8 @@ ip_of() { "$ENGINE" inspect --format "{{(index .NetworkSettings.Networks \"$2\")
 
 @test "containers of a network reach each other by name, alias and short ID" {
     berth network create "$net"
-    berth run -d --name "$name" --network "$net" --network-alias "www-$name" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
-    local id=$output alias
+    server --network "$net" --network-alias "www-$name"
+    local alias
     for alias in "$name" "www-$name" "${id:0:12}" "$name.dns.podman"; do
         berth run --rm --network "$net" "$IMAGE" wget -qO- "http://$alias/"
         assert_equal "$output" hello
@@ -103,7 +111,7 @@ ip_of() { "$ENGINE" inspect --format "{{(index .NetworkSettings.Networks \"$2\")
 @test "several networks, and none of another's containers" {
     berth network create "$net"
     berth network create "$net-2"
-    berth run -d --name "$name" --network "$net" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    server --network "$net"
     berth run --rm --network "$net-2" --network "$net" "$IMAGE" sh -c "ip -o -4 addr show eth0; ip -o -4 addr show eth1; wget -qO- http://$name/"
     assert_contains "$output" hello
     # The other network neither knows the name nor reaches the address.
@@ -132,7 +140,7 @@ ip_of() { "$ENGINE" inspect --format "{{(index .NetworkSettings.Networks \"$2\")
 
 @test "a build reaches containers by name" {
     berth network create "$net"
-    berth run -d --name "$name" --network "$net" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    server --network "$net"
     mkdir "$FILE_DIR/$name"
     printf 'FROM %s\nRUN wget -qO /page http://%s/\nRUN cat /page\n' "$IMAGE" "$name" >"$FILE_DIR/$name/Containerfile"
     berth build --no-cache --network "$net" -t "localhost/$name" "$FILE_DIR/$name"
@@ -145,7 +153,7 @@ ip_of() { "$ENGINE" inspect --format "{{(index .NetworkSettings.Networks \"$2\")
     berth run --rm --network "$net" "$IMAGE" ip route
     not grep -q default <<<"$output"
     berth network create --ipv6 "$net-2"
-    berth run -d --name "$name" --network "$net-2" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p "[::]:80" -h /w'
+    server --network "$net-2"
     berth run --rm --network "$net-2" "$IMAGE" sh -c 'ip -6 -o addr show eth0 scope global; nslookup -type=aaaa '"$name"
     assert_contains "$output" "inet6 fd"
     berth inspect --format "{{(index .NetworkSettings.Networks \"$net-2\").GlobalIPv6Address}}" "$name"
@@ -179,6 +187,63 @@ X
     assert_equal "$output" "cni0 10.22.0.0/16 10.22.0.1"
     rm "$FILE_DIR/nets/10-mynet.conf"
     is_rootless || ip link del cni0
+}
+
+@test "isolation: open, strict and internal networks" {
+    local ip
+    reach() { # reach NETWORK ARG...: what a container of the network gets from the server
+        local from=$1
+        shift
+        berth run --rm --network "$from" "$@" "$IMAGE" sh -c "exec 2>/dev/null; \${ROUTE:-:}; timeout 2 wget -qO- http://$ip/ || echo unreachable"
+    }
+    berth network create -o isolate=false "$net"
+    berth network create -o isolate=false "$net-2"
+    server --network "$net"
+    ip=$(ip_of "$name" "$net")
+    reach "$net-2"
+    assert_equal "$output" hello
+    berth network rm "$net-2"
+    berth network create -o isolate=strict "$net-2"
+    reach "$net-2"
+    assert_equal "$output" unreachable
+    berth network rm "$net-2"
+    # An internal network has no way out, also for a container that makes itself a route.
+    berth network create --internal "$net-2"
+    berth network inspect --format '{{range .Subnets}}{{.Gateway}}{{end}}' "$net-2"
+    reach "$net-2" --cap-add NET_ADMIN -e "ROUTE=ip route add default via $output"
+    assert_equal "$output" unreachable
+}
+
+@test "what berth-net does itself is what the plugins would do" {
+    is_berth || skip "podman has networks of another kind"
+    local of port kind
+    conflist() { # conflist NAME KEY: KEY is one that only the plugin knows
+        cat <<X
+{ "cniVersion": "1.0.0", "name": "$1", "plugins": [
+  { "type": "bridge", "bridge": "br-equal", "isGateway": true, "ipMasq": true, "hairpinMode": true, "mtu": 1400 $2,
+    "ipam": { "type": "host-local", "ranges": [ [ { "subnet": "10.213.9.0/24", "rangeStart": "10.213.9.20" } ], [ { "subnet": "fd42:213:9::/64" } ] ],
+              "routes": [ { "dst": "0.0.0.0/0" }, { "dst": "::/0" }, { "dst": "192.0.2.0/24", "gw": "10.213.9.7", "priority": 50 } ] } },
+  { "type": "portmap", "capabilities": { "portMappings": true } },
+  { "type": "firewall", "ingressPolicy": "same-bridge" },
+  { "type": "tuning", "capabilities": { "mac": true } } ] }
+X
+    }
+    for kind in ours plugins; do
+        conflist "$kind" "$([[ $kind == ours ]] || echo ', "promiscMode": false')" >"$FILE_DIR/nets/$kind.conflist"
+        port=$(free_port)
+        server --network "$kind" --mac-address 92:d0:c6:0a:29:33 -p "$port:80"
+        wait_for 10 curl -sf -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+        berth exec "$name" sh -c 'ip -o addr show eth0 scope global | sed "s/^[0-9]*://"; ip route; ip -6 route | grep -v fe80; ip -o link show eth0 | grep -o "mtu.*"; cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6'
+        # shellcheck disable=SC2001
+        sed 's/@if[0-9]*/@if/; s/ flags 02//' <<<"$output" >"$FILE_DIR/$kind"
+        berth inspect --format '{{json .NetworkSettings.Networks}}' "$name"
+        jq -S "to_entries[].value | del(.NetworkID, .Aliases)" <<<"$output" >>"$FILE_DIR/$kind"
+        berth rm -f -t 0 "$name"
+        rm "$FILE_DIR/nets/$kind.conflist"
+        is_rootless || ip link del br-equal
+    done
+    diff "$FILE_DIR/ours" "$FILE_DIR/plugins"
+    assert_contains "$(cat "$FILE_DIR/ours")" "192.0.2.0/24 via 10.213.9.7"
 }
 
 @test "a network that is used is not removed; prune leaves it; --force takes its containers along" {

@@ -120,11 +120,10 @@ const endTimeout = time.Second
 // freePorts waits after detach until the host ports of the container are free, if it publishes any: until the helpers have ended.
 // removed says that the namespace's file is removed already.
 func (all endpoints) freePorts(s *record.State, removed bool) {
-	if len(s.Ports) == 0 {
-		return
-	}
 	for _, e := range all {
-		e.AwaitEnd(endTimeout, removed)
+		if len(s.Ports) > 0 || e.Joined() != nil {
+			e.AwaitEnd(endTimeout, removed)
+		}
 	}
 }
 

@@ -58,6 +58,7 @@ type Endpoint struct {
 	joined     *Joined
 	runner     *Runner
 	left       bool
+	gone       <-chan syscall.WaitStatus // the end of what Detach has started
 }
 
 // Attach connects the namespace, and returns once the network is up. An error has the last words of a helper that has failed, and
@@ -121,9 +122,20 @@ func (e *Endpoint) Detach() {
 }
 
 // AwaitEnd waits after Detach until the processes have ended, and their host ports are free, at most for limit. Where one may not be
-// signalled (AppArmor), that is after the namespace's file has been removed: removed says that it has.
+// signalled (AppArmor), that is after the namespace's file has been removed: removed says that it has. A shared network's ports are free
+// after Detach; the rest is done when the caller has time for it: removed says that, too.
 func (e *Endpoint) AwaitEnd(limit time.Duration, removed bool) {
-	if e == nil || e.denied && !removed || e.attachment.CNI != nil {
+	if e == nil || e.denied && !removed {
+		return
+	}
+	if e.attachment.CNI != nil { // its ports are free, and what is left to do may take its time
+		if removed && e.gone != nil {
+			select {
+			case <-e.gone:
+				e.gone = nil
+			case <-time.After(limit):
+			}
+		}
 		return
 	}
 	until := time.Now().Add(limit)

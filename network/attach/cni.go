@@ -63,7 +63,8 @@ type Address struct {
 	Gateway string `json:"gateway,omitempty"`
 }
 
-// Request is what berth-net reads on its standard input. The verb is its argument, add or del; add answers with a Joined.
+// Request is what berth-net reads on its standard input. The verb is its argument, add or del. The answer is a Joined to both, empty to del; it comes as soon
+// as the caller can go on, and berth-net may still have work after it, that of closing a socket of nftables at least: some milliseconds.
 type Request struct {
 	Network string `json:"network"`
 	NetNS   string `json:"netns"` // the container's
@@ -75,14 +76,11 @@ const cniTimeout = 60 * time.Second
 
 func (r *Runner) join(a Attachment, ns Namespace) (*Endpoint, error) {
 	e := &Endpoint{attachment: a, netns: ns.Path, runner: r}
-	answer, err := r.berthNet("add", e.request())
-	if err == nil {
-		e.joined = new(Joined)
-		err = json.Unmarshal(answer, e.joined)
-	}
+	joined, _, err := r.berthNet("add", e.request())
 	if err != nil {
 		return nil, fmt.Errorf("connect to network %s: %w", a.Network, err)
 	}
+	e.joined = joined
 	e.helper = see(e.joined.Keeper)
 	return e, nil
 }
@@ -97,7 +95,7 @@ func (e *Endpoint) leave() {
 	if r == nil {
 		r = &Runner{Env: os.Environ()}
 	}
-	_, _ = r.berthNet("del", e.request())
+	_, e.gone, _ = r.berthNet("del", e.request())
 }
 
 // Left returns an Endpoint for what another process has joined to the namespace, to be detached.
@@ -112,29 +110,29 @@ func Left(a Attachment, netns string, joined *Joined) *Endpoint {
 // Joined is what the namespace has of a shared network; nil where a helper connects it.
 func (e *Endpoint) Joined() *Joined { return e.joined }
 
-// berthNet runs berth-net to its end, and returns what it answers.
-func (r *Runner) berthNet(verb string, req Request) ([]byte, error) {
+// berthNet runs berth-net, and returns its answer. Its end comes through the channel.
+func (r *Runner) berthNet(verb string, req Request) (*Joined, <-chan syscall.WaitStatus, error) {
 	program := req.CNI.Program
 	in, err := memfile("berth-net-request")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer in.Close()
 	if err := json.NewEncoder(in).Encode(req); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, w, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer out.Close()
 	words, err := lastwords.New()
 	if err != nil {
 		w.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	defer words.Close()
 	pid, ended, err := r.spawn(program, []string{"berth-net", verb}, &syscall.ProcAttr{
@@ -142,18 +140,21 @@ func (r *Runner) berthNet(verb string, req Request) ([]byte, error) {
 	})
 	w.Close()
 	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", program, err)
+		return nil, nil, fmt.Errorf("run %s: %w", program, err)
 	}
 	out.SetReadDeadline(time.Now().Add(cniTimeout))
-	answer, err := io.ReadAll(io.LimitReader(out, 1<<20))
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	answer := new(Joined)
+	err = json.NewDecoder(io.LimitReader(out, 1<<20)).Decode(answer)
+	switch {
+	case err == nil:
+		return answer, ended, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		syscall.Kill(pid, syscall.SIGKILL)
-		err = errors.New("it did not end in time")
+		<-ended
+		return nil, nil, errors.New("it did not end in time")
 	}
-	if ws := <-ended; err == nil && ws != 0 {
-		err = errors.New(string(bytes.TrimSpace([]byte(words.Tail()))))
-	}
-	return answer, err
+	<-ended
+	return nil, nil, errors.New(string(bytes.TrimSpace([]byte(words.Tail()))))
 }
 
 func memfile(name string) (*os.File, error) {

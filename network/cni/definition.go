@@ -198,10 +198,7 @@ func write(n *types.Network) ([]byte, error) {
 			f.Args.Options[key] = value
 		case types.IsolateOption:
 			var isolate bool
-			switch value {
-			case "strict":
-				ingress = "isolated"
-			default:
+			if value != "strict" { // which CNI has no word for: package bridge reads the option
 				if isolate, err = strconv.ParseBool(value); err == nil && !isolate {
 					ingress = "open"
 				}

@@ -209,29 +209,36 @@ func inside(fd int, do func() error) error {
 	})
 }
 
-// Reload tells the keeper that members have come or gone, and waits until it has seen them. Its error says what it could not do
-// for them; a keeper that is not there is none.
-func (s State) Reload() error {
+// Reload tells the keeper that members have come or gone, and waits until it has seen them: names and ports are as they should be. Its error says
+// what it could not do for them; a keeper that is not there is none. A keeper that nobody is left for ends after that: settle waits until
+// it has. It requires the lock, which the caller keeps until settle has returned.
+func (s State) Reload() (settle func(), err error) {
+	settle = func() {}
 	if s.Pid() == 0 {
-		return nil
+		return settle, nil
 	}
 	conn, err := net.DialTimeout("unix", s.socket(), 5*time.Second)
 	if err != nil {
-		return nil // it is ending
+		return settle, nil // it is ending
 	}
-	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(15 * time.Second))
-	if _, err := io.WriteString(conn, "reload\n"); err != nil {
-		return nil
+	r := bufio.NewReader(conn)
+	line := ""
+	if _, err = io.WriteString(conn, "reload\n"); err == nil {
+		line, err = r.ReadString('\n')
 	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
-		return nil
+		conn.Close()
+		return settle, nil
+	}
+	settle = func() {
+		_, _ = io.Copy(io.Discard, r)
+		conn.Close()
 	}
 	if line = strings.TrimSpace(line); line != "ok" {
-		return errors.New(line)
+		return settle, errors.New(line)
 	}
-	return nil
+	return settle, nil
 }
 
 // socket is the path of the keeper's socket; it has at most 107 bytes.

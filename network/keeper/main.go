@@ -100,14 +100,13 @@ func (k *keeper) serve(conn net.Conn) (last bool) {
 		return false
 	}
 	err = k.reload()
-	last = len(k.state.Members()) == 0
-	if last {
-		k.end()
-	}
 	if err != nil {
 		fmt.Fprintln(conn, oneLine(err))
 	} else {
 		io.WriteString(conn, "ok\n")
+	}
+	if last = len(k.state.Members()) == 0; last {
+		k.end()
 	}
 	return last
 }
