@@ -293,6 +293,16 @@ X
     berth 1 network exists "$net-2"
 }
 
+@test "a network whose addresses are all in use says so, and nothing is left of who came too late" {
+    berth network create --subnet 10.213.10.0/30 "$net" # one address
+    berth run -d --name "$name" --network "$net" "$IMAGE" sleep 1000
+    berth 125 run --rm --name "$name-2" --network "$net" "$IMAGE" true
+    assert_contains "$output" "no IP addresses available in range set: 10.213.10.1-10.213.10.2"
+    berth 1 container exists "$name-2"
+    berth rm -f -t 0 "$name"
+    berth run --rm --network "$net" "$IMAGE" true
+}
+
 @test "kill -9 of the monitor leaves no address" {
     is_berth || skip "about Berth's monitor"
     local i

@@ -39,7 +39,7 @@ func Add(ctx context.Context, req *attach.Request) (*attach.Joined, error) {
 	}
 	raw, err := n.cni.AddNetworkList(ctx, n.list, n.rt)
 	if err != nil {
-		_ = n.cni.DelNetworkList(context.WithoutCancel(ctx), n.list, n.rt) // each plugin is to accept that there is nothing of its own
+		_ = n.del(context.WithoutCancel(ctx)) // each plugin is to accept that there is nothing of its own
 		return nil, err
 	}
 	result, err := types100.NewResultFromResult(raw)
@@ -47,6 +47,22 @@ func Add(ctx context.Context, req *attach.Request) (*attach.Joined, error) {
 		return nil, fmt.Errorf("read the plugins' result: %w", err)
 	}
 	return joined(req, result), nil
+}
+
+// del has the plugins undo what they have done, from the last to the first. libcni ends with one that fails: those before it are called all the same.
+func (n *network) del(ctx context.Context) error {
+	var failed error
+	for len(n.list.Plugins) > 0 {
+		err := n.cni.DelNetworkList(ctx, n.list, n.rt)
+		if err == nil {
+			break
+		}
+		if failed == nil {
+			failed = err
+		}
+		n.list.Plugins = n.list.Plugins[:len(n.list.Plugins)-1]
+	}
+	return failed
 }
 
 // Del undoes Add, also where Add was interrupted.
@@ -59,7 +75,7 @@ func Del(ctx context.Context, req *attach.Request) error {
 	if err := unix.Statfs(n.rt.NetNS, &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
 		n.rt.NetNS = "" // it has ended, or its mount has with the monitor: the specification's word for that
 	}
-	err = n.cni.DelNetworkList(ctx, n.list, n.rt)
+	err = n.del(ctx)
 	if n.rt.NetNS == "" {
 		err = errors.Join(err, forgetMasquerade(req.CNI.Container))
 	}
