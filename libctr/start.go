@@ -266,6 +266,9 @@ func (e *Engine) startLocked(ctx context.Context, c *Container, lock *os.File, o
 		return nil, err
 	}
 	trace("container started")
+	for _, w := range ev.Warnings {
+		e.warn(errors.New(w))
+	}
 	e.notify(cfg.SdNotify, opts.NotifySocket, pid, true)
 	if opts.Attach == nil {
 		conn.Close()

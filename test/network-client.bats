@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # only: root
+# netns: own
 # The address of a client elsewhere, in the log of a real server. "Elsewhere" is a network namespace, joined
 # to the host by a pair of interfaces; making it needs root.
 load helpers
@@ -24,7 +25,63 @@ setup_file() {
     ip -n "$NS" link set eth0 up
 }
 
+# as_user: from now on the engine is the ordinary user's, with a store of its own.
+as_user() {
+    local dir=$FILE_DIR/user
+    if [[ ! -e $dir ]]; then
+        mkdir -p "$dir"/{home/.config/containers,run,tmp}
+        cp "$HOME/.config/containers/policy.json" "$dir/home/.config/containers"
+        cp "$FIXTURES/busybox.tar" "$dir"
+        printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' "$dir/home/storage" "$dir/run/containers" >"$dir/storage.conf"
+        cat >"$dir/berth" <<X
+#!/bin/sh
+exec "$HELPERS_DIR/as-user" env HOME=$dir/home TMPDIR=$dir/tmp XDG_RUNTIME_DIR=$dir/run CONTAINERS_STORAGE_CONF=$dir/storage.conf "$ENGINE" "\$@"
+X
+        chmod 755 "$dir/berth"
+        chmod 711 "$FILE_DIR"
+        chown -R "$BERTH_TEST_USER:" "$dir"
+        chmod 700 "$dir/run"
+    fi
+    ENGINE=$dir/berth
+    berth load -q -i "$dir/busybox.tar"
+}
+
+# says_who NETWORK [ARG...]: a server that answers each client with the address that it sees, published for any address.
+says_who() {
+    port=$(free_port)
+    berth run -d --name "$name" --network "$1" -p "$port:80" -p "$port:80/udp" "${@:2}" -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro "$IMAGE" sh -c '
+        for x in TCP6-LISTEN UDP6-RECVFROM; do socat $x:80,fork,ipv6only=0 "SYSTEM:echo \$SOCAT_PEERADDR" & done; wait'
+}
+
+# seen PROTOCOL ADDRESS PLACE...: the address that the server has seen. PLACE is what runs the client: "client", or nothing for this host.
+seen() {
+    local got
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        got=$(echo x | "${@:3}" timeout 3 socat -t1 - "$1:$2:$port" 2>/dev/null) && [[ -n $got ]] && break
+        sleep 0.2
+    done
+    sed 's/^\[0000:0000:0000:0000:0000:ffff:\(..\)\(..\):\(..\)\(..\)\]$/\1 \2 \3 \4/; s/[][]//g; s/:0000:.*:000/::/; s/:00/:/g' <<<"$got" |
+        while read -r a b c d; do [[ -z $b ]] && echo "$a" || echo "$((16#$a)).$((16#$b)).$((16#$c)).$((16#$d))"; done
+}
+
+# keeps [IP VERSION...]: the server sees clients elsewhere, and this host by its own address, as they are.
+keeps() {
+    local v protocol
+    for v in "$@"; do
+        for protocol in TCP UDP; do
+            if [[ $v = 4 ]]; then
+                assert_equal "$protocol $(seen $protocol "$HOST4" client)" "$protocol $CLIENT4"
+                assert_equal "$protocol $(seen $protocol "$HOST4")" "$protocol $HOST4"
+            else
+                assert_equal "$protocol $(seen $protocol "[$HOST6]" client)" "$protocol $CLIENT6"
+                assert_equal "$protocol $(seen $protocol "[$HOST6]")" "$protocol $HOST6"
+            fi
+        done
+    done
+}
+
 teardown_file() {
+    [[ ! -e $FILE_DIR/user/berth ]] || ENGINE=$FILE_DIR/user/berth "$FILE_DIR/user/berth" system reset -f >/dev/null 3>&- || true
     ip link del "$LINK" || true
     ip netns del "$NS" || true
     store_teardown
@@ -72,4 +129,53 @@ fetch() { client curl -sf --max-time 5 -o "$FILE_DIR/page" "$1"; }
     berth run --rm "$IMAGE" sh -c "echo x | nc -w 5 $CLIENT4 $port"
     kill "$server"
     assert_equal "$output" "$HOST4"
+}
+
+@test "the server sees the client's address, on each kind of network, over TCP and UDP, IPv4 and IPv6: root" {
+    berth load -q -i "$FIXTURES/busybox.tar"
+    says_who pasta
+    keeps 4 6
+    berth rm -f -t 0 "$name"
+    says_who slirp4netns
+    keeps 4
+    berth rm -f -t 0 "$name"
+    berth network create --subnet 10.213.9.0/24 --subnet fd89:77::/64 --ipv6 "n-$name"
+    says_who "n-$name"
+    keeps 4 6
+    berth network rm -f "n-$name"
+}
+
+@test "the server sees the client's address, on each kind of network, over TCP and UDP, IPv4 and IPv6: a user" {
+    as_user
+    says_who pasta
+    keeps 4 6
+    berth rm -f -t 0 "$name"
+    says_who slirp4netns
+    keeps 4
+    berth rm -f -t 0 "$name"
+    berth network create --subnet 10.213.9.0/24 --subnet fd89:77::/64 --ipv6 "n-$name"
+    says_who "n-$name"
+    not grep -q gateway <<<"$output"
+    keeps 4 6
+    # The host's loopback is none that the container could answer to.
+    assert_equal "$(seen TCP 127.0.0.1)" 10.213.9.1
+    assert_equal "$(seen UDP "[::1]")" fd89:77::1
+    # Two host ports of one container, asked from one port of the client: two connections, of one address.
+    berth rm -f -t 0 "$name"
+    local other protocol
+    other=$(free_port)
+    says_who "n-$name" -p "$other:80" -p "$other:80/udp"
+    for protocol in TCP UDP; do
+        for port in "$port" "$other"; do
+            assert_equal "$(seen $protocol "$HOST4" client)" "$CLIENT4"
+            assert_equal "$(port=$port,sourceport=40123,reuseaddr seen $protocol "$HOST4" client)" "$CLIENT4"
+        done
+    done
+    berth rm -f -t 0 "$name"
+    # A network without a way out has none for answers to others either.
+    berth network create --internal --subnet 10.213.10.0/24 "n-$name-2"
+    says_who "n-$name-2"
+    assert_contains "$output" "servers of published ports see the gateway's address in place of the client's: the network gives its containers no default route"
+    assert_equal "$(seen TCP "$HOST4" client)" 10.213.10.1
+    berth network rm -f "n-$name" "n-$name-2"
 }

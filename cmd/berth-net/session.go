@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -128,8 +129,13 @@ func (s *session) connect(ctx context.Context) error {
 	if err := s.inside(s.rules); err != nil {
 		return err
 	}
-	_, err = s.state.Reload() // it has this member: nothing settles
-	return err
+	if _, err = s.state.Reload(); err != nil { // it has this member: nothing settles
+		return err
+	}
+	if why := s.state.NotKept(s.member); why != "" {
+		s.member.Joined.Warnings = []string{fmt.Sprintf("network %s: servers of published ports see the gateway's address in place of the client's: %s", s.req.Network, why)}
+	}
+	return nil
 }
 
 // rules makes those of the networks that are berth-net's own work, from who is connected. It requires the lock.

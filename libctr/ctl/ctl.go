@@ -141,7 +141,8 @@ type Event struct {
 	Delegated bool           `json:"delegated,omitempty"` // exited: see Request.Owner
 	Forced    *Forced        `json:"forced,omitempty"`    // exited, started: the stop before that had to kill; else nil
 	Health    *record.Health `json:"health,omitempty"`
-	Micros    int64          `json:"micros,omitempty"` // checkpointed, started: how long the OCI runtime took
+	Warnings  []string       `json:"warnings,omitempty"` // started, initialized: what the networks cannot do
+	Micros    int64          `json:"micros,omitempty"`   // checkpointed, started: how long the OCI runtime took
 
 	Error string    `json:"error,omitempty"` // error: a sentence for the user
 	Hint  hint.Hint `json:"hint,omitzero"`   // error: what fixes it

@@ -34,7 +34,7 @@ func (m *Monitor) initialize(c *client) error {
 	m.writePidFiles()
 	m.event("init", nil)
 	m.takeStdin(s.io, s.master)
-	c.event(ctl.Event{Event: "initialized", Pid: s.init.pid})
+	c.event(ctl.Event{Event: "initialized", Pid: s.init.pid, Warnings: m.endpoints.warnings()})
 	m.takeOutput(s.io)
 	os.Remove(m.runPath(startLock))
 	return nil

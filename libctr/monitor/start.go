@@ -144,7 +144,7 @@ func (m *Monitor) launch(tell func(e ctl.Event)) error {
 	defer m.mu.Unlock()
 	m.began(started.init)
 	m.takeStdin(started.io, started.master)
-	tell(ctl.Event{Event: "started", Pid: m.init.pid, Micros: started.took.Microseconds()})
+	tell(ctl.Event{Event: "started", Pid: m.init.pid, Warnings: m.endpoints.warnings(), Micros: started.took.Microseconds()})
 	m.takeOutput(started.io)
 	os.Remove(m.runPath(startLock))
 	return nil

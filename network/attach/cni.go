@@ -54,6 +54,8 @@ type Joined struct {
 	Addresses []Address `json:"addresses,omitempty"`
 	// Keeper is the process that keeps the user's bridges and answers for names; 0 where there is none.
 	Keeper int `json:"keeper,omitempty"`
+	// Warnings are sentences for the user: what the network cannot do for this container.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Address is one address of a container.

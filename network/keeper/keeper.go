@@ -132,6 +132,13 @@ func (s State) Pid() int {
 	return pid
 }
 
+// keepersReason says why the keeper cannot keep the addresses of clients; empty if it can.
+func (s State) keepersReason() string {
+	data, _ := os.ReadFile(filepath.Join(s.Dir, pidFile))
+	_, why, _ := strings.Cut(string(data), "\n")
+	return why
+}
+
 // startTimeout bounds how long a keeper may take to be ready, helpers included.
 const startTimeout = 30 * time.Second
 

@@ -56,17 +56,27 @@ func Main(conf string, out *os.File) int {
 	}
 	defer k.end()
 	within := func(do func() error) error { return do() }
+	why := ""
 	if k.config.Outside != nil {
 		within = func(do func() error) error { return inside(bridgesNS, do) }
+		quick, err := enter(bridgesNS)
+		if err != nil {
+			return refuse(out, err)
+		}
+		var can keeps
+		if err := within(func() error { can = keepSources(); return nil }); err != nil {
+			return refuse(out, err)
+		}
+		k.ports, why = newForwarder(quick, can), can.why
 	}
-	k.names, k.ports = newResolver(within), newForwarder(within)
+	k.names = newResolver(within)
 	os.Remove(k.state.socket())
 	l, err := net.Listen("unix", k.state.socket())
 	if err != nil {
 		return refuse(out, err)
 	}
 	_, start, _ := proc.Stat(os.Getpid())
-	if err := os.WriteFile(filepath.Join(k.state.Dir, pidFile), fmt.Appendf(nil, "%d %d\n", os.Getpid(), start), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(k.state.Dir, pidFile), fmt.Appendf(nil, "%d %d\n%s", os.Getpid(), start, why), 0o600); err != nil {
 		return refuse(out, err)
 	}
 	_ = k.reload() // what was there before it, if another keeper was killed

@@ -3,8 +3,6 @@
 package keeper
 
 import (
-	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -69,23 +67,5 @@ func TestOwnNames(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: got %q, want %q", question, got, want)
 		}
-	}
-}
-
-func TestPublished(t *testing.T) {
-	m := member("a", "web", nil, "10.1.0.2", "fd00::2")
-	m.CNI.Ports = []attach.PortMapping{
-		{HostPort: 8080, ContainerPort: 80, Protocol: "tcp"}, {HostIP: "::1", HostPort: 53, ContainerPort: 5353, Protocol: "udp"}, {HostIP: "nonsense", HostPort: 1, ContainerPort: 1, Protocol: "tcp"},
-	}
-	at := netip.MustParseAddrPort
-	want := []port{
-		{"tcp", at("0.0.0.0:8080"), at("10.1.0.2:80")}, {"tcp", at("[::]:8080"), at("10.1.0.2:80")}, {"udp", at("[::1]:53"), at("[fd00::2]:5353")},
-	}
-	if got := published(m); !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %v\nwant %v", got, want)
-	}
-	m.Joined = nil
-	if got := published(m); got != nil {
-		t.Errorf("of one that is not connected: %v", got)
 	}
 }

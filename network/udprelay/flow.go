@@ -3,134 +3,94 @@
 package udprelay
 
 import (
-	"fmt"
+	"encoding/binary"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Bounds on what the relay remembers of clients; as in conntrack's UDP defaults.
+// Bounds on what a relay remembers of clients; as in conntrack's UDP defaults.
 const (
 	idle     = 180 * time.Second
 	maxFlows = 1024
 )
 
-// Port is one port to listen on, and the container's port behind it.
-type Port struct {
-	Listen netip.AddrPort
-	Target uint16
-}
-
-// String is the form that Parse reads: 127.0.0.1:5353=53.
-func (p Port) String() string { return p.Listen.String() + "=" + strconv.Itoa(int(p.Target)) }
-
-// Parse reads ADDRESS:PORT=TARGETPORT.
-func Parse(s string) (Port, error) {
-	listen, target, _ := strings.Cut(s, "=")
-	a, err := netip.ParseAddrPort(listen)
-	if err != nil {
-		return Port{}, fmt.Errorf("relay %q: %w", s, err)
-	}
-	n, err := strconv.ParseUint(target, 10, 16)
-	if err != nil || n == 0 {
-		return Port{}, fmt.Errorf("relay %q: no target port", s)
-	}
-	return Port{a, uint16(n)}, nil
-}
-
 type listener struct {
-	fd     int
-	target unix.Sockaddr
-	v6     bool
+	fd   int
+	dial Dial
+	wild bool // it may be asked at any address: answers leave from the one that was asked
 }
 
 type client struct {
 	listener int // fd
 	addr     netip.AddrPort
+	at       netip.Addr // the address it has asked, if the listener has several
 }
 
 type flow struct {
 	client
-	fd   int
-	to   unix.Sockaddr
-	last time.Time
+	fd      int
+	release func()
+	to      unix.Sockaddr
+	from    []byte // the control message that an answer is sent with
+	last    time.Time
 }
 
-func (r *relay) listen(p Port) error {
-	v6 := p.Listen.Addr().Is6()
-	fd, err := socket(v6)
-	if err != nil {
-		return err
+func (r *Relay) fromClient(l *listener, now time.Time) bool {
+	n, oobn, _, from, err := unix.Recvmsg(l.fd, r.buf[:], r.oob[:], unix.MSG_DONTWAIT)
+	if err != nil || from == nil {
+		return false
 	}
-	// The helper holds the wildcard address of the same port, with this option set too.
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return err
+	c := client{listener: l.fd, addr: addrPort(from)}
+	var at asked
+	if l.wild {
+		at = askedAt(r.oob[:oobn])
+		c.at = at.addr
 	}
-	if err := unix.Bind(fd, sockaddr(p.Listen)); err != nil {
-		return err
-	}
-	target := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), p.Target)
-	if v6 {
-		target = netip.AddrPortFrom(netip.IPv6Loopback(), p.Target)
-	}
-	r.listeners[fd] = &listener{fd, sockaddr(target), v6}
-	return r.watch(fd)
-}
-
-func (r *relay) fromClient(l *listener, now time.Time) {
-	n, from, err := unix.Recvfrom(l.fd, r.buf[:], unix.MSG_DONTWAIT)
-	if err != nil {
-		return
-	}
-	c := client{l.fd, addrPort(from)}
 	f := r.byClient[c]
 	if f == nil {
-		if f, err = r.newFlow(l, c, from); err != nil {
-			return // datagrams may be lost
+		if f, err = r.newFlow(l, c, from, at); err != nil {
+			return true // datagrams may be lost
 		}
 	}
 	f.last = now
 	unix.Write(f.fd, r.buf[:n]) // ECONNREFUSED: nobody listens, which the client learns by silence
+	return true
 }
 
-func (r *relay) newFlow(l *listener, c client, from unix.Sockaddr) (*flow, error) {
-	fd, err := socket(l.v6)
+func (r *Relay) newFlow(l *listener, c client, from unix.Sockaddr, at asked) (*flow, error) {
+	fd, release, err := l.dial(c.addr)
 	if err != nil {
 		return nil, err
 	}
-	if err = unix.Connect(fd, l.target); err == nil {
-		err = r.watch(fd)
-	}
-	if err != nil {
+	if err := r.watch(fd); err != nil {
 		unix.Close(fd)
+		release()
 		return nil, err
 	}
-	f := &flow{client: c, fd: fd, to: from}
+	f := &flow{client: c, fd: fd, release: release, to: from, from: at.control()}
 	r.flows[fd], r.byClient[c] = f, f
 	return f, nil
 }
 
-func (r *relay) fromServer(f *flow, now time.Time) {
+func (r *Relay) fromServer(f *flow, now time.Time) bool {
 	n, err := unix.Read(f.fd, r.buf[:])
 	if err != nil {
-		return
+		return false
 	}
 	f.last = now
-	unix.Sendto(f.listener, r.buf[:n], 0, f.to)
+	unix.SendmsgN(f.listener, r.buf[:n], f.from, f.to, 0)
+	return true
 }
 
 // expire forgets clients that have been silent, or, where there are too many, all but the latest half.
-func (r *relay) expire(now time.Time) {
+func (r *Relay) expire(now time.Time) {
 	limit := idle
 	for first := true; first || len(r.flows) > maxFlows/2 && limit > time.Second; first = false {
-		for fd, f := range r.flows {
+		for _, f := range r.flows {
 			if now.Sub(f.last) >= limit {
-				unix.Close(fd)
-				delete(r.flows, fd)
-				delete(r.byClient, f.client)
+				r.forget(f)
 			}
 		}
 		if len(r.flows) <= maxFlows {
@@ -138,25 +98,65 @@ func (r *relay) expire(now time.Time) {
 		}
 		limit /= 2
 	}
-	for fd, f := range r.flows {
+	for _, f := range r.flows {
 		if len(r.flows) <= maxFlows/2 {
 			return
 		}
-		unix.Close(fd)
-		delete(r.flows, fd)
-		delete(r.byClient, f.client)
+		r.forget(f)
 	}
 }
 
-func socket(v6 bool) (int, error) {
+func (r *Relay) forget(f *flow) {
+	unix.Close(f.fd)
+	delete(r.flows, f.fd)
+	delete(r.byClient, f.client)
+	f.release()
+}
+
+// asked is the host's address to which a client has sent, as IP_PKTINFO and IPV6_PKTINFO have it.
+type asked struct {
+	addr netip.Addr
+	link uint32 // the interface, for an address that is valid on one link only
+}
+
+func askedAt(oob []byte) asked {
+	header, data, _, err := unix.ParseOneSocketControlMessage(oob)
+	switch {
+	case err != nil:
+	case header.Level == unix.SOL_IP && header.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+		return asked{addr: netip.AddrFrom4([4]byte(data[4:8]))} // ipi_spec_dst: an address of ours, also for a broadcast
+	case header.Level == unix.SOL_IPV6 && header.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+		a := asked{addr: netip.AddrFrom16([16]byte(data[:16]))}
+		if a.addr.IsLinkLocalUnicast() {
+			a.link = binary.NativeEndian.Uint32(data[16:20])
+		}
+		return a
+	}
+	return asked{}
+}
+
+// control is the message that has an answer leave from the address; empty leaves it to the kernel.
+func (a asked) control() []byte {
+	switch {
+	case !a.addr.IsValid() || a.addr.IsMulticast():
+		return nil
+	case a.addr.Is4():
+		return unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: a.addr.As4()})
+	}
+	return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: a.addr.As16(), Ifindex: a.link})
+}
+
+// Socket makes a socket for datagrams of an address's family, as Dial is to.
+func Socket(to netip.Addr) (int, error) {
 	family := unix.AF_INET
-	if v6 {
+	if to.Is6() {
 		family = unix.AF_INET6
 	}
 	return unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 }
 
-func sockaddr(a netip.AddrPort) unix.Sockaddr {
+// Sockaddr is an address as the kernel takes it.
+func Sockaddr(a netip.AddrPort) unix.Sockaddr {
 	if a.Addr().Is6() {
 		return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
 	}

@@ -1,103 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package udprelay carries UDP datagrams from clients on the host's loopback to a
-// server in a container's network namespace, and the answers back.
+// Package udprelay carries UDP datagrams from clients on the host to a server in a container's network namespace, and the answers back.
+// The keeper of shared networks publishes ports with it, and it is a process of its own beside network helpers (Main):
 //
-// It is there for what released network helpers get wrong: pasta of 2023 loses the answers to
+// That process is there for what released network helpers get wrong: pasta of 2023 loses the answers to
 // loopback clients if the container's port is lower than the host's (its table of
 // reverse mappings overflows), and slirp4netns with --disable-host-loopback loses all of them. The
 // helpers go on serving every other client, whose address they keep: a socket that is
 // bound to 127.0.0.1 gets the datagrams for it before one that is bound to 0.0.0.0.
 //
-// The relay is a process of one thread that sleeps in epoll_wait(2). It ends when the
-// file that its network namespace is mounted on is removed, as pasta does.
+// A relay is one thread that sleeps in epoll_wait(2).
 package udprelay
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"runtime"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Main is the relay process: args are the path of the network namespace's mount point, and ports in
-// Port.String's form. It closes standard output once it listens, or writes there why it cannot, and then
-// runs until the mount point is removed. Its result is the exit code.
-func Main(args []string) int {
-	if len(args) < 2 {
-		fmt.Println("usage: NETNS LISTEN=PORT…")
-		return 2
-	}
-	runtime.LockOSThread() // the thread enters the namespace and stays
-	r, err := start(args[0], args[1:])
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	os.Stdout.Close()
-	if err := r.run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
+// Dial makes a socket for what one client sends, connected to the server and non-blocking. release is called when it has been closed.
+type Dial func(client netip.AddrPort) (fd int, release func(), err error)
 
-type relay struct {
-	netns     string
+// Relay is a number of ports and the clients that have sent to them. It is for one goroutine, but for Close.
+type Relay struct {
 	epoll     int
-	inotify   int
+	stop      int // an eventfd
 	listeners map[int]*listener
 	flows     map[int]*flow // by fd
 	byClient  map[client]*flow
+	swept     time.Time
 	buf       [65535]byte
+	oob       [64]byte
 }
 
-// start opens the listening sockets and enters the namespace, in which every later socket is made.
-func start(netns string, ports []string) (*relay, error) {
-	r := &relay{netns: netns, listeners: map[int]*listener{}, flows: map[int]*flow{}, byClient: map[client]*flow{}}
+// New makes a relay that listens nowhere.
+func New() (*Relay, error) {
+	r := &Relay{listeners: map[int]*listener{}, flows: map[int]*flow{}, byClient: map[client]*flow{}}
 	var err error
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
 	}
-	for _, s := range ports {
-		p, err := Parse(s)
-		if err != nil {
-			return nil, err
-		}
-		if err := r.listen(p); err != nil {
-			return nil, fmt.Errorf("relay UDP from %s: %w", p.Listen, err)
-		}
-	}
-	if r.inotify, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK); err != nil {
+	if r.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(r.epoll)
 		return nil, err
 	}
-	if _, err := unix.InotifyAddWatch(r.inotify, filepath.Dir(netns), unix.IN_DELETE|unix.IN_DELETE_SELF); err != nil {
-		return nil, fmt.Errorf("watch %s: %w", netns, err)
-	}
-	if err := r.watch(r.inotify); err != nil {
-		return nil, err
-	}
-	fd, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open network namespace %s: %w", netns, err)
-	}
-	defer unix.Close(fd)
-	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-		return nil, fmt.Errorf("enter network namespace %s: %w", netns, err)
-	}
-	return r, nil
+	return r, r.watch(r.stop)
 }
 
-func (r *relay) watch(fd int) error {
+// Listen binds a port in the network namespace of this thread.
+func (r *Relay) Listen(at netip.AddrPort, dial Dial) error {
+	fd, err := Socket(at.Addr())
+	if err != nil {
+		return err
+	}
+	l := &listener{fd: fd, dial: dial, wild: at.Addr().IsUnspecified()}
+	set := func(level, name int) {
+		if err == nil {
+			err = unix.SetsockoptInt(fd, level, name, 1)
+		}
+	}
+	switch six := at.Addr().Is6(); {
+	case !l.wild:
+		set(unix.SOL_SOCKET, unix.SO_REUSEADDR) // a helper holds the wildcard address of the same port, with this option set too
+	case six:
+		set(unix.SOL_IPV6, unix.IPV6_RECVPKTINFO)
+		set(unix.SOL_IPV6, unix.IPV6_V6ONLY)
+	default:
+		set(unix.SOL_IP, unix.IP_PKTINFO)
+	}
+	if err == nil {
+		err = unix.Bind(fd, Sockaddr(at))
+	}
+	if err == nil {
+		err = r.watch(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	r.listeners[fd] = l
+	return nil
+}
+
+func (r *Relay) watch(fd int) error {
 	return unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-// run carries datagrams until the namespace's mount point is removed.
-func (r *relay) run() error {
+// burst is how many datagrams of one socket are carried before the next has its turn.
+const burst = 64
+
+// Run carries datagrams until Close is called, and then frees the ports. Any other end is an error.
+func (r *Relay) Run() error {
+	defer r.free()
 	events := make([]unix.EpollEvent, 32)
 	for {
 		timeout := -1
@@ -114,25 +110,41 @@ func (r *relay) run() error {
 		now := time.Now()
 		for _, e := range events[:n] {
 			fd := int(e.Fd)
-			switch {
-			case fd == r.inotify:
-				if r.gone() {
-					return nil
+			if fd == r.stop {
+				return nil
+			}
+			for range burst {
+				more := false
+				if l := r.listeners[fd]; l != nil {
+					more = r.fromClient(l, now)
+				} else if f := r.flows[fd]; f != nil {
+					more = r.fromServer(f, now)
 				}
-			case r.listeners[fd] != nil:
-				r.fromClient(r.listeners[fd], now)
-			case r.flows[fd] != nil:
-				r.fromServer(r.flows[fd], now)
+				if !more {
+					break
+				}
 			}
 		}
-		if n == 0 || len(r.flows) > maxFlows {
+		if len(r.flows) > maxFlows || now.Sub(r.swept) >= idle {
 			r.expire(now)
+			r.swept = now
 		}
 	}
 }
 
-func (r *relay) gone() bool {
-	unix.Read(r.inotify, r.buf[:])
-	_, err := os.Lstat(r.netns)
-	return err != nil
+// Close ends Run. It is called once.
+func (r *Relay) Close() error {
+	_, err := unix.Write(r.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	return err
+}
+
+func (r *Relay) free() {
+	for _, f := range r.flows {
+		r.forget(f)
+	}
+	for fd := range r.listeners {
+		unix.Close(fd)
+	}
+	unix.Close(r.epoll)
+	unix.Close(r.stop)
 }

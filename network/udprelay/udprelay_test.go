@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 
 // TestExpire checks that silent clients are forgotten, and that there are never many.
 func TestExpire(t *testing.T) {
-	r := &relay{flows: map[int]*flow{}, byClient: map[client]*flow{}}
+	r := &Relay{flows: map[int]*flow{}, byClient: map[client]*flow{}}
 	now := time.Now()
 	sets := 0 // stands for the listener
 	add := func(n int, last time.Time) {
@@ -36,8 +36,8 @@ func TestExpire(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := client{sets, netip.AddrPortFrom(netip.IPv6Loopback(), uint16(i))}
-			f := &flow{client: c, fd: fd, last: last}
+			c := client{listener: sets, addr: netip.AddrPortFrom(netip.IPv6Loopback(), uint16(i))}
+			f := &flow{client: c, fd: fd, release: func() {}, last: last}
 			r.flows[fd], r.byClient[c] = f, f
 		}
 	}
