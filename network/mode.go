@@ -37,7 +37,7 @@ type Mode struct {
 	Path string
 	// Options are the words behind "pasta:" or "slirp4netns:", in order.
 	Options []string
-	// Networks are what the container is connected to, in order (Kind Bridge); never empty then.
+	// Networks are what the container is connected to, in order (Kind Bridge). A container that was disconnected from all has none.
 	Networks []Shared
 }
 

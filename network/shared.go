@@ -73,6 +73,58 @@ func parseShared(name, options string) (Shared, error) {
 	return s, nil
 }
 
+// NewShared is a network with what is asked for of a container in it.
+func NewShared(name string, ips, ip6s []string, mac string, aliases []string) (Shared, error) {
+	s := Shared{Name: name}
+	for _, ip := range ips {
+		if err := s.addIP(ip, false); err != nil {
+			return s, field.In("ip", err)
+		}
+	}
+	for _, ip := range ip6s {
+		if err := s.addIP(ip, true); err != nil {
+			return s, field.In("ip6", err)
+		}
+	}
+	if mac != "" {
+		if err := s.setMAC(mac); err != nil {
+			return s, field.In("mac-address", err)
+		}
+	}
+	for _, a := range aliases {
+		if err := checkHostname(a); err != nil {
+			return s, field.In("alias", err)
+		}
+	}
+	s.Aliases = aliases
+	return s, nil
+}
+
+// String is what ParseMode reads.
+func (s Shared) String() string {
+	var options []string
+	for _, ip := range s.IPs {
+		options = append(options, "ip="+ip)
+	}
+	if s.MAC != "" {
+		options = append(options, "mac="+s.MAC)
+	}
+	for _, a := range s.Aliases {
+		options = append(options, "alias="+a)
+	}
+	if s.Interface != "" {
+		options = append(options, "interface_name="+s.Interface)
+	}
+	name := s.Name
+	if name == "" {
+		name = string(Bridge)
+	}
+	if len(options) == 0 {
+		return name
+	}
+	return name + ":" + strings.Join(options, ",")
+}
+
 func (s *Shared) addIP(value string, six bool) error {
 	a, err := netip.ParseAddr(value)
 	if err != nil || a.Zone() != "" {

@@ -316,3 +316,107 @@ X
     done
     [[ -z $(find "$RUNROOT/berth/networks/leases/$net" -name '10.*') ]]
 }
+
+@test "connect and disconnect while it runs" {
+    berth network create --subnet 10.213.9.0/24 "$net"
+    berth network create --subnet 10.213.10.0/24 "$net-2"
+    berth run -d --name "$name-2" --network "$net-2" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    berth run -d --name "$name" --network "$net" "$IMAGE" sleep 1000
+    berth 1 exec "$name" wget -qO- "http://$name-2/"
+    berth network connect --alias "www-$name" --ip 10.213.10.77 --mac-address 92:d0:c6:0a:29:44 "$net-2" "$name"
+    assert_equal "$output" ""
+    berth exec "$name" sh -c "ip -4 -o addr show eth1; ip link show eth1; wget -qO- http://$name-2/; grep -w $name /etc/hosts"
+    assert_contains "$output" "10.213.10.77/24"
+    assert_contains "$output" "92:d0:c6:0a:29:44"
+    assert_contains "$output" hello
+    assert_contains "$output" "10.213.10.77	"
+    assert_equal "$(ip_of "$name" "$net-2")" 10.213.10.77
+    berth exec "$name-2" nslookup "www-$name"
+    assert_contains "$output" 10.213.10.77
+    berth ps --filter "name=^$name\$" --format '{{.Networks}}'
+    assert_equal "$output" "$net,$net-2"
+    berth 125 network connect "$net-2" "$name"
+    assert_contains "$output" "is already connected to network \"$net-2\": network is already connected"
+    # The first network goes: the other one's interface keeps its name, also after a restart.
+    berth network disconnect "$net" "$name"
+    assert_equal "$output" ""
+    berth 125 network disconnect "$net" "$name"
+    assert_contains "$output" "is not connected to network $net"
+    berth network rm "$net"
+    berth restart -t 0 "$name"
+    berth exec "$name" sh -c "ip -o -4 addr; wget -qO- http://$name-2/"
+    not grep -q eth0 <<<"$output"
+    assert_contains "$output" "10.213.10.77/24"
+    assert_contains "$output" hello
+    berth inspect --format '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}' "$name"
+    assert_equal "$output" "$net-2 "
+    berth network disconnect "$net-2" "$name"
+    berth exec "$name" ip -o -4 addr
+    not grep -q eth <<<"$output"
+}
+
+@test "connect and disconnect what does not run; other modes are refused" {
+    berth network create "$net"
+    berth network create "$net-2"
+    berth create --name "$name" --network "$net" "$IMAGE" sh -c 'ip -o -4 addr'
+    berth network connect --alias x "$net-2" "$name"
+    berth network connect "$net-2" "$name" # as podman: no error, and nothing new
+    berth 2 network rm "$net-2"
+    berth inspect --format '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.Aliases}}{{end}}' "$name"
+    assert_contains "$output" "x"
+    berth start -a "$name"
+    assert_contains "$output" eth0
+    assert_contains "$output" eth1
+    berth network disconnect "$net" "$name"
+    berth start -a "$name"
+    not grep -q eth0 <<<"$output"
+    assert_contains "$output" eth1
+    berth 1 network connect "$net" "nobody-$name" || berth 125 network connect "$net" "nobody-$name"
+    berth 125 network connect "nothing-$net" "$name"
+    assert_contains "$output" "unable to find network with name or ID nothing-$net: network not found"
+    local mode
+    for mode in none host; do
+        berth create --name "$name-2" --network "$mode" "$IMAGE" true
+        berth 125 network connect "$net" "$name-2"
+        assert_contains "$output" "\"$mode\" is not supported: invalid network mode"
+        berth 125 network disconnect "$net" "$name-2"
+        assert_contains "$output" "\"$mode\" is not supported: invalid network mode"
+        berth rm "$name-2"
+    done
+}
+
+@test "a published port goes over to the next network" {
+    local port
+    berth network create "$net"
+    berth network create "$net-2"
+    port=$(free_port)
+    berth run -d --name "$name" --network "$net" --network "$net-2" -p "127.0.0.1:$port:80" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    wait_for 10 curl -sf -m 2 -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+    berth network disconnect "$net" "$name"
+    wait_for 10 curl -sf -m 2 -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+    berth network disconnect "$net-2" "$name"
+    not curl -s -m 2 "http://127.0.0.1:$port/"
+    berth network connect "$net" "$name"
+    wait_for 10 curl -sf -m 2 -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+}
+
+@test "kill -9 of the monitor while it connects is made good by the next command" {
+    is_berth || skip "about Berth's monitor"
+    berth network create "$net"
+    berth network create "$net-2"
+    berth run -d --name "$name" --network "$net" "$IMAGE" sleep 1000
+    local i pid
+    for i in 0.02 0.1 0.3; do
+        pid=$("$ENGINE" inspect --format '{{.State.ConmonPid}}' "$name" 3>&-)
+        "$ENGINE" network connect "$net-2" "$name" >"$FILE_DIR/connect" 2>&1 3>&- &
+        sleep "$i"
+        kill -KILL "$pid"
+        wait "$!" || true
+        "$ENGINE" network connect "$net-2" "$name" >"$FILE_DIR/connect" 2>&1 3>&- || grep -q "already connected" "$FILE_DIR/connect"
+        berth exec "$name" ip -o -4 addr show eth1
+        assert_contains "$output" "$(ip_of "$name" "$net-2")"
+        berth network disconnect "$net-2" "$name"
+    done
+    berth rm -f -t 0 "$name"
+    [[ -z $(find "$RUNROOT/berth/networks/leases/$net" "$RUNROOT/berth/networks/leases/$net-2" -name '10.*') ]]
+}

@@ -208,6 +208,8 @@ shows() {
     shows "network ls" --format json
     shows "network inspect" n1
     tells "network prune" -f --filter "label=$RAW"
+    tells "network connect" "$RAW" "$RAW"
+    tells "network disconnect" "$RAW" "$RAW"
     tells "network rm" n1
 }
 

@@ -4,6 +4,7 @@
 //
 //	berth-net add    connect the namespace of the attach.Request on standard input; the answer is an attach.Joined
 //	berth-net del    undo that
+//	berth-net reload undo that and do it again, with the same addresses: see reload
 //	berth-net keep   be the process behind a user's networks, see package keeper
 //
 // It ends with 1 and a text on standard error if it fails.
@@ -34,6 +35,8 @@ func main() {
 			err = add()
 		case "del":
 			err = del()
+		case "reload":
+			err = reload()
 		}
 	}
 	if err != nil {
@@ -51,5 +54,5 @@ func request() (*attach.Request, error) {
 	if req.CNI == nil {
 		return nil, errors.New("the request has no network")
 	}
-	return req, nil
+	return req, alone(req.CNI)
 }

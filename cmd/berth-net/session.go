@@ -118,6 +118,12 @@ func (s *session) connect(ctx context.Context) error {
 		return err
 	}
 	s.member.Joined.Keeper = s.keeper
+	return s.tell()
+}
+
+// tell has everybody know what the container has: the keeper, and the rules.
+func (s *session) tell() error {
+	s.member.Joined.Warnings = nil
 	unlock, err := s.state.Lock()
 	if err != nil {
 		return err

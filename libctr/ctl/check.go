@@ -75,6 +75,7 @@ var fields = []string{
 
 var ops = []string{
 	"start", "init", "drop", "attach", "wait", "signal", "stop", "restart", "pause", "unpause", "resize", "exec", "rename", "health", "limit", "reload", "guard", "removed", "checkpoint",
+	"connect", "disconnect", "reconnect",
 }
 
 // NoSuchRequest is how the answer to a request ends that the monitor, which may be of an older Berth, does not know.

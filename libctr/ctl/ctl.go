@@ -70,6 +70,9 @@ type Request struct {
 	//	health    run the health check now. Answer: health
 	//	limit     give the running container the limits in ResourcesFile. Answer: ok
 	//	reload    read restart policy and health check from the record again. Answer: ok
+	//	connect   attach the networks that the record has and the container has not. Answer: ok
+	//	disconnect  detach network Name, which the client then takes from the record; with All, even where it cannot be undone. Answer: ok
+	//	reconnect   make anew what is outside of the container for its networks. Answer: ok
 	//	guard     the client is the monitor of container Name; each of the two has the other replaced
 	//	          if the connection ends because it was killed. Answer: none
 	//	checkpoint  have the OCI runtime write the container's processes into files, as Checkpoint says. Answer: checkpointed, at once where

@@ -179,7 +179,7 @@ func (m *Monitor) adoptEnded() error {
 }
 
 // adoptEndpoints finds what the former monitor has attached, as far as it is there.
-func (m *Monitor) adoptEndpoints() endpoints { return findEndpoints(m.cfg, m.state) }
+func (m *Monitor) adoptEndpoints() endpoints { return findEndpoints(m.cfg, m.state, m.runner()) }
 
 // ensurePrepared restores what an adopted container lost with its first monitor,
 // or a container with its network helper, before it is started again.
@@ -214,13 +214,9 @@ func (m *Monitor) ensurePrepared() error {
 			}
 		}
 	}
-	m.mu.Lock()
-	attached := m.endpoints
-	m.mu.Unlock()
-	if m.cfg.Network.NetNS != "new" || attached.alive(len(m.cfg.Network.Attachments)) {
+	if m.cfg.Network.NetNS != "new" || m.attached() {
 		return nil
 	}
-	attached.detach()
-	attached.freePorts(m.state, false)
+	m.detach().freePorts(m.state, false)
 	return m.attach(0)
 }

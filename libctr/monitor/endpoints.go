@@ -15,18 +15,25 @@ import (
 	"github.com/berth-containers/berth/network/attach"
 )
 
-// attach connects the container's network namespace to its networks, and takes the endpoints. pid is the container's process where there
-// is one already. If one network fails, those before it are detached.
-func (m *Monitor) attach(pid int) error {
-	r := &attach.Runner{
+// runner runs what attaches networks.
+func (m *Monitor) runner() *attach.Runner {
+	return &attach.Runner{
 		Socket:  m.shortPath("net.sock"), // a socket's path has at most 108 bytes
 		PidFile: m.runPath("net.pid"),
 		Env:     m.env,
 		Spawn:   m.reap.spawn,
 		Relay:   "/proc/self/exe",
 	}
+}
+
+// attach connects the container's network namespace to its networks, and takes the endpoints. pid is the container's process where there
+// is one already. If one network fails, those before it are detached.
+func (m *Monitor) attach(pid int) error {
+	m.netMu.Lock()
+	defer m.netMu.Unlock()
+	r := m.runner()
 	var made endpoints
-	for _, a := range m.cfg.Network.Attachments {
+	for _, a := range m.attachments {
 		e, err := r.Attach(a, attach.Namespace{Path: m.cfg.NetNSPath(), Pid: pid})
 		if err != nil {
 			made.detach()
@@ -74,8 +81,8 @@ const addressesMark = "# addresses of this container\n"
 // endpoints are what an attached namespace has, in the order of the record's attachments.
 type endpoints []*attach.Endpoint
 
-// findEndpoints finds those that another monitor has made, as far as they are there.
-func findEndpoints(cfg *record.Supervised, s *record.State) endpoints {
+// findEndpoints finds those that another monitor has made, as far as they are there. r is to detach them.
+func findEndpoints(cfg *record.Supervised, s *record.State, r *attach.Runner) endpoints {
 	var found endpoints
 	for _, a := range cfg.Network.Attachments {
 		if a.CNI == nil {
@@ -83,9 +90,9 @@ func findEndpoints(cfg *record.Supervised, s *record.State) endpoints {
 		}
 		i := slices.IndexFunc(s.Networks, func(j attach.Joined) bool { return j.Network == a.Network })
 		if i >= 0 {
-			found = append(found, attach.Left(a, cfg.NetNSPath(), &s.Networks[i]))
+			found = append(found, attach.Left(a, cfg.NetNSPath(), &s.Networks[i], r))
 		} else if _, err := os.Lstat(cfg.NetNSPath()); err == nil { // it may have been killed before it had recorded that
-			found = append(found, attach.Left(a, cfg.NetNSPath(), nil))
+			found = append(found, attach.Left(a, cfg.NetNSPath(), nil, r))
 		}
 	}
 	for _, pid := range s.NetHelpers {
@@ -99,12 +106,32 @@ func findEndpoints(cfg *record.Supervised, s *record.State) endpoints {
 // Detach ends what attaches the network namespace of a container whose monitor was killed, also where it was killed before it
 // had recorded that: the namespace's file is there then.
 func Detach(cfg *record.Supervised, s *record.State) {
-	found := findEndpoints(cfg, s)
+	found := findEndpoints(cfg, s, nil)
 	if _, err := os.Lstat(cfg.NetNSPath()); err == nil && len(found) < len(cfg.Network.Attachments) {
 		found = append(found, attach.Unrecorded(cfg.NetNSPath())...)
 	}
 	found.detach()
 	found.freePorts(s, false)
+}
+
+// detach ends what attaches the namespace. What was detached is told once more where the namespace's file has been removed.
+func (m *Monitor) detach() endpoints {
+	m.netMu.Lock()
+	defer m.netMu.Unlock()
+	m.mu.Lock()
+	attached := m.endpoints
+	m.mu.Unlock()
+	attached.detach()
+	return attached
+}
+
+// attached reports whether each of the container's networks is served.
+func (m *Monitor) attached() bool {
+	m.netMu.Lock()
+	defer m.netMu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.endpoints.alive(len(m.attachments))
 }
 
 // detach ends them, in reverse order. The namespace's file is removed after that: see attach.Endpoint.

@@ -93,6 +93,11 @@ const timedOutCode = 255
 // recordExit writes down how the container ended, before anybody is told. It
 // decides whether it is to be started again, and whether the user has asked for that.
 func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser bool) {
+	finished := now()
+	if m.cfg.Network.NetNS == "runtime" { // the namespace has ended
+		m.detach().freePorts(m.state, false)
+		m.removeNetNS()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	st := m.state
@@ -106,7 +111,7 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 		m.unmake(p)
 	} else {
 		st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "" && !st.Checkpointed)
-		st.Status, st.ExitCode, st.FinishedAt = record.Exited, code, now()
+		st.Status, st.ExitCode, st.FinishedAt = record.Exited, code, finished
 		if p.err != nil {
 			st.Error = p.err.Error()
 		}
@@ -114,11 +119,8 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 	st.Pid, st.PidStart = 0, 0
 	m.made, m.dropped, m.startCode = false, false, 0
 	m.stopHealth()
-	if m.cfg.Network.NetNS == "runtime" { // the namespace has ended
-		m.endpoints.detach()
-		m.endpoints.freePorts(st, false)
+	if m.cfg.Network.NetNS == "runtime" {
 		m.endpoints, st.NetHelpers, st.Networks = nil, nil, nil
-		m.removeNetNS()
 	}
 	if ctx.Err() != nil && !made {
 		m.stopsBySystem()
@@ -263,11 +265,9 @@ func (m *Monitor) tellRestarters(e ctl.Event) {
 // may do next waits for the lock. Everybody else, who has asked for a stop perhaps, is
 // told when nothing is left, host ports included.
 func (m *Monitor) finish() error {
-	m.mu.Lock()
-	m.endpoints.detach() // now: if this monitor is killed when others know of the end, nobody looks for a helper any more
-	attached := m.endpoints
-	m.mu.Unlock()
-	attached.freePorts(m.state, false) // whoever started it may start another with the same ones
+	// Now: if this monitor is killed when others know of the end, nobody looks for a helper any more. Whoever started it may start another with the same ports.
+	attached := m.detach()
+	attached.freePorts(m.state, false)
 	owner := m.tellStarter()
 	m.forget()
 	m.tearDown()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network/attach"
 )
 
 // Options say which container Run is the monitor of.
@@ -32,7 +33,7 @@ type Options struct {
 
 // Monitor is the state of one monitor process.
 type Monitor struct {
-	cfg    *record.Supervised // never changes
+	cfg    *record.Supervised // never changes; networks of the container may, see attachments
 	env    []string           // for programs it runs
 	null   int                // /dev/null, open for reading and writing
 	runDir int                // RunDir, as O_PATH
@@ -63,6 +64,9 @@ type Monitor struct {
 	restore     *ctl.Restore // how the first start is made from a checkpoint; nil: it is not, or is over
 	dumping     sync.Mutex   // held while a checkpoint is made; taken before probeMu
 	probeMu     sync.Mutex   // one health check at a time; taken before mu
+
+	netMu       sync.Mutex          // held while networks are attached or detached, which takes its time; taken before mu
+	attachments []attach.Attachment // the container's networks as they are now; guarded by netMu
 
 	mu         sync.Mutex // guards the fields below; may be held while output.mu is taken, never the other way
 	state      *record.State
@@ -176,7 +180,7 @@ func (m *Monitor) open(dir string) (err error) {
 	if m.state, err = record.ReadState(dir); err != nil {
 		return err
 	}
-	m.policy, m.health = m.cfg.Restart, m.cfg.Health
+	m.policy, m.health, m.attachments = m.cfg.Restart, m.cfg.Health, m.cfg.Network.Attachments
 	if m.runDir, err = openDir(m.cfg.RunDir); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ const startPatience = 8 * time.Second
 // requests of the same client wait. What is for a running container waits for a start that is under way.
 func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 	switch r.Op {
-	case "signal", "pause", "unpause", "exec", "health", "start", "init", "drop", "attach", "limit", "checkpoint":
+	case "signal", "pause", "unpause", "exec", "health", "start", "init", "drop", "attach", "limit", "checkpoint", "connect", "disconnect", "reconnect":
 		if !m.isFirst(c) && !m.awaitLaunch(startPatience) {
 			closeFiles(files)
 			c.fail(&ctl.RequestError{Text: "it is still being started", Code: 125, Kind: "starting"})
@@ -69,6 +69,12 @@ func (m *Monitor) handle(c *client, r *ctl.Request, files []*os.File) {
 		c.answer(m.limit())
 	case "reload":
 		c.answer(m.reload())
+	case "connect":
+		c.answer(m.connect())
+	case "disconnect":
+		c.answer(m.disconnect(r.Name, r.All))
+	case "reconnect":
+		c.answer(m.reconnect())
 	case "guard":
 		c.ward = r.Name
 	case "removed":

@@ -283,7 +283,7 @@ func (m *Monitor) runOrCreate(io *stdio, cons *console, onlyMake bool) (*process
 	if verb[0] != "create" {
 		return init, nil
 	}
-	if m.cfg.Network.NetNS == "runtime" && len(m.cfg.Network.Attachments) > 0 {
+	if m.cfg.Network.NetNS == "runtime" {
 		if err := m.mountNetNS("/proc/" + strconv.Itoa(pid) + "/ns/net"); err != nil {
 			return nil, err
 		}
@@ -443,10 +443,13 @@ func crunNotes(r *record.Runtime, id string) string {
 // tearDown undoes prepare and whatever a start has left in RunDir.
 func (m *Monitor) tearDown() {
 	m.mu.Lock()
-	attached, mounted, listener := m.endpoints, m.mounted, m.listener
-	m.endpoints, m.mounted, m.listener = nil, false, nil
+	mounted, listener := m.mounted, m.listener
+	m.mounted, m.listener = false, nil
 	m.mu.Unlock()
-	attached.detach()
+	attached := m.detach()
+	m.mu.Lock()
+	m.endpoints = nil
+	m.mu.Unlock()
 	m.removeNetNS()
 	if mounted {
 		m.unmountRootfs()

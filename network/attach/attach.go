@@ -108,10 +108,8 @@ func (e *Endpoint) Detach() {
 		return
 	}
 	if e.attachment.CNI != nil {
-		if !e.left {
-			e.left = true
-			e.leave()
-		}
+		_ = e.Leave() // what it cannot undo, `system check --repair` will find
+		e.left = true
 		return
 	}
 	if e.exit != nil {

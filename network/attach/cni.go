@@ -65,8 +65,9 @@ type Address struct {
 	Gateway string `json:"gateway,omitempty"`
 }
 
-// Request is what berth-net reads on its standard input. The verb is its argument, add or del. The answer is a Joined to both, empty to del; it comes as soon
-// as the caller can go on, and berth-net may still have work after it, that of closing a socket of nftables at least: some milliseconds.
+// Request is what berth-net reads on its standard input. The verb is its argument: add, del, or reload, which is both, with the same addresses. The answer is a
+// Joined, empty to del; it comes as soon as the caller can go on, and berth-net may still have work after it, that of closing a socket of nftables at least: some
+// milliseconds.
 type Request struct {
 	Network string `json:"network"`
 	NetNS   string `json:"netns"` // the container's
@@ -91,18 +92,55 @@ func (e *Endpoint) request() Request {
 	return Request{Network: e.attachment.Network, NetNS: e.netns, CNI: e.attachment.CNI}
 }
 
-// leave undoes join. What it cannot undo, `system check --repair` will find.
-func (e *Endpoint) leave() {
-	r := e.runner
-	if r == nil {
-		r = &Runner{Env: os.Environ()}
+// Leave is Detach of a shared network, and says what could not be undone.
+func (e *Endpoint) Leave() error {
+	if e.left {
+		return nil
 	}
-	_, e.gone, _ = r.berthNet("del", e.request())
+	_, gone, err := e.run().berthNet("del", e.request())
+	if err != nil {
+		return fmt.Errorf("disconnect from network %s: %w", e.attachment.Network, err)
+	}
+	e.gone, e.left = gone, true
+	return nil
 }
 
-// Left returns an Endpoint for what another process has joined to the namespace, to be detached.
-func Left(a Attachment, netns string, joined *Joined) *Endpoint {
-	e := &Endpoint{attachment: a, netns: netns, joined: joined}
+func (e *Endpoint) run() *Runner {
+	if e.runner != nil {
+		return e.runner
+	}
+	return &Runner{Env: os.Environ()}
+}
+
+// Rejoin makes anew what is outside of the namespace for a shared network, with the same addresses, and with ports published.
+func (e *Endpoint) Rejoin(ports []PortMapping) error {
+	c := *e.attachment.CNI
+	c.Ports = ports
+	e.attachment.CNI = &c
+	req := e.request()
+	if j := e.joined; j != nil {
+		same := c
+		same.IPs, same.MAC = nil, j.MAC
+		for _, a := range j.Addresses {
+			same.IPs = append(same.IPs, a.IP)
+		}
+		req.CNI = &same
+	}
+	j, _, err := e.run().berthNet("reload", req)
+	if err != nil {
+		return fmt.Errorf("reload network %s: %w", e.attachment.Network, err)
+	}
+	e.joined, e.helper = j, see(j.Keeper)
+	return nil
+}
+
+// Attachment is what the endpoint is of.
+func (e *Endpoint) Attachment() Attachment { return e.attachment }
+
+// Left returns an Endpoint for what another process has joined to the namespace, to be detached. r is to do that; nil is for a process
+// without a Runner.
+func Left(a Attachment, netns string, joined *Joined, r *Runner) *Endpoint {
+	e := &Endpoint{attachment: a, netns: netns, joined: joined, runner: r}
 	if joined != nil {
 		e.helper = see(joined.Keeper)
 	}

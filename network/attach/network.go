@@ -6,6 +6,7 @@ import "github.com/berth-containers/berth/internal/hint"
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +44,25 @@ func (n *Network) Names() string {
 		return n.Mode
 	}
 	return strings.Join(names, ",")
+}
+
+// Disconnect removes a network that the container shares. Ports that were published through it are published through the next one that is left, which it
+// returns; nil for none.
+func (n *Network) Disconnect(name string) (heir *Attachment) {
+	i := slices.IndexFunc(n.Attachments, func(a Attachment) bool { return a.Network == name && a.CNI != nil })
+	if i < 0 {
+		return nil
+	}
+	ports := n.Attachments[i].CNI.Ports
+	n.Attachments = slices.Delete(slices.Clone(n.Attachments), i, i+1)
+	if len(ports) == 0 || len(n.Attachments) == 0 {
+		return nil
+	}
+	heir = &n.Attachments[0]
+	c := *heir.CNI
+	c.Ports = ports
+	heir.CNI = &c
+	return heir
 }
 
 // Attachment connects a namespace to one network.
