@@ -39,6 +39,8 @@ func cases(scale int) []benchCase {
 		{"ps -a", func(ctx context.Context, es *engines, r *report) error { return psAll(ctx, es, r, n(20), 1000) }},
 		{"daily", func(ctx context.Context, es *engines, r *report) error { return daily(ctx, es, r, n(50)) }},
 		{"all", func(ctx context.Context, es *engines, r *report) error { return all(ctx, es, r, 150) }},
+		{"networks", func(ctx context.Context, es *engines, r *report) error { return networks(ctx, es, r, n(30)) }},
+		{"crowd on networks", func(ctx context.Context, es *engines, r *report) error { return crowd(ctx, es, r, 100) }},
 		{"build", func(ctx context.Context, es *engines, r *report) error { return builds(ctx, es, r, n(5)) }},
 		{"build of parts", func(ctx context.Context, es *engines, r *report) error { return partials(ctx, es, r, n(5)) }},
 	}

@@ -32,6 +32,13 @@ func main() {
 	flag.IntVar(&opts.scale, "scale", 100, "`percent` of the usual repetitions")
 	flag.StringVar(&opts.only, "only", "", "measure only the cases whose name begins with `WORDS`: run, exec, build, ...")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		if err := within(flag.Args()); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
