@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -27,6 +28,8 @@ type session struct {
 	member   *keeper.Member
 	rootless bool
 	keeper   int // its pid, 0 where there is none
+
+	all []*keeper.Member
 
 	// own is the network if berth-net itself does what its plugins would do; else they are executed.
 	own      *bridge.Network
@@ -48,7 +51,7 @@ func newSession() (*session, error) {
 func (s *session) inside(do func() error) error {
 	return keeper.Inside(s.keeper, s.rootless, func() error {
 		if s.firewall == nil {
-			if f, err := bridge.Open(); err == nil {
+			if f, err := bridge.Open(s.state.Dir); err == nil {
 				s.firewall, s.own = f, bridge.Read(s.req.CNI)
 			}
 		}
@@ -129,6 +132,7 @@ func (s *session) tell() error {
 		return err
 	}
 	defer unlock()
+	s.all = nil
 	if err := s.state.Put(s.member); err != nil {
 		return err
 	}
@@ -150,7 +154,7 @@ func (s *session) rules() error {
 		return nil
 	}
 	var all []bridge.Container
-	for _, m := range s.state.Members() {
+	for _, m := range s.members() {
 		n := bridge.Read(m.CNI)
 		if n == nil || m.Joined == nil {
 			continue
@@ -161,7 +165,25 @@ func (s *session) rules() error {
 		}
 		all = append(all, c)
 	}
-	return s.firewall.Apply(bridge.Table(s.state.Dir), all)
+	path := filepath.Join(s.state.Dir, "rules")
+	before, _ := os.ReadFile(path)
+	now, err := s.firewall.Apply(all, string(before))
+	if err != nil {
+		os.Remove(path)
+		return err
+	}
+	if now == string(before) {
+		return nil
+	}
+	return os.WriteFile(path, []byte(now), 0o600)
+}
+
+// members are those who are written down. It requires the lock.
+func (s *session) members() []*keeper.Member {
+	if s.all == nil {
+		s.all = s.state.Members()
+	}
+	return s.all
 }
 
 func del() error {
@@ -190,6 +212,7 @@ func (s *session) remove(ctx context.Context, answered func() error) error {
 		return errors.Join(err, failed)
 	}
 	defer unlock()
+	s.all = nil
 	err = errors.Join(err, s.state.Drop(s.member))
 	if gone {
 		if answered != nil && err == nil {
@@ -216,7 +239,7 @@ func (s *session) release(ctx context.Context) error {
 
 // sweep removes what is left after release and after the member is dropped.
 func (s *session) sweep() error {
-	last := !slices.ContainsFunc(s.state.Members(), func(o *keeper.Member) bool { return o.Network == s.req.Network })
+	last := !slices.ContainsFunc(s.members(), func(o *keeper.Member) bool { return o.Network == s.req.Network })
 	switch {
 	case s.own != nil:
 		err := s.own.Unlink(s.req.CNI)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/containernetworking/plugins/pkg/utils"
 	"github.com/google/nftables"
@@ -33,24 +34,35 @@ func Table(stateDir string) string {
 
 // Firewall is a connection to the nftables of the namespace that it was opened in. Closing it takes the kernel some 10 ms, so it is left to
 // the end of the process.
-type Firewall struct{ conn *nftables.Conn }
+type Firewall struct {
+	conn  *nftables.Conn
+	table string
+	made  bool // there is the table
+}
 
-// Open fails where the kernel has no nftables.
-func Open() (*Firewall, error) {
+// Open fails where the kernel has no nftables. The table is that for containers whose state is in stateDir.
+func Open(stateDir string) (*Firewall, error) {
 	c, err := nftables.New(nftables.AsLasting())
-	if err == nil {
-		_, err = c.ListTablesOfFamily(nftables.TableFamilyINet)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open nftables: %w", err)
 	}
-	return &Firewall{c}, nil
+	tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return nil, fmt.Errorf("list the tables of nftables: %w", err)
+	}
+	f := &Firewall{conn: c, table: Table(stateDir)}
+	f.made = slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == f.table })
+	return f, nil
 }
 
 // Apply makes the rules for these containers and no others: who may send to whom, whose addresses are translated, which ports lead where.
-// They change as a whole.
-func (f *Firewall) Apply(table string, containers []Container) error {
-	t := &nftables.Table{Name: table, Family: nftables.TableFamilyINet}
+// They change as a whole. before is what Apply has returned for the rules that are there; where that is what it would return now, there is nothing to do.
+func (f *Firewall) Apply(containers []Container, before string) (now string, err error) {
+	now = f.state(containers)
+	if f.made == (len(containers) > 0) && before == now {
+		return now, nil
+	}
+	t := &nftables.Table{Name: f.table, Family: nftables.TableFamilyINet}
 	f.conn.AddTable(t) // so that it can be removed
 	f.conn.DelTable(t)
 	if len(containers) > 0 {
@@ -58,9 +70,31 @@ func (f *Firewall) Apply(table string, containers []Container) error {
 		write(&rules{conn: f.conn, table: t}, containers)
 	}
 	if err := f.conn.Flush(); err != nil {
-		return fmt.Errorf("write the nftables table %s: %w", table, err)
+		return "", fmt.Errorf("write the nftables table %s: %w", f.table, err)
 	}
-	return nil
+	f.made = len(containers) > 0
+	return now, nil
+}
+
+// state is what the rules follow from, and the namespace that they are in.
+func (f *Firewall) state(containers []Container) string {
+	var here unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &here); err != nil {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %d %d\n", f.table, here.Dev, here.Ino)
+	seen := map[string]bool{}
+	for _, c := range containers {
+		if n := c.Network; !seen[n.Name] {
+			seen[n.Name] = true
+			fmt.Fprintf(&b, "%s %s %t %t %t %t %s\n", n.Name, n.bridge.Bridge, n.closed, n.strict, n.inward, n.bridge.IPMasq, n.subnets())
+		}
+		if len(c.Ports) > 0 {
+			fmt.Fprintln(&b, c.Joined.Addresses, c.Ports)
+		}
+	}
+	return b.String()
 }
 
 func write(r *rules, containers []Container) {
