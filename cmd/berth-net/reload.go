@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/berth-containers/berth/network/keeper"
 	"github.com/berth-containers/berth/network/plugins"
@@ -21,6 +22,7 @@ func reload() error {
 	ctx, cancel := context.WithTimeout(context.Background(), pluginTimeout)
 	defer cancel()
 	before := s.state.Pid()
+	os.Remove(s.rulesFile()) // somebody may have changed a part of them
 	for _, m := range s.state.Members() {
 		if m.CNI.Container == s.req.CNI.Container && m.Network == s.req.Network {
 			s.member.Joined = m.Joined // names stay meanwhile

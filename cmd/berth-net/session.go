@@ -29,8 +29,6 @@ type session struct {
 	rootless bool
 	keeper   int // its pid, 0 where there is none
 
-	all []*keeper.Member
-
 	// own is the network if berth-net itself does what its plugins would do; else they are executed.
 	own      *bridge.Network
 	firewall *bridge.Firewall // nil where the kernel has no nftables; own is nil then
@@ -132,7 +130,6 @@ func (s *session) tell() error {
 		return err
 	}
 	defer unlock()
-	s.all = nil
 	if err := s.state.Put(s.member); err != nil {
 		return err
 	}
@@ -153,8 +150,13 @@ func (s *session) rules() error {
 	if s.firewall == nil {
 		return nil
 	}
+	path := s.rulesFile()
+	before, _ := os.ReadFile(path)
+	if n := s.own; n != nil && (s.rootless || len(s.req.CNI.Ports) == 0) && s.shared() && s.firewall.Has(n, string(before)) {
+		return nil // one more or less changes none
+	}
 	var all []bridge.Container
-	for _, m := range s.members() {
+	for _, m := range s.state.Members() {
 		n := bridge.Read(m.CNI)
 		if n == nil || m.Joined == nil {
 			continue
@@ -165,8 +167,6 @@ func (s *session) rules() error {
 		}
 		all = append(all, c)
 	}
-	path := filepath.Join(s.state.Dir, "rules")
-	before, _ := os.ReadFile(path)
 	now, err := s.firewall.Apply(all, string(before))
 	if err != nil {
 		os.Remove(path)
@@ -178,12 +178,12 @@ func (s *session) rules() error {
 	return os.WriteFile(path, []byte(now), 0o600)
 }
 
-// members are those who are written down. It requires the lock.
-func (s *session) members() []*keeper.Member {
-	if s.all == nil {
-		s.all = s.state.Members()
-	}
-	return s.all
+// rulesFile is where it is written down what the rules follow from.
+func (s *session) rulesFile() string { return filepath.Join(s.state.Dir, "rules") }
+
+// shared reports whether a container is in the session's network. It requires the lock.
+func (s *session) shared() bool {
+	return slices.Contains(s.state.Networks(), s.req.Network)
 }
 
 func del() error {
@@ -198,7 +198,7 @@ func del() error {
 }
 
 // remove undoes what add has done, or has begun. What others may wait for comes first: addresses, ports and names. answered is called then,
-// if it is not nil; after it the interface and, with the network's last container, its bridge are removed.
+// if it is not nil; after it the interface, if its namespace stays, and the bridge, with the network's last container.
 func (s *session) remove(ctx context.Context, answered func() error) error {
 	gone := s.rootless && s.keeper == 0 // the bridges went with their keeper
 	var err error
@@ -212,7 +212,6 @@ func (s *session) remove(ctx context.Context, answered func() error) error {
 		return errors.Join(err, failed)
 	}
 	defer unlock()
-	s.all = nil
 	err = errors.Join(err, s.state.Drop(s.member))
 	if gone {
 		if answered != nil && err == nil {
@@ -239,12 +238,15 @@ func (s *session) release(ctx context.Context) error {
 
 // sweep removes what is left after release and after the member is dropped.
 func (s *session) sweep() error {
-	last := !slices.ContainsFunc(s.members(), func(o *keeper.Member) bool { return o.Network == s.req.Network })
+	last := !s.shared()
 	switch {
 	case s.own != nil:
-		err := s.own.Unlink(s.req.CNI)
+		var err error
+		if !s.req.Ending {
+			err = s.own.Unlink(s.req.CNI)
+		}
 		if last {
-			err = errors.Join(err, s.own.Sweep())
+			err = errors.Join(err, s.own.Sweep(s.state.Dir))
 		}
 		return err
 	case last:

@@ -34,11 +34,13 @@ func (m *Monitor) connect() error {
 			continue
 		}
 		if i >= 0 {
-			have[i].Detach() // a monitor was killed while it was attaching it
+			_ = have[i].Leave() // a monitor was killed while it was attaching it
 		}
 		e, err := m.runner().Attach(a, attach.Namespace{Path: m.cfg.NetNSPath()})
 		if err != nil {
-			made.detach()
+			for _, e := range made {
+				err = errors.Join(err, e.Leave())
+			}
 			return err
 		}
 		all, made = append(all, e), append(made, e)

@@ -102,13 +102,13 @@ func (e *Endpoint) Alive() bool {
 }
 
 // Detach ends what runs for the endpoint. It does not wait: the caller removes the namespace's file afterwards, at which the rest
-// ends. Whoever may want the same host ports next calls AwaitEnd.
+// ends. Of a shared network the interface may stay until the namespace ends: see Leave. Whoever may want the same host ports next calls AwaitEnd.
 func (e *Endpoint) Detach() {
 	if e == nil {
 		return
 	}
 	if e.attachment.CNI != nil {
-		_ = e.Leave() // what it cannot undo, `system check --repair` will find
+		_ = e.leave(true) // what it cannot undo, `system check --repair` will find
 		e.left = true
 		return
 	}

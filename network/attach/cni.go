@@ -72,6 +72,8 @@ type Request struct {
 	Network string `json:"network"`
 	NetNS   string `json:"netns"` // the container's
 	CNI     *CNI   `json:"cni"`
+	// Ending says that the namespace ends after del: the kernel then removes what is in it, of many containers at once in the time that one takes.
+	Ending bool `json:"ending,omitempty"`
 }
 
 // cniTimeout bounds how long the plugins of one network may take together; berth-net itself bounds them by less.
@@ -92,12 +94,16 @@ func (e *Endpoint) request() Request {
 	return Request{Network: e.attachment.Network, NetNS: e.netns, CNI: e.attachment.CNI}
 }
 
-// Leave is Detach of a shared network, and says what could not be undone.
-func (e *Endpoint) Leave() error {
+// Leave is Detach of a shared network from a namespace that stays, and says what could not be undone.
+func (e *Endpoint) Leave() error { return e.leave(false) }
+
+func (e *Endpoint) leave(ending bool) error {
 	if e.left {
 		return nil
 	}
-	_, gone, err := e.run().berthNet("del", e.request())
+	req := e.request()
+	req.Ending = ending
+	_, gone, err := e.run().berthNet("del", req)
 	if err != nil {
 		return fmt.Errorf("disconnect from network %s: %w", e.attachment.Network, err)
 	}

@@ -166,6 +166,9 @@ func (n *Network) pair(br netlink.Link, ns netns.NsHandle, c *attach.CNI, mac ne
 	if err != nil {
 		return fmt.Errorf("make interface %s: %w", c.Interface, err)
 	}
+	if err := netlink.LinkSetAlias(veth, Table(c.StateDir)); err != nil {
+		return fmt.Errorf("say whose interface it is: %w", err)
+	}
 	if n.bridge.HairpinMode {
 		if err := netlink.LinkSetHairpin(veth, true); err != nil {
 			return fmt.Errorf("set hairpin mode: %w", err)
@@ -272,8 +275,9 @@ func setSysctl(path, value string) error {
 	return os.WriteFile(path, []byte(value), 0)
 }
 
-// Sweep removes the bridge of a network that Berth has made, where no container is connected to it any more.
-func (n *Network) Sweep() error {
+// Sweep removes the bridge of a network that Berth has made, where no container is connected to it any more: those of the state in stateDir, of which ends of
+// interfaces may be left for some milliseconds, and of nobody else.
+func (n *Network) Sweep(stateDir string) error {
 	if !n.ours {
 		return nil
 	}
@@ -286,7 +290,7 @@ func (n *Network) Sweep() error {
 		return fmt.Errorf("list interfaces: %w", err)
 	}
 	for _, l := range links {
-		if l.Attrs().MasterIndex == br.Attrs().Index {
+		if l.Attrs().MasterIndex == br.Attrs().Index && l.Attrs().Alias != Table(stateDir) {
 			return nil
 		}
 	}

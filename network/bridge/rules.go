@@ -76,25 +76,38 @@ func (f *Firewall) Apply(containers []Container, before string) (now string, err
 	return now, nil
 }
 
-// state is what the rules follow from, and the namespace that they are in.
+// state is what the rules follow from, line by line, and the namespace that they are in.
 func (f *Firewall) state(containers []Container) string {
-	var here unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &here); err != nil {
-		return ""
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %d %d\n", f.table, here.Dev, here.Ino)
+	b.WriteString(f.place())
 	seen := map[string]bool{}
 	for _, c := range containers {
-		if n := c.Network; !seen[n.Name] {
-			seen[n.Name] = true
-			fmt.Fprintf(&b, "%s %s %t %t %t %t %s\n", n.Name, n.bridge.Bridge, n.closed, n.strict, n.inward, n.bridge.IPMasq, n.subnets())
+		if !seen[c.Network.Name] {
+			seen[c.Network.Name] = true
+			b.WriteString(c.Network.line())
 		}
 		if len(c.Ports) > 0 {
 			fmt.Fprintln(&b, c.Joined.Addresses, c.Ports)
 		}
 	}
 	return b.String()
+}
+
+func (f *Firewall) place() string {
+	var here unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &here); err != nil {
+		return "nowhere\n"
+	}
+	return fmt.Sprintln(f.table, here.Dev, here.Ino)
+}
+
+func (n *Network) line() string {
+	return fmt.Sprintln(n.Name, n.bridge.Bridge, n.closed, n.strict, n.inward, n.bridge.IPMasq, n.subnets())
+}
+
+// Has reports whether the rules that are there, for which Apply has returned before, have the network.
+func (f *Firewall) Has(n *Network, before string) bool {
+	return f.made && strings.HasPrefix(before, f.place()) && strings.Contains(before, "\n"+n.line())
 }
 
 func write(r *rules, containers []Container) {

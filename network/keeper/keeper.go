@@ -115,6 +115,18 @@ func (s State) Members() []*Member {
 	return all
 }
 
+// Networks are those of the members, as often as they have some. It reads no member.
+func (s State) Networks() []string {
+	entries, _ := os.ReadDir(filepath.Join(s.Dir, membersDir))
+	var all []string
+	for _, e := range entries {
+		if container, network, ok := strings.Cut(e.Name(), "."); ok && container != "" {
+			all = append(all, network)
+		}
+	}
+	return all
+}
+
 // Pid is the keeper's process, 0 where there is none.
 func (s State) Pid() int {
 	data, err := os.ReadFile(filepath.Join(s.Dir, pidFile))
