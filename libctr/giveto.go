@@ -3,17 +3,14 @@
 package libctr
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
+	"github.com/berth-containers/berth/internal/held"
 	"github.com/berth-containers/berth/internal/hint"
 	"go.podman.io/common/pkg/chown"
-	"golang.org/x/sys/unix"
 )
 
 // GiveTo gives an open file, or a directory with all in it, to a user, whose IDs are those of the namespace that this process is in.
@@ -37,38 +34,7 @@ func giveTo(fd int, user owner) error {
 	if err := CheckGiveTo(fd); err != nil {
 		return err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return unix.Fchownat(fd, "", int(user.uid), int(user.gid), unix.AT_EMPTY_PATH)
-	}
-	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(fd))
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil {
-			err = giveEntry(root, name, user)
-		}
-		if errors.Is(err, fs.ErrNotExist) && name != "." {
-			return nil // removed meanwhile
-		}
-		return err
-	})
-}
-
-func giveEntry(root *os.Root, name string, user owner) error {
-	st, err := root.Lstat(name)
-	if err != nil {
-		return err
-	}
-	if sys := st.Sys().(*syscall.Stat_t); sys.Uid == user.uid && sys.Gid == user.gid {
-		return nil
-	}
-	return root.Lchown(name, int(user.uid), int(user.gid))
+	return held.Give(fd, user.uid, user.gid)
 }
 
 // bindsPath begins the names of the places where a monitor mounts the sources of a container's binds while it starts it. They are not in

@@ -76,14 +76,8 @@ func (p *preparing) mountedVolume(m *spec.Mount, meta *volumeMeta) error {
 		}
 		return p.useDirectory(m)
 	}
-	if m.Prepared() {
-		return field.Errorf("%s %s: a volume that is a mount has neither subpath nor overlay", field.Name("volume"), m.Name)
-	}
-	for _, v := range p.cfg.Volumes {
-		if v.Name == m.Name { // at a second place
-			m.Source = v.At
-			return nil
-		}
+	if v := p.monitors(m.Name); v != nil { // at a second place
+		return p.useMounted(m, v, meta)
 	}
 	program, err := exec.LookPath("mount")
 	if err != nil {
@@ -101,11 +95,46 @@ func (p *preparing) mountedVolume(m *spec.Mount, meta *volumeMeta) error {
 	if device == "" {
 		device = meta.Options["type"]
 	}
-	p.cfg.Volumes = append(p.cfg.Volumes, record.Volume{
-		Name: m.Name, At: fmt.Sprintf("%s-v%d", p.e.bindsPath(p.id), len(p.cfg.Volumes)), Destination: m.Destination,
-		Args: append(args, "--", device), Users: p.e.volumeUsersDir(m.Name),
-	})
-	m.Source = p.cfg.Volumes[len(p.cfg.Volumes)-1].At
+	return p.useMounted(m, p.addVolume(record.Volume{Name: m.Name, Args: append(args, "--", device)}), meta)
+}
+
+// monitors is the volume of that name which the container's monitor mounts already; nil is none.
+func (p *preparing) monitors(name string) *record.Volume {
+	if i := slices.IndexFunc(p.cfg.Volumes, func(v record.Volume) bool { return v.Name == name }); i >= 0 {
+		return &p.cfg.Volumes[i]
+	}
+	return nil
+}
+
+// addVolume has the monitor mount a volume.
+func (p *preparing) addVolume(v record.Volume) *record.Volume {
+	v.At, v.Users = fmt.Sprintf("%s-v%d", p.e.bindsPath(p.id), len(p.cfg.Volumes)), p.e.volumeUsersDir(v.Name)
+	p.cfg.Volumes = append(p.cfg.Volumes, v)
+	return &p.cfg.Volumes[len(p.cfg.Volumes)-1]
+}
+
+// useMounted has a mount be of what the monitor mounts, and the monitor do there what a volume's first use does.
+func (p *preparing) useMounted(m *spec.Mount, v *record.Volume, meta *volumeMeta) error {
+	m.Source = v.At
+	if v.Destination == "" && !m.Prepared() {
+		v.Destination = m.Destination
+	}
+	if m.Chown {
+		v.GiveTo = &record.Owner{UID: p.user.uid, GID: p.user.gid}
+	}
+	home := p.e.volumeDir(m.Name)
+	first, err := readFirstUse(home)
+	if err != nil || !first.Copy || !m.Copy || v.From != "" || m.Subpath != "" || slices.Contains(meta.words(), "ro") {
+		return err
+	}
+	v.From = m.Destination
+	if meta.Driver == "" && meta.Options["type"] == "tmpfs" {
+		v.Furnish = !slices.ContainsFunc(meta.words(), func(w string) bool {
+			return strings.HasPrefix(w, "uid=") || strings.HasPrefix(w, "gid=") || strings.HasPrefix(w, "mode=")
+		})
+	} else {
+		v.Until = filepath.Join(home, firstUseFile)
+	}
 	return nil
 }
 

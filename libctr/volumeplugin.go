@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/spec"
@@ -90,22 +89,14 @@ func (e *Engine) makeInPlugin(name string, meta *volumeMeta) error {
 
 // pluginVolume has the monitor mount the volume.
 func (p *preparing) pluginVolume(m *spec.Mount, meta *volumeMeta) error {
-	if m.Prepared() {
-		return field.Errorf("%s %s: a volume of a plugin has neither subpath nor overlay", field.Name("volume"), m.Name)
-	}
-	for _, v := range p.cfg.Volumes {
-		if v.Name == m.Name { // at a second place
-			m.Source = v.At
-			return nil
-		}
+	if v := p.monitors(m.Name); v != nil { // at a second place
+		return p.useMounted(m, v, meta)
 	}
 	c, err := p.e.pluginOf(m.Name, meta)
 	if err != nil {
 		return err
 	}
-	m.Source = fmt.Sprintf("%s-v%d", p.e.bindsPath(p.id), len(p.cfg.Volumes))
-	p.cfg.Volumes = append(p.cfg.Volumes, record.Volume{Name: m.Name, At: m.Source, Destination: m.Destination, Plugin: c, Users: p.e.volumeUsersDir(m.Name)})
-	return nil
+	return p.useMounted(m, p.addVolume(record.Volume{Name: m.Name, Plugin: c}), meta)
 }
 
 // DescribePluginVolumes fills in what plugins say of their volumes: where they are mounted, and their state. A plugin that is not there says nothing.

@@ -348,10 +348,7 @@ func fillNewVolume(dir string, meta volumeMeta) error {
 		return err
 	}
 	first := newFirstUse()
-	first.Copy = (!meta.mounted() || meta.bind()) && !meta.NoCopy
-	if meta.Driver != "" {
-		first.Copy = false
-	}
+	first.Copy = !meta.NoCopy && meta.Driver != imageDriver
 	first.Owner, first.UID, first.GID = meta.UID == nil && meta.GID == nil && !meta.mounted() && meta.Driver == "", deref(meta.UID), deref(meta.GID)
 	if err := first.write(dir); err != nil {
 		return err

@@ -54,11 +54,28 @@ calls() { grep -c "^$1 $2 " "$FILE_DIR/calls" || true; }
     berth 125 volume export "$name"
     assert_contains "$output" "volume plugin test"
     berth 125 volume rename "$name" "$name-x"
-    berth 125 run --rm --mount "type=volume,src=$name,dst=/x,subpath=a" "$IMAGE" true
     berth rm "$name-1" "$name-2"
     berth volume rm "$name"
     [[ ! -e $FILE_DIR/volumes/$name ]]
     berth system check
+}
+
+@test "parts of a plugin's volume, overlays on it, and the image's files in it, once" {
+    is_berth || skip "podman 4.3 has no subpath"
+    berth volume create --driver test "$name"
+    berth run --rm -v "$name:/etc" "$IMAGE" sh -c 'ls /etc/passwd; mkdir -p /etc/a/b; echo part >/etc/a/b/file; ln -s / /etc/out'
+    assert_equal "$output" /etc/passwd
+    [[ -s $FILE_DIR/volumes/$name/passwd ]]
+    berth run --rm --mount "type=volume,src=$name,dst=/x,subpath=a/b" "$IMAGE" sh -c 'cat /x/file; echo more >/x/more'
+    assert_equal "$output $(cat "$FILE_DIR/volumes/$name/a/b/more")" "part more"
+    berth 126 run --rm --mount "type=volume,src=$name,dst=/x,subpath=out/bin" "$IMAGE" true # a link leads nowhere but into the volume
+    berth run --rm -v "$name:/x:O" "$IMAGE" sh -c 'cat /x/a/b/more; echo lost >/x/lost'
+    [[ $output == more && ! -e $FILE_DIR/volumes/$name/lost ]]
+    berth run --rm -v "$name:/v" "$IMAGE" sh -c 'rm -r /v/*'
+    berth run --rm -v "$name:/etc" "$IMAGE" sh -c 'ls -A /etc | grep passwd || echo none'
+    assert_equal "$output" none
+    wait_for 10 sh -c "[ \$(grep -c '^Unmount $name ' '$FILE_DIR/calls') = $(calls Mount "$name") ]"
+    berth volume rm "$name"
 }
 
 @test "a plugin that refuses, does not answer, or is not there" {

@@ -389,6 +389,43 @@ T
     berth system check
 }
 
+@test "parts of a tmpfs volume, overlays on it, the image's files in it, and :U" {
+    is_berth || skip "podman as root would leave a mount"
+    berth volume create -o type=tmpfs -o o=size=1m "$name"
+    # it begins with the image's files, and with the owner and mode of the directory
+    berth run -d --name "$name" -v "$name:/etc" "$IMAGE" sh -c 'mkdir -p /etc/a/b; echo part >/etc/a/b/file; ln -s /bin /etc/out; sleep 1000'
+    wait_for 10 "$ENGINE" exec "$name" test -e /etc/out
+    berth exec "$name" sh -c 'cat /etc/berth-image; stat -c %a /etc'
+    assert_equal "${lines[1]}" 755
+    berth run --rm --mount "type=volume,src=$name,dst=/x,subpath=a/b" "$IMAGE" sh -c 'cat /x/file; echo more >/x/more'
+    assert_equal "$output" part
+    berth 126 run --rm --mount "type=volume,src=$name,dst=/x,subpath=out/sh" "$IMAGE" true
+    assert_contains "$output" 'subpath "out/sh"'
+    berth run --rm -v "$name:/x:O" "$IMAGE" sh -c 'cat /x/a/b/more; rm -r /x/a; echo lost >/x/lost; ls /x/a 2>&1; :'
+    assert_contains "$output" more
+    assert_contains "$output" "No such file"
+    inside "$name" 'ls /v/lost 2>&1; ls /v/a/b | paste -sd" "'
+    assert_contains "$output" "file more"
+    not assert_contains "$output" /v/lost$'\n'
+    # who has only a part of it keeps the whole for others
+    berth run -d --name "$name-2" --mount "type=volume,src=$name,dst=/x,subpath=a" -v "$name:/y:O" "$IMAGE" sleep 1000
+    berth stop -t 0 "$name"
+    berth volume inspect --format '{{.MountCount}}' "$name"
+    assert_equal "$output" 1
+    inside "$name" 'cat /v/a/b/file; ls /v/passwd'
+    assert_equal "${lines[*]}" "part /v/passwd"
+    berth restart -t 0 "$name-2" || true # it is the last one: the part is gone with the rest
+    berth rm -f -t 0 "$name" "$name-2"
+    # each time it is mounted
+    berth run --rm --user 5:6 -v "$name:/etc:U" "$IMAGE" stat -c %u:%g /etc /etc/passwd
+    assert_equal "${lines[*]}" "5:6 5:6"
+    berth volume create -o type=tmpfs -o nocopy -o o=mode=1777 "$name-2"
+    berth run --rm -v "$name-2:/etc" "$IMAGE" sh -c 'ls /etc/passwd 2>/dev/null; stat -c %a /etc'
+    assert_equal "$output" 1777
+    berth volume rm "$name" "$name-2"
+    berth system check
+}
+
 @test "two containers that first use a tmpfs volume at once have the same" {
     is_berth || skip "podman as root would leave a mount"
     local i

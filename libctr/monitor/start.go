@@ -163,12 +163,12 @@ func (m *Monitor) runtimeStart(onlyMake bool) (_ *started, err error) {
 	if err := m.linkNamespaces(); err != nil {
 		return nil, err
 	}
-	defer m.releaseBinds()
-	if err := m.holdBinds(); err != nil {
+	defer m.letVolumesGo()
+	if err := m.holdVolumes(); err != nil {
 		return nil, err
 	}
-	defer m.releaseVolumes()
-	if err := m.holdVolumes(); err != nil {
+	defer m.releaseBinds() // some are of volumes
+	if err := m.holdBinds(); err != nil {
 		return nil, err
 	}
 	defer m.releaseSecrets()

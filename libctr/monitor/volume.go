@@ -3,6 +3,7 @@
 package monitor
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/berth-containers/berth/internal/thread"
 	"github.com/berth-containers/berth/libctr/ctl"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/transfer"
 )
 
 // A volume that is a mount (type=tmpfs, nfs, …) is mounted by the first container that has it, and is gone with the last: the kernel counts.
@@ -32,7 +34,7 @@ import (
 type volumeUser struct {
 	Pid   int    `json:"pid"`
 	Start uint64 `json:"start"`
-	At    string `json:"at"` // in the container
+	At    string `json:"at"` // in the mount namespace of that process: the container's, or its monitor, where the container has only a part
 	Dev   uint64 `json:"dev"`
 	Ino   uint64 `json:"ino"`
 }
@@ -41,7 +43,11 @@ type volumeUser struct {
 func (m *Monitor) holdVolumes() error {
 	m.releaseVolumes() // of a start that was killed
 	for _, v := range m.cfg.Volumes {
-		if err := m.holdVolume(v); err != nil {
+		err := m.holdVolume(v)
+		if err == nil && v.GiveTo != nil {
+			err = give(v)
+		}
+		if err != nil {
 			text := fmt.Errorf("mount volume %s: %w", v.Name, err)
 			return hint.With(&ctl.RequestError{Text: text.Error(), Code: 126}, hint.Of(err))
 		}
@@ -57,9 +63,10 @@ func (m *Monitor) holdVolume(v record.Volume) error {
 		return err
 	}
 	if v.Plugin != nil {
-		return m.mountFromPlugin(v)
-	}
-	if err := os.Mkdir(v.At, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := m.mountFromPlugin(v); err != nil || v.From == "" {
+			return err
+		}
+	} else if err := os.Mkdir(v.At, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	lock, err := openFD(v.Users, unix.O_RDONLY|unix.O_DIRECTORY)
@@ -72,6 +79,9 @@ func (m *Monitor) holdVolume(v record.Volume) error {
 	}
 	if err := atomicfile.Write(filepath.Join(v.Users, startingFile), []byte(m.cfg.Name), 0o600, false); err != nil {
 		return err
+	}
+	if v.Plugin != nil {
+		return m.fillVolume(v)
 	}
 	entries, err := os.ReadDir(v.Users)
 	if err != nil {
@@ -90,7 +100,85 @@ func (m *Monitor) holdVolume(v record.Volume) error {
 		}
 		return nil
 	}
-	return m.mountVolume(v)
+	if err := m.mountVolume(v); err != nil {
+		return err
+	}
+	return m.fillVolume(v)
+}
+
+// fillVolume copies the files of the container's directory into a volume that is empty and has not taken any yet.
+func (m *Monitor) fillVolume(v record.Volume) error {
+	if v.From == "" {
+		return nil
+	}
+	if v.Until != "" {
+		if _, err := os.Lstat(v.Until); err != nil {
+			return nil // it has, since the container was made
+		}
+	}
+	if entries, err := os.ReadDir(v.At); err != nil || len(entries) > 0 {
+		return err
+	}
+	if err := m.copyInto(v); err != nil {
+		entries, _ := os.ReadDir(v.At)
+		for _, d := range entries {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(v.At, d.Name())))
+		}
+		return hint.Add(fmt.Errorf("copy the container's %s into it: %w", v.From, err), "leave it empty with the option nocopy")
+	}
+	if v.Until == "" {
+		return nil
+	}
+	return os.Remove(v.Until)
+}
+
+func (m *Monitor) copyInto(v record.Volume) error {
+	root, err := openDir(m.rootfs())
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	fd, err := unix.Openat2(root, v.From, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if err == unix.ENOENT || err == unix.ENOTDIR {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	from := os.NewFile(uintptr(fd), v.From)
+	defer from.Close()
+	to, err := os.Open(v.At)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	top, err := transfer.Confined(from).Find("/")
+	if err != nil {
+		return err
+	}
+	defer top.Close()
+	w, err := transfer.Confined(to).In("/")
+	if err != nil {
+		return err
+	}
+	if err := transfer.Copy(context.Background(), &transfer.Tree{Top: top}, w); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || !v.Furnish {
+		return err
+	}
+	return errors.Join(unix.Fchown(int(to.Fd()), int(st.Uid), int(st.Gid)), unix.Fchmod(int(to.Fd()), st.Mode&0o7777))
+}
+
+// give gives all of a volume to the container's user.
+func give(v record.Volume) error {
+	fd, err := openDir(v.At)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return held.Give(fd, v.GiveTo.UID, v.GiveTo.GID)
 }
 
 const (
@@ -255,7 +343,12 @@ func (m *Monitor) noteVolumes(init *process) error {
 		if err := unix.Stat(v.At, &st); err != nil {
 			return err
 		}
-		data, err := json.Marshal(volumeUser{Pid: init.pid, Start: init.start, At: v.Destination, Dev: st.Dev, Ino: st.Ino})
+		u := volumeUser{Pid: init.pid, Start: init.start, At: v.Destination, Dev: st.Dev, Ino: st.Ino}
+		if v.Destination == "" { // this process keeps the whole
+			u.Pid, u.At = os.Getpid(), v.At
+			_, u.Start, _ = procStat(u.Pid)
+		}
+		data, err := json.Marshal(u)
 		if err != nil {
 			return err
 		}
@@ -266,10 +359,12 @@ func (m *Monitor) noteVolumes(init *process) error {
 	return nil
 }
 
-// releaseVolumes undoes holdVolumes; what the container has mounted stays.
-func (m *Monitor) releaseVolumes() {
+// letVolumesGo ends what a start needs of the volumes: what the container has mounted stays, and whole volumes that it has parts of.
+func (m *Monitor) letVolumesGo() {
 	for _, v := range m.cfg.Volumes {
-		held.Unmount(v.At)
+		if v.Destination != "" {
+			held.Unmount(v.At)
+		}
 	}
 	for _, lock := range m.volumeLocks {
 		unix.Close(lock)
@@ -277,8 +372,19 @@ func (m *Monitor) releaseVolumes() {
 	m.volumeLocks = nil
 }
 
+// releaseVolumes undoes holdVolumes; what the container has mounted stays.
+func (m *Monitor) releaseVolumes() {
+	m.letVolumesGo()
+	for _, v := range m.cfg.Volumes {
+		if v.Destination == "" {
+			held.Unmount(v.At)
+		}
+	}
+}
+
 // leaveVolumes takes the word back that noteVolumes has left.
 func (m *Monitor) leaveVolumes() {
+	m.releaseVolumes()
 	for _, v := range m.cfg.Volumes {
 		os.Remove(filepath.Join(v.Users, m.cfg.ID))
 		if v.Plugin != nil && os.Remove(m.pluginMark(v)) == nil {

@@ -240,11 +240,19 @@ type Overlay struct {
 type Volume struct {
 	Name        string            `json:"name"`
 	At          string            `json:"at"`               // as Bind.At
-	Destination string            `json:"destination"`      // in the container
+	Destination string            `json:"destination"`      // in the container; empty where it has only a part of it or an overlay on it, which are Binds of At
 	Args        []string          `json:"args"`             // mount(8) and its arguments but for the last
 	Plugin      *volplugin.Client `json:"plugin,omitempty"` // mounts it, in place of Args
 	Users       string            `json:"users"`            // directory with a file of each container that runs and has it
+
+	From    string `json:"from,omitempty"`    // directory in the container of whose files it takes copies, where it is mounted and empty
+	Until   string `json:"until,omitempty"`   // file that is there until it has; empty: as often as it is mounted
+	Furnish bool   `json:"furnish,omitempty"` // it takes that directory's owner and mode too
+	GiveTo  *Owner `json:"giveTo,omitempty"`  // whom all of it is given to
 }
+
+// Owner is a user and a group, as the monitor's user namespace has them.
+type Owner struct{ UID, GID uint32 }
 
 // Secrets are those that the container has as files. The monitor copies them from Dir/secrets into a tmpfs while the runtime makes the container,
 // and the OCI spec has the files there as sources, by their number.
