@@ -48,8 +48,8 @@ type CommitOptions struct {
 // Commit makes an image of what a container has changed in its root file system, and returns its ID. The container may
 // run. Its settings become the image's: environment, command, user, working directory, labels, ports.
 //
-// The container's own layer is read, never mounted: its root is mounted already, in its monitor's namespace. What is
-// read goes into a working container of this session, of which the image is made.
+// The container's own layer is read, never mounted: its root is mounted already, in its monitor's namespace. The image is made of a working container
+// of this session, in which the layer is seen, or where the library would mount it, or has to change the files' IDs, a copy of it.
 func (s *Session) Commit(ctx context.Context, c *libctr.Container, o CommitOptions) (string, error) {
 	id, err := s.commit(ctx, c, o)
 	if err != nil {
@@ -107,7 +107,21 @@ func (s *Session) commit(ctx context.Context, c *libctr.Container, o CommitOptio
 		return "", err
 	}
 	defer func() { err = errors.Join(err, b.Delete()) }()
-	if err := s.copyLayer(ctx, store, c, b, o.Pause); err != nil {
+	if o.Pause && c.State.Status == record.Running {
+		if err := s.engine.Pause(ctx, c); err != nil {
+			return "", hint.Add(fmt.Errorf("pause it: %w", err), "use %s=false, and see that nothing writes to its files meanwhile", field.Name("pause"))
+		}
+		defer func() { err = errors.Join(err, s.engine.Unpause(context.WithoutCancel(ctx), c)) }()
+	}
+	if cfg.Rootfs.Writable == "" || o.Squash {
+		err = s.copyLayer(ctx, store, c, b)
+	} else {
+		var hide func() error
+		if hide, err = s.showLayer(ctx, store, c, b.ContainerID); err == nil {
+			defer func() { err = errors.Join(err, hide()) }()
+		}
+	}
+	if err != nil {
 		return "", err
 	}
 	adopt(b, cfg, o)
@@ -148,17 +162,62 @@ func (s *Session) commitFormat(cfg *record.Config, changes []string) (string, er
 	return define.OCIv1ImageManifest, nil
 }
 
+// showLayer has the working container have what the container has changed as its layer, until hide is called: the library, which knows how whiteouts are written, reads
+// it there, and writes nothing to it. The mount is seen by this process only.
+func (s *Session) showLayer(ctx context.Context, store storage.Store, c *libctr.Container, working string) (hide func() error, err error) {
+	n, _, err := s.engine.Size(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.room(2 * n); err != nil { // for the image's archive, and its layer
+		return nil, err
+	}
+	to, err := store.Container(working)
+	if err != nil {
+		return nil, err
+	}
+	return s.mountLayer(ctx, store, c, to.LayerID)
+}
+
+// mountLayer mounts a layer of Berth's own (package writable), which may be in memory, in the place of an empty one on top of the same image, and one of the
+// store's that is in memory in the place of that on the disk.
+func (s *Session) mountLayer(ctx context.Context, store storage.Store, c *libctr.Container, layer string) (unmount func() error, err error) {
+	cfg, err := c.Config()
+	if err != nil {
+		return nil, err
+	}
+	memory, err := s.engine.MemoryLayer(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	place := filepath.Join(store.GraphRoot(), "overlay", layer, "diff")
+	switch {
+	case memory != nil:
+		err = errors.Join(unix.MoveMount(int(memory.Fd()), "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH), memory.Close())
+	case cfg.Rootfs.Writable != "":
+		err = unix.Mount(filepath.Join(cfg.Rootfs.Writable, writable.Upper), place, "", unix.MS_BIND, "")
+	default:
+		return func() error { return nil }, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mount its layer on %s: %w", place, err)
+	}
+	return func() error { return unix.Unmount(place, unix.MNT_DETACH) }, nil
+}
+
+// room checks that there is room for what making an image writes.
+func (s *Session) room(n int64) error {
+	if err := unpack.Room(s.engine.DataDir(), "to commit it", n); err != nil {
+		return hint.Add(err, "make room, see df -h %s; holes of files count in full while an image is made", s.engine.DataDir())
+	}
+	return nil
+}
+
 // copyLayer puts what the container has changed into the working container.
-func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.Container, b *buildah.Builder, pause bool) (err error) {
+func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.Container, b *buildah.Builder) (err error) {
 	to, err := store.Container(b.ContainerID)
 	if err != nil {
 		return err
-	}
-	if pause && c.State.Status == record.Running {
-		if err := s.engine.Pause(ctx, c); err != nil {
-			return hint.Add(fmt.Errorf("pause it: %w", err), "use %s=false, and see that nothing writes to its files meanwhile", field.Name("pause"))
-		}
-		defer func() { err = errors.Join(err, s.engine.Unpause(context.WithoutCancel(ctx), c)) }()
 	}
 	// The store cannot be changed while a layer is read from it, so there is a file in between.
 	spool, err := os.Create(filepath.Join(s.tmp, "layer.tar"))
@@ -171,8 +230,8 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 		return fmt.Errorf("read its layer: %w", err)
 	}
 	// What comes next writes all of it: the working container, the image's archive, the image's layer.
-	if err := unpack.Room(s.engine.DataDir(), "to commit it", 3*n); err != nil {
-		return hint.Add(err, "make room, see df -h %s; holes of files count in full while an image is made", s.engine.DataDir())
+	if err := s.room(3 * n); err != nil {
+		return err
 	}
 	if _, err := spool.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -183,39 +242,19 @@ func (s *Session) copyLayer(ctx context.Context, store storage.Store, c *libctr.
 	return nil
 }
 
-// readLayer writes the archive of a container's layer, and returns its size without holes. The store, which knows how whiteouts are written, reads a layer of
-// Berth's own (package writable) in the place of an empty one on top of the same image, and one that is in memory in the place of that on the disk. The mount is
-// seen by this process only.
+// readLayer writes the archive of a container's layer, and returns its size without holes. One that the store does not have is read in the place of an empty one.
 func (s *Session) readLayer(ctx context.Context, store storage.Store, c *libctr.Container, empty string, to *os.File) (n int64, err error) {
-	cfg, err := c.Config()
-	if err != nil {
-		return 0, err
-	}
 	layer := empty
-	if cfg.Rootfs.Writable == "" {
-		stored, err := store.Container(c.ID)
-		if err != nil {
-			return 0, err
-		}
+	if stored, err := store.Container(c.ID); err == nil {
 		layer = stored.LayerID
+	} else if !errors.Is(err, storage.ErrContainerUnknown) {
+		return 0, err
 	}
-	memory, err := s.engine.MemoryLayer(ctx, c)
+	unmount, err := s.mountLayer(ctx, store, c, layer)
 	if err != nil {
 		return 0, err
 	}
-	place := filepath.Join(store.GraphRoot(), "overlay", layer, "diff")
-	switch {
-	case memory != nil:
-		err = errors.Join(unix.MoveMount(int(memory.Fd()), "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH), memory.Close())
-	case cfg.Rootfs.Writable != "":
-		err = unix.Mount(filepath.Join(cfg.Rootfs.Writable, writable.Upper), place, "", unix.MS_BIND, "")
-	default:
-		return storedLayer(store, layer, to)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("mount it on %s: %w", place, err)
-	}
-	defer func() { err = errors.Join(err, unix.Unmount(place, unix.MNT_DETACH)) }()
+	defer func() { err = errors.Join(err, unmount()) }()
 	return storedLayer(store, layer, to)
 }
 
