@@ -58,6 +58,11 @@ func copyContent(ctx context.Context, to *os.File, e *Entry) error {
 func copyRange(ctx context.Context, out, in int, begin, end int64) (int64, error) {
 	var buf []byte
 	at := begin
+	if end-begin >= chunk { // ext4 takes a quarter less time where the blocks are there already
+		if err := unix.Fallocate(out, unix.FALLOC_FL_KEEP_SIZE, begin, end-begin); err == unix.ENOSPC || err == unix.EDQUOT {
+			return 0, err
+		}
+	}
 	for at < end {
 		if err := ctx.Err(); err != nil {
 			return at - begin, err
