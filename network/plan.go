@@ -132,6 +132,9 @@ func planWithoutHelper(o Options) (Result, error) {
 }
 
 func planHelper(ctx context.Context, o Options) (r Result, err error) {
+	if err := checkSCTP(o.Ports); err != nil {
+		return r, err
+	}
 	host := lookAtHost()
 	prog, kind, err := chooseHelper(ctx, o, host)
 	if err != nil {

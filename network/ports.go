@@ -5,7 +5,6 @@ package network
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -66,24 +65,24 @@ func holdPorts(ports []attach.PortMapping) (heldPorts, error) {
 
 // holdFreePort asks the kernel for a port that is free in each of the mapping's families.
 func holdFreePort(p *attach.PortMapping) (heldPorts, error) {
-	addrs := bindAddrs(p.HostIP)
+	addrs := attach.BindAddrs(p.HostIP)
 	var err error
 	for range 64 {
 		var fd int
 		var port uint16
-		if fd, port, err = bind(addrs[0], 0, p.Protocol); err != nil {
+		if fd, port, err = attach.Bind(addrs[0], 0, p.Protocol); err != nil {
 			return nil, err
 		}
 		held := heldPorts{fd}
 		if len(addrs) == 2 {
-			fd, _, err = bind(addrs[1], port, p.Protocol)
+			fd, _, err = attach.Bind(addrs[1], port, p.Protocol)
 			if errors.Is(err, unix.EADDRINUSE) {
 				held.release()
 				continue
 			}
 			if err == nil {
 				held = append(held, fd)
-			} else if !noIPv6(err) {
+			} else if !attach.NoIPv6(err) {
 				return held, err
 			}
 		}
@@ -95,9 +94,9 @@ func holdFreePort(p *attach.PortMapping) (heldPorts, error) {
 
 func holdPort(p attach.PortMapping) (heldPorts, error) {
 	var held heldPorts
-	for _, addr := range bindAddrs(p.HostIP) {
-		fd, _, err := bind(addr, p.HostPort, p.Protocol)
-		if p.HostIP == "" && addr.Is6() && noIPv6(err) {
+	for _, addr := range attach.BindAddrs(p.HostIP) {
+		fd, _, err := attach.Bind(addr, p.HostPort, p.Protocol)
+		if p.HostIP == "" && addr.Is6() && attach.NoIPv6(err) || attach.NoSCTP(p, err) {
 			continue
 		}
 		if err != nil {
@@ -106,74 +105,6 @@ func holdPort(p attach.PortMapping) (heldPorts, error) {
 		held = append(held, fd)
 	}
 	return held, nil
-}
-
-// noIPv6 reports whether the kernel has no IPv6, or none on any interface.
-func noIPv6(err error) bool {
-	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)
-}
-
-// bindAddrs are the addresses to bind for a mapping's HostIP, the IPv4 one first.
-func bindAddrs(hostIP string) []netip.Addr {
-	if a, err := netip.ParseAddr(hostIP); err == nil {
-		return []netip.Addr{a}
-	}
-	return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
-}
-
-// bind makes a socket that holds the port. Only the TCP socket sets SO_REUSEADDR, so
-// that connections in TIME_WAIT do not count; it listens, because two sockets that set the
-// option and do not listen may share a port (socket(7)).
-func bind(addr netip.Addr, port uint16, proto string) (fd int, bound uint16, err error) {
-	family, typ := unix.AF_INET, unix.SOCK_STREAM
-	if addr.Is6() {
-		family = unix.AF_INET6
-	}
-	if proto == "udp" {
-		typ = unix.SOCK_DGRAM
-	}
-	fd, err = unix.Socket(family, typ|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, 0, err
-	}
-	defer func() {
-		if err != nil {
-			unix.Close(fd)
-		}
-	}()
-	var sa unix.Sockaddr
-	if addr.Is6() {
-		if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
-			return -1, 0, err
-		}
-		sa = &unix.SockaddrInet6{Port: int(port), Addr: addr.As16()}
-	} else {
-		sa = &unix.SockaddrInet4{Port: int(port), Addr: addr.As4()}
-	}
-	if proto == "tcp" {
-		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			return -1, 0, err
-		}
-	}
-	if err = unix.Bind(fd, sa); err != nil {
-		return -1, 0, err
-	}
-	if proto == "tcp" {
-		if err = unix.Listen(fd, 1); err != nil {
-			return -1, 0, err
-		}
-	}
-	got, err := unix.Getsockname(fd)
-	if err != nil {
-		return -1, 0, err
-	}
-	switch a := got.(type) {
-	case *unix.SockaddrInet4:
-		bound = uint16(a.Port)
-	case *unix.SockaddrInet6:
-		bound = uint16(a.Port)
-	}
-	return fd, bound, nil
 }
 
 // PortInUseError says that a host port is taken.
@@ -200,7 +131,7 @@ func portError(p attach.PortMapping, err error) error {
 		if pid != 0 {
 			h += fmt.Sprintf(", or end %s (pid %d), which uses it", name, pid)
 		} else {
-			h += "; who uses it is shown by: sudo ss -lnp " + map[string]string{"tcp": "-t", "udp": "-u"}[p.Protocol] + " sport = :" + strconv.Itoa(int(p.HostPort))
+			h += "; who uses it is shown by: sudo ss -lnp " + map[string]string{"tcp": "-t", "udp": "-u", "sctp": "-S"}[p.Protocol] + " sport = :" + strconv.Itoa(int(p.HostPort))
 		}
 		return hint.Add(&PortInUseError{Port: p, Pid: pid, err: err}, "%s", h)
 	case errors.Is(err, unix.EACCES):

@@ -3,18 +3,21 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/berth-containers/berth/internal/field"
 	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/network/attach"
 )
 
 const publishHint = "write [[IP:][HOSTPORT]:]CONTAINERPORT[/PROTOCOL], for example 8080:80, 127.0.0.1:8080:80/tcp or [::1]:5353:53/udp"
 
-// ParsePublish reads the values of --publish, [[IP:][HOSTPORT]:]CONTAINERPORT[/tcp|/udp], where each port
+// ParsePublish reads the values of --publish, [[IP:][HOSTPORT]:]CONTAINERPORT[/tcp|/udp|/sctp], where each port
 // may be a range FIRST-LAST. A mapping whose HostPort is 0 gets a free
 // port in Plan. An empty HostIP is every address, IPv4 and IPv6.
 func ParsePublish(specs []string) ([]attach.PortMapping, error) {
@@ -117,12 +120,19 @@ func cutProtocol(spec string) (addr, proto string, err error) {
 		return addr, "tcp", nil
 	}
 	switch p := strings.ToLower(proto); p {
-	case "tcp", "udp":
+	case "tcp", "udp", "sctp":
 		return addr, p, nil
-	case "sctp":
-		return "", "", fmt.Errorf("protocol sctp is not supported: neither pasta nor slirp4netns carries it")
 	}
-	return "", "", fmt.Errorf("protocol %q is not tcp or udp", proto)
+	return "", "", fmt.Errorf("protocol %q is not tcp, udp or sctp", proto)
+}
+
+// checkSCTP refuses ports of SCTP, for where nothing carries it.
+func checkSCTP(ports []attach.PortMapping) error {
+	if !slices.ContainsFunc(ports, func(p attach.PortMapping) bool { return p.Protocol == "sctp" }) {
+		return nil
+	}
+	return hint.Add(errors.New("protocol sctp is not supported here: neither pasta nor slirp4netns carries it"),
+		"as root, networks that containers share publish it: %s NAME", field.Name("network"))
 }
 
 // splitPublish cuts IP:HOST:CONTAINER into its parts, of which the first two may be missing.

@@ -23,7 +23,7 @@ import (
 const DefaultNetwork = "podman"
 
 // defaultList is the default network where nobody has made one of that name: podman's.
-const defaultList = `{"cniVersion":"1.0.0","name":"podman","plugins":[` +
+const defaultList = `{"cniVersion":"1.0.0","name":"podman","args":{"berth":{}},"plugins":[` +
 	`{"type":"bridge","bridge":"cni-podman0","isGateway":true,"ipMasq":true,"hairpinMode":true,` +
 	`"ipam":{"type":"host-local","routes":[{"dst":"0.0.0.0/0"}],"ranges":[[{"subnet":"10.88.0.0/16","gateway":"10.88.0.1"}]]},"capabilities":{"ips":true}},` +
 	`{"type":"portmap","capabilities":{"portMappings":true}},{"type":"firewall"},{"type":"tuning","capabilities":{"mac":true}}]}`
@@ -293,6 +293,11 @@ func (c *sharedConf) check(name string, ips []string) error {
 
 // planShared connects a container to networks that containers share.
 func planShared(ctx context.Context, o Options) (r Result, err error) {
+	if o.Rootless {
+		if err := checkSCTP(o.Ports); err != nil {
+			return r, err
+		}
+	}
 	r.Network = attach.Network{Mode: string(Bridge), NetNS: "new", Ports: slices.Clone(o.Ports)}
 	if o.UserNS {
 		r.Network.NetNS = "runtime"

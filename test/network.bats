@@ -164,7 +164,7 @@ host6() { ip -6 -o addr show scope global | awk '{ sub("/.*", "", $4); print $4;
 
 @test "bad values are refused with a sentence that names them" {
     local bad
-    for bad in "80/sctp" "x" "0" "70000:80" "80-81:80" "localhost:80:80" "::1:80:80" "[::1:80:80"; do
+    for bad in "80/icmp" "x" "0" "70000:80" "80-81:80" "localhost:80:80" "::1:80:80" "[::1:80:80"; do
         berth 125 run --rm -p "$bad" "$IMAGE" true
         assert_contains "$output" "$bad"
     done

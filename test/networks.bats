@@ -132,10 +132,30 @@ answers() { "$ENGINE" exec "$name" wget -qO- http://127.0.0.1/ >/dev/null 2>&1 3
     wait_for 10 echoed
     berth port "$name"
     assert_contains "$output" "80/tcp -> 127.0.0.1:$port"
+    # Nobody else gets the port.
+    berth 125 run -d --name "$name-2" --network "$net" -p "127.0.0.1:$port:80" "$IMAGE" true || berth 126 run -d --name "$name-2" --network "$net" -p "127.0.0.1:$port:80" "$IMAGE" true
+    assert_contains "$output" "in use"
+    not timeout 5 socat "TCP-LISTEN:$port,bind=127.0.0.1" /dev/null
     berth stop -t 0 "$name"
     not curl -s -m 2 "http://127.0.0.1:$port/"
     berth start "$name"
     wait_for 10 curl -sf -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+}
+
+@test "SCTP is published as root" {
+    is_berth || skip "podman says it in other words"
+    local port
+    port=$(free_port)
+    if is_rootless; then
+        berth 125 run --rm --network podman -p "$port:80/sctp" "$IMAGE" true
+        assert_contains "$output" "protocol sctp is not supported here: neither pasta nor slirp4netns carries it"
+        return
+    fi
+    berth run -d --name "$name" --network podman -p "$port:80/sctp" "$IMAGE" sleep 1000
+    nft list ruleset >"$FILE_DIR/ruleset"
+    grep "sctp dport $port dnat ip to 10.88.0.*:80" "$FILE_DIR/ruleset"
+    berth port "$name"
+    assert_equal "$output" "80/sctp -> 0.0.0.0:$port"
 }
 
 @test "a build reaches containers by name" {

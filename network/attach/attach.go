@@ -57,6 +57,7 @@ type Endpoint struct {
 	netns      string
 	joined     *Joined
 	runner     *Runner
+	held       held // host ports
 	left       bool
 	gone       <-chan syscall.WaitStatus // the end of what Detach has started
 }

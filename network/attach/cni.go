@@ -81,13 +81,28 @@ const cniTimeout = 60 * time.Second
 
 func (r *Runner) join(a Attachment, ns Namespace) (*Endpoint, error) {
 	e := &Endpoint{attachment: a, netns: ns.Path, runner: r}
-	joined, _, err := r.berthNet("add", e.request())
+	err := e.hold(a.CNI.Ports)
+	var joined *Joined
+	if err == nil {
+		joined, _, err = r.berthNet("add", e.request())
+	}
 	if err != nil {
+		e.held.release()
 		return nil, fmt.Errorf("connect to network %s: %w", a.Network, err)
 	}
 	e.joined = joined
 	e.helper = see(e.joined.Keeper)
 	return e, nil
+}
+
+// hold takes the host ports that rules of the firewall publish: a user's are the keeper's.
+func (e *Endpoint) hold(ports []PortMapping) (err error) {
+	e.held.release()
+	e.held = nil
+	if e.attachment.CNI.Outside == nil {
+		e.held, err = hold(ports)
+	}
+	return err
 }
 
 func (e *Endpoint) request() Request {
@@ -108,6 +123,8 @@ func (e *Endpoint) leave(ending bool) error {
 		return fmt.Errorf("disconnect from network %s: %w", e.attachment.Network, err)
 	}
 	e.gone, e.left = gone, true
+	e.held.release()
+	e.held = nil
 	return nil
 }
 
@@ -132,7 +149,11 @@ func (e *Endpoint) Rejoin(ports []PortMapping) error {
 		}
 		req.CNI = &same
 	}
-	j, _, err := e.run().berthNet("reload", req)
+	err := e.hold(ports)
+	var j *Joined
+	if err == nil {
+		j, _, err = e.run().berthNet("reload", req)
+	}
 	if err != nil {
 		return fmt.Errorf("reload network %s: %w", e.attachment.Network, err)
 	}
