@@ -440,3 +440,71 @@ X
     berth rm -f -t 0 "$name"
     [[ -z $(find "$RUNROOT/berth/networks/leases/$net" "$RUNROOT/berth/networks/leases/$net-2" -name '10.*') ]]
 }
+
+@test "update changes name servers, also of containers that run; resolve asks what names mean" {
+    berth network create --dns 192.0.2.1 "$net"
+    berth run -d --name "$name" --network "$net" --network-alias "www-$name" "$IMAGE" sleep 1000
+    berth network update --dns-add 192.0.2.7,192.0.2.8 --dns-drop 192.0.2.1 "$net"
+    assert_equal "$output" "$net"
+    berth network inspect --format '{{.NetworkDNSServers}}' "$net"
+    assert_equal "$output" "[192.0.2.7 192.0.2.8]"
+    ! is_berth || grep -qr 192.0.2.7 "$RUNROOT/berth/networks/members"
+    berth 125 network update --dns-add nonsense "$net"
+    assert_contains "$output" "unable to parse ip nonsense specified in AddDNSServer"
+    is_berth || return 0
+    berth network resolve --network "$net" "www-$name.dns.podman"
+    assert_equal "$output" "$(ip_of "$name" "$net")"
+    berth network resolve --format '{{.Network}} {{.Container}}' "$name"
+    assert_equal "$output" "$net $name"
+    berth 1 network resolve "nobody-$name"
+    assert_contains "$output" "no running container has this name"
+}
+
+@test "reload makes rules, bridge and ports anew" {
+    local port id
+    berth network create "$net"
+    port=$(free_port)
+    berth run -d --name "$name" --network "$net" -p "127.0.0.1:$port:80" "$IMAGE" sh -c 'mkdir /w; echo hello >/w/index.html; exec httpd -f -p 80 -h /w'
+    id=$output
+    local ip
+    ip=$(ip_of "$name" "$net")
+    if is_rootless; then
+        ! is_berth || kill -KILL "$(cut -d' ' -f1 "$RUNROOT/berth/networks/keeper")"
+    else
+        ip link del "$("$ENGINE" network inspect --format '{{.NetworkInterface}}' "$net" 3>&-)"
+        nft flush ruleset
+    fi
+    berth network reload "$name"
+    assert_equal "$output" "$id"
+    wait_for 10 curl -sf -m 2 -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+    assert_equal "$(ip_of "$name" "$net")" "$ip"
+    berth run --rm --network "$net" "$IMAGE" wget -qO- "http://$name/"
+    assert_equal "$output" hello
+    berth network reload --all
+    assert_equal "$output" "$id"
+    berth stop -t 0 "$name"
+    berth 125 network reload "$name"
+    assert_contains "$output" "network is not configured, refusing to reload"
+    berth network reload --all
+    assert_equal "$output" ""
+    berth 125 network reload
+    berth run -d --name "$name-2" --network none "$IMAGE" sleep 1000
+    berth 125 network reload "$name-2"
+    assert_contains "$output" "\"none\" is not supported: invalid network mode"
+}
+
+@test "network check tries what a container would find" {
+    is_berth || skip "podman has no such command"
+    berth network create --internal "$net"
+    berth network check "$net"
+    local word
+    for word in name connect gateway mtu outside dns ports; do
+        grep -qE "^$word +ok " <<<"$output" || { echo "no $word"; false; }
+    done
+    berth network create --dns 127.0.0.9 -o mtu=1400 "$net-2" # nobody is there: the loopback is the container's own
+    run -1 "$ENGINE" network check --format json "$net-2" 3>&-
+    assert_equal "$(jq -r '.[] | select(.OK | not) | .Check' <<<"$output")" outside
+    assert_contains "$output" "packets of 1400 bytes"
+    berth 125 network check "nothing-$net"
+    [[ -z $(find "$RUNROOT/berth/networks/members" -type f) ]]
+}

@@ -210,6 +210,10 @@ shows() {
     tells "network prune" -f --filter "label=$RAW"
     tells "network connect" "$RAW" "$RAW"
     tells "network disconnect" "$RAW" "$RAW"
+    tells "network update" "$RAW"
+    tells "network reload" "$RAW"
+    tells "network resolve" "$RAW"
+    tells "network check" "$RAW"
     tells "network rm" n1
 }
 

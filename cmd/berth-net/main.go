@@ -5,6 +5,8 @@
 //	berth-net add    connect the namespace of the attach.Request on standard input; the answer is an attach.Joined
 //	berth-net del    undo that
 //	berth-net reload undo that and do it again, with the same addresses: see reload
+//	berth-net update have names answered as the request says
+//	berth-net check  try what a container of a network would find
 //	berth-net keep   be the process behind a user's networks, see package keeper
 //
 // It ends with 1 and a text on standard error if it fails.
@@ -37,6 +39,10 @@ func main() {
 			err = del()
 		case "reload":
 			err = reload()
+		case "update":
+			err = update()
+		case "check":
+			err = check()
 		}
 	}
 	if err != nil {

@@ -25,7 +25,8 @@ func reload() error {
 	os.Remove(s.rulesFile()) // somebody may have changed a part of them
 	for _, m := range s.state.Members() {
 		if m.CNI.Container == s.req.CNI.Container && m.Network == s.req.Network {
-			s.member.Joined = m.Joined // names stay meanwhile
+			s.member.Joined = m.Joined             // names stay meanwhile
+			s.member.CNI.Upstream = m.CNI.Upstream // network update may have changed it since the start
 		}
 	}
 	if err := s.enlist(); err != nil {

@@ -14,7 +14,7 @@ static const char *const entering[] = {
 	"partial", "prune", "pull", "push", "restart", "restore", "rm", "rmi", "run", "save", "start", "tag", "unshare", "untag",
 	NULL,
 };
-static const char *const groups[] = { "container", "image", "system", "buildx", "builder", "volume", NULL };
+static const char *const groups[] = { "container", "image", "system", "buildx", "builder", "volume", "network", NULL };
 static const char *const bool_flags[] = { "--help", "--noout", "--version", "--syslog", "--transient-store", NULL };
 
 static bool listed(const char *const *list, const char *word)
@@ -54,6 +54,8 @@ bool berth_must_enter(int argc, char **argv)
 		if (group && strcmp(group, "volume") == 0)
 			return strcmp(w, "rm") == 0 || strcmp(w, "prune") == 0 || strcmp(w, "export") == 0 || strcmp(w, "import") == 0 || strcmp(w, "stats") == 0 || strcmp(w, "reload") == 0 ||
 				(strcmp(w, "create") == 0 && wants_owners(argc - i, argv + i));
+		if (group && strcmp(group, "network") == 0)
+			return strcmp(w, "check") == 0; // it makes a network namespace
 		if (group && strcmp(group, "image") == 0 && (strcmp(w, "build") == 0 || strcmp(w, "history") == 0))
 			return strcmp(w, "build") == 0;
 		return listed(entering, w) && strcmp(w, "history") != 0;

@@ -35,7 +35,7 @@ var enters = []string{
 	"pull", "push", "load", "save", "import", "tag", "untag", "rmi", "commit", "container commit", "build", "build-worker", "buildx build", "buildx create", "buildx rm",
 	"image build", "image containerfile", "image diff", "image pull", "image push", "image load", "image save", "image import", "image tag", "image untag", "image rm", "image prune",
 	"builder build", "builder prune", "buildx prune",
-	"info", "system boot", "system info", "system check", "system df", "system prune", "system reset", "unshare", "cleanup", "volume rm", "volume prune", "volume export", "volume import", "volume stats", "volume reload",
+	"info", "system boot", "system info", "system check", "system df", "system prune", "system reset", "unshare", "cleanup", "volume rm", "volume prune", "volume export", "volume import", "volume stats", "volume reload", "network check",
 }
 
 func TestTheConstructorEntersForJustTheCommandsThatNeedIt(t *testing.T) {

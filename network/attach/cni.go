@@ -65,7 +65,7 @@ type Address struct {
 	Gateway string `json:"gateway,omitempty"`
 }
 
-// Request is what berth-net reads on its standard input. The verb is its argument: add, del, or reload, which is both, with the same addresses. The answer is a
+// Request is what berth-net reads on its standard input. The verb is its argument: add, del, or reload, which is both, with the same addresses; see also Ask. The answer is a
 // Joined, empty to del; it comes as soon as the caller can go on, and berth-net may still have work after it, that of closing a socket of nftables at least: some
 // milliseconds.
 type Request struct {
@@ -177,29 +177,52 @@ func Left(a Attachment, netns string, joined *Joined, r *Runner) *Endpoint {
 // Joined is what the namespace has of a shared network; nil where a helper connects it.
 func (e *Endpoint) Joined() *Joined { return e.joined }
 
+// Finding is one thing that berth-net's check has tried.
+type Finding struct {
+	Check string // a word: connect, gateway, outside, …
+	OK    bool
+	Text  string // what was found
+	Do    string `json:",omitempty"` // what the user can do, if it is not as it should be
+}
+
+// Ask has berth-net answer about a network that no container is connected to for that: the verbs are check and update.
+func Ask(verb string, req Request, answer any) error {
+	_, err := (&Runner{Env: os.Environ()}).ask(verb, req, answer)
+	return err
+}
+
 // berthNet runs berth-net, and returns its answer. Its end comes through the channel.
 func (r *Runner) berthNet(verb string, req Request) (*Joined, <-chan syscall.WaitStatus, error) {
+	answer := new(Joined)
+	ended, err := r.ask(verb, req, answer)
+	if err != nil {
+		return nil, nil, err
+	}
+	return answer, ended, nil
+}
+
+func (r *Runner) ask(verb string, req Request, answer any) (<-chan syscall.WaitStatus, error) {
 	program := req.CNI.Program
 	in, err := memfile("berth-net-request")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer in.Close()
 	if err := json.NewEncoder(in).Encode(req); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	out, w, err := os.Pipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer out.Close()
 	words, err := lastwords.New()
 	if err != nil {
 		w.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	defer words.Close()
 	pid, ended, err := r.spawn(program, []string{"berth-net", verb}, &syscall.ProcAttr{
@@ -207,21 +230,20 @@ func (r *Runner) berthNet(verb string, req Request) (*Joined, <-chan syscall.Wai
 	})
 	w.Close()
 	if err != nil {
-		return nil, nil, fmt.Errorf("run %s: %w", program, err)
+		return nil, fmt.Errorf("run %s: %w", program, err)
 	}
 	out.SetReadDeadline(time.Now().Add(cniTimeout))
-	answer := new(Joined)
 	err = json.NewDecoder(io.LimitReader(out, 1<<20)).Decode(answer)
 	switch {
 	case err == nil:
-		return answer, ended, nil
+		return ended, nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		syscall.Kill(pid, syscall.SIGKILL)
 		<-ended
-		return nil, nil, errors.New("it did not end in time")
+		return nil, errors.New("it did not end in time")
 	}
 	<-ended
-	return nil, nil, errors.New(string(bytes.TrimSpace([]byte(words.Tail()))))
+	return nil, errors.New(string(bytes.TrimSpace([]byte(words.Tail()))))
 }
 
 func memfile(name string) (*os.File, error) {
