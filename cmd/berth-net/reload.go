@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/berth-containers/berth/network/bridge"
 	"github.com/berth-containers/berth/network/keeper"
 	"github.com/berth-containers/berth/network/plugins"
 )
@@ -44,6 +45,9 @@ func reload() error {
 		return s.answer()
 	}
 	if err := plugins.Forget(s.req); err != nil {
+		return err
+	}
+	if err := bridge.RemoveIn(s.req.NetNS, s.req.CNI.Interface); err != nil { // its other end may be in a namespace that is just ending
 		return err
 	}
 	if err := s.connect(ctx); err != nil {

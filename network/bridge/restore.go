@@ -3,10 +3,13 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/berth-containers/berth/network/attach"
 )
@@ -45,6 +48,31 @@ func (n *Network) Restore(c *attach.CNI, joined *attach.Joined) error {
 	}
 	if err := netlink.LinkSetUp(veth); err != nil {
 		return fmt.Errorf("bring up interface %s: %w", veth.Attrs().Name, err)
+	}
+	return nil
+}
+
+// RemoveIn removes an interface from a namespace. It is no error that there is none.
+func RemoveIn(path, name string) error {
+	ns, err := netns.GetFromPath(path)
+	if err != nil {
+		return fmt.Errorf("open the container's network namespace: %w", err)
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	link, err := h.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
+	}
+	if err == nil {
+		err = h.LinkDel(link)
+	}
+	if err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove interface %s: %w", name, err)
 	}
 	return nil
 }
