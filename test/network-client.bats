@@ -179,3 +179,20 @@ fetch() { client curl -sf --max-time 5 -o "$FILE_DIR/page" "$1"; }
     assert_equal "$(seen TCP "$HOST4" client)" 10.213.10.1
     berth network rm -f "n-$name" "n-$name-2"
 }
+
+@test "a host with a route to a network reaches its published ports and nothing else" {
+    berth load -q -i "$FIXTURES/busybox.tar"
+    port=$(free_port)
+    berth network create --subnet 10.213.11.0/24 "n-$name"
+    berth run -d --name "$name" --network "n-$name:ip=10.213.11.7" -p "$port:80" "$IMAGE" sh -c 'echo hello >/index.html; httpd -p 80; exec httpd -f -p 81'
+    client ip route add 10.213.11.0/24 via "$HOST4"
+    wait_for 10 fetch "http://$HOST4:$port/"
+    for url in "10.213.11.7:80" "10.213.11.7:81" "$HOST4:81"; do
+        run client curl -s --max-time 2 "http://$url/"
+        [[ $status -ne 0 ]]
+    done
+    # The host itself reaches all of them.
+    curl -sf --max-time 5 -o "$FILE_DIR/page" "http://10.213.11.7:81/"
+    client ip route del 10.213.11.0/24
+    berth network rm -f "n-$name"
+}
