@@ -32,10 +32,6 @@ func BindAddrs(hostIP string) []netip.Addr {
 // that connections in TIME_WAIT do not count; it listens, because two sockets that set the
 // option and do not listen may share a port (socket(7)).
 func Bind(addr netip.Addr, port uint16, proto string) (fd int, bound uint16, err error) {
-	return bind(addr, port, proto, proto == "tcp")
-}
-
-func bind(addr netip.Addr, port uint16, proto string, listen bool) (fd int, bound uint16, err error) {
 	family := unix.AF_INET
 	if addr.Is6() {
 		family = unix.AF_INET6
@@ -65,7 +61,7 @@ func bind(addr netip.Addr, port uint16, proto string, listen bool) (fd int, boun
 	} else {
 		sa = &unix.SockaddrInet4{Port: int(port), Addr: addr.As4()}
 	}
-	if listen {
+	if proto == "tcp" {
 		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return -1, 0, err
 		}
@@ -73,7 +69,7 @@ func bind(addr netip.Addr, port uint16, proto string, listen bool) (fd int, boun
 	if err = unix.Bind(fd, sa); err != nil {
 		return -1, 0, err
 	}
-	if listen {
+	if proto == "tcp" {
 		if err = unix.Listen(fd, 1); err != nil {
 			return -1, 0, err
 		}
@@ -94,14 +90,13 @@ func bind(addr netip.Addr, port uint16, proto string, listen bool) (fd int, boun
 // held are sockets on host ports that rules of the firewall lead elsewhere: nobody else gets the ports meanwhile.
 type held []int
 
-// hold takes the host ports. It does not listen, so that whoever connects to one where no rule takes it, as by ::1, is refused; but for ports with
-// connections in TIME_WAIT, which cannot be had otherwise.
+// hold takes the host ports.
 func hold(ports []PortMapping) (h held, err error) {
 	for _, p := range ports {
 		for _, addr := range BindAddrs(p.HostIP) {
-			fd, _, err := bind(addr, p.HostPort, p.Protocol, false)
-			if errors.Is(err, unix.EADDRINUSE) && p.Protocol == "tcp" {
-				fd, _, err = Bind(addr, p.HostPort, p.Protocol)
+			fd, _, err := Bind(addr, p.HostPort, p.Protocol)
+			if err == nil && p.Protocol == "tcp" {
+				err = keepDeaf(fd)
 			}
 			switch {
 			case err == nil:
@@ -117,6 +112,18 @@ func hold(ports []PortMapping) (h held, err error) {
 		}
 	}
 	return h, nil
+}
+
+// keepDeaf has a listening socket listen no more and keep its port, for itself alone: whoever connects where no rule leads elsewhere, as by ::1, is refused.
+func keepDeaf(fd int) error {
+	err := unix.Shutdown(fd, unix.SHUT_RDWR)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0)
+	}
+	if err != nil {
+		unix.Close(fd)
+	}
+	return err
 }
 
 func (h held) release() {
