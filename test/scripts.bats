@@ -26,19 +26,20 @@ $CTR stop -t 1 "$NAME" >/dev/null && $CTR rm "$NAME" >/dev/null && $CTR volume r
 EOS
 }
 
-@test "a database with a health check: wait until it is healthy" {
+@test "a database with a secret and a health check: wait until it is healthy" {
     is_berth || [[ -d /run/systemd/system ]] || skip "podman's health checks need systemd"
     script database <<'EOS'
-$CTR run -d --name "$NAME" -e PASSWORD=secret -v "$NAME-data:/data" \
+printf secret >password && $CTR secret create "$NAME-pw" password >/dev/null
+$CTR run -d --name "$NAME" --secret "$NAME-pw" -e PASSWORD_FILE="/run/secrets/$NAME-pw" -v "$NAME-data:/data" \
     --health-cmd 'test -e /data/ready' --health-interval 1s --health-retries 3 --health-start-period 10s \
-    "$IMAGE" sh -c 'sleep 1; echo "$PASSWORD" >/data/ready; exec sleep 1000' >/dev/null
+    "$IMAGE" sh -c 'sleep 1; cat "$PASSWORD_FILE" >/data/ready; exec sleep 1000' >/dev/null
 until [ "$($CTR inspect -f '{{.State.Health.Status}}' "$NAME")" = healthy ]; do
     [ "$($CTR inspect -f '{{.State.Running}}' "$NAME")" = true ] || { $CTR logs "$NAME"; exit 1; }
     sleep 0.3
 done
 [ "$($CTR exec "$NAME" cat /data/ready)" = secret ]
 $CTR rm -f -t 0 -v "$NAME" >/dev/null
-$CTR volume rm "$NAME-data" >/dev/null
+$CTR volume rm "$NAME-data" >/dev/null && $CTR secret rm "$NAME-pw" >/dev/null
 EOS
 }
 

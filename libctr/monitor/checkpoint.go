@@ -185,6 +185,8 @@ func criuHint(text, log string) hint.Hint {
 		return hint.Textf("CRIU holds back the network's packets by iptables: sudo apt-get install iptables")
 	case strings.Contains(text, "onnected TCP socket") || strings.Contains(text, "tcp-established"):
 		return hint.Textf("the container has TCP connections: keep them with %s", field.Name("tcp-established"))
+	case strings.Contains(text, "inet socket"): // Can't bind, Can't connect … back
+		return hint.Textf("CRIU connects sockets before the loopback of a container without a network is up: leave the connections out with %s", field.Name("tcp-close"))
 	case strings.Contains(text, "file-locks") || strings.Contains(text, "file locks"):
 		return hint.Textf("the container has locked files: keep the locks with %s", field.Name("file-locks"))
 	}

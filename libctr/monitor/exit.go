@@ -110,7 +110,8 @@ func (m *Monitor) recordExit(ctx context.Context, p *process) (again, byUser boo
 	if made {
 		m.unmake(p)
 	} else {
-		st.OOMKilled = m.oom.killed(m.memory, p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "" && !st.Checkpointed)
+		sigkill := p.code == 128+int(syscall.SIGKILL) && st.StoppedBy == "" && !st.Checkpointed
+		st.OOMKilled = m.oom.killed(m.memory, sigkill) || sigkill && m.killedUnseen()
 		st.Status, st.ExitCode, st.FinishedAt = record.Exited, code, finished
 		if p.err != nil {
 			st.Error = p.err.Error()

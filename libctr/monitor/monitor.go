@@ -91,12 +91,15 @@ type Monitor struct {
 	endpoints  endpoints // of its network namespace
 	memory     string    // directory of the container's memory cgroup, or empty
 	oom        *oomWatch
-	mounted    bool
-	listener   *ctl.Listener
-	policy     record.Restart
-	health     *record.Healthcheck // nil for none; replaced as a whole
-	startup    startup
-	probing    chan struct{} // closed to end the health checks of this start; nil for none
+	// for a container that ends before it is watched: a cgroup around its own, or empty, and how many kills that has counted before it was started
+	around      string
+	killsBefore int
+	mounted     bool
+	listener    *ctl.Listener
+	policy      record.Restart
+	health      *record.Healthcheck // nil for none; replaced as a whole
+	startup     startup
+	probing     chan struct{} // closed to end the health checks of this start; nil for none
 }
 
 // Run is the whole life of a monitor. The process must have a mount namespace of its

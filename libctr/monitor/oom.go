@@ -107,7 +107,8 @@ func (m *Monitor) watchOOM(dir string) *oomWatch {
 		return nil
 	}
 	w := &oomWatch{f: os.NewFile(uintptr(fd), "inotify")}
-	before := memoryEvents(dir) // a former monitor has told of these
+	before := memoryEvents(dir) // a former monitor has told of these, or they came before there was a watch
+	w.note(before)
 	go func() {
 		buf := make([]byte, 512)
 		var warned time.Time
@@ -116,12 +117,7 @@ func (m *Monitor) watchOOM(dir string) *oomWatch {
 				return
 			}
 			e := memoryEvents(dir)
-			if e["oom_kill"] > 0 {
-				w.seen.Store(true)
-			}
-			if e["max"] > 0 || e["oom"] > 0 {
-				w.limit.Store(true)
-			}
+			w.note(e)
 			// cgroup v2, "memory.events": high and max count how often the processes were about to go over these limits.
 			near := e["max"]+e["high"] > before["max"]+before["high"] && time.Since(warned) > limitPause
 			killed := e["oom_kill"] > before["oom_kill"]
@@ -133,6 +129,59 @@ func (m *Monitor) watchOOM(dir string) *oomWatch {
 		}
 	}()
 	return w
+}
+
+// note remembers what the counters of a cgroup say.
+func (w *oomWatch) note(e map[string]int) {
+	if e["oom_kill"] > 0 {
+		w.seen.Store(true)
+	}
+	if e["max"] > 0 || e["oom"] > 0 {
+		w.limit.Store(true)
+	}
+}
+
+// A container that the kernel kills in its first milliseconds may be gone, and systemd may have removed its cgroup, before it can be watched. The counters of a cgroup
+// count those below it too (cgroup v2, "memory.events"), so one around it, which stays, tells whether there was a kill meanwhile.
+
+// shortLife is how long a container may have run for a kill around it to be taken for its own.
+const shortLife = 2 * time.Second
+
+// cgroupAround is the directory of a cgroup around the container's that is there before and after it; empty where systemd makes none, or cgroups are v1.
+func (m *Monitor) cgroupAround() string {
+	slice, _, systemd := strings.Cut(m.cfg.CgroupPath, ":")
+	if !systemd || !isCgroup2("/sys/fs/cgroup") {
+		return ""
+	}
+	own, mount := cgroupOf("self")
+	return aroundScope(own, mount, slice, unix.Geteuid() == 0 && !inUserNamespace())
+}
+
+// aroundScope is that of a scope which systemd makes in a slice, for a process in the cgroup own: the topmost slice, or an ordinary user's own.
+func aroundScope(own, mount, slice string, root bool) string {
+	if root {
+		top, _, _ := strings.Cut(strings.TrimSuffix(slice, ".slice"), "-") // a-b.slice is in a.slice
+		return filepath.Join(mount, top+".slice")
+	}
+	before, rest, ok := strings.Cut(own, "/user-") // /user.slice/user-1000.slice/…
+	if !ok {
+		return ""
+	}
+	user, _, _ := strings.Cut(rest, "/")
+	return filepath.Join(mount, before, "user-"+user)
+}
+
+func inUserNamespace() bool {
+	data, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.Join(strings.Fields(string(data)), " ") != "0 0 4294967295"
+}
+
+// killedUnseen reports whether there was an OOM kill around a container that ended by SIGKILL, which nobody asked for, before it was watched.
+func (m *Monitor) killedUnseen() bool {
+	if m.around == "" || time.Since(m.state.StartedAt) > shortLife || m.memory != "" && memoryEvents(m.memory) != nil {
+		return false
+	}
+	return memoryEvents(m.around)["oom_kill"] > m.killsBefore
 }
 
 // tellOfLimit writes events about the container's memory, unless recordExit was faster.

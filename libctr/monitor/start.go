@@ -197,6 +197,9 @@ func (m *Monitor) runtimeStart(onlyMake bool) (_ *started, err error) {
 			io.abandon()
 		}
 	}()
+	if m.around = m.cgroupAround(); m.around != "" {
+		m.killsBefore = memoryEvents(m.around)["oom_kill"]
+	}
 	before := time.Now()
 	init, err := m.runOrCreate(io, cons, onlyMake)
 	if err != nil {

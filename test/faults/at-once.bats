@@ -117,3 +117,47 @@ won() { local n=0 c; for c in "${codes[@]}"; do [[ $c -ne 0 ]] || n=$((n + 1)); 
     berth load -q -i "$FIXTURES/busybox.tar"
     berth run --rm --network none "$IMAGE" true
 }
+
+@test "cp, export, diff and volume import of one container at once: each file is one of those that were copied, whole" {
+    local i cmds=() d=$FILE_DIR/$name
+    mkdir "$d"
+    for i in 1 2 3; do head -c 3000000 /dev/zero | tr '\0' "$i" >"$d/$i"; mkdir "$d/v$i"; cp "$d/$i" "$d/v$i/file"; tar -C "$d/v$i" -cf "$d/$i.tar" file; done
+    berth volume create "$name"
+    berth run -d --name "$name" --network none -v "$name:/v" "$IMAGE" sleep 300
+    berth cp "$d/1" "$name:/big"
+    for i in 1 2 3; do cmds+=("cp $d/$i $name:/big" "cp $name:/big $d/out$i" "export -o $d/export$i $name" "diff $name" "volume import $name $d/$i.tar"); done
+    together "${cmds[@]}"
+    [[ $(won) -ge 9 ]]
+    for i in 1 2 3; do tar -tf "$d/export$i" >/dev/null; done
+    for i in big v/file; do
+        berth exec "$name" sh -c "wc -c </$i; tr -d 123 </$i | wc -c; head -c 1 /$i"
+        assert_equal "${lines[1]}" 0
+        [[ $i != big ]] || assert_equal "${lines[0]}" 3000000
+    done
+    berth rm -ft0 "$name"
+    berth volume rm "$name"
+}
+
+@test "kill -9 of cp, export, diff, clone and init at many points: given again each does its work, and nothing is left" {
+    is_berth || skip "of Berth's"
+    local verb i d=$FILE_DIR/$name
+    mkdir "$d"
+    head -c 8000000 /dev/urandom >"$d/big"
+    berth create --name "$name" --network none "$IMAGE" sleep 300
+    for verb in "cp $d/big $name:/big" "cp $name:/big $d/out" "export -o $d/out.tar $name" "diff $name" "container clone $name $name-2" "init $name"; do
+        for i in 003 01 02 04 08; do
+            # shellcheck disable=SC2086 # words
+            timeout -s KILL "0.$i" "$ENGINE" $verb >/dev/null 2>&1 3>&- || true
+        done
+        [[ $verb != *clone* ]] || "$ENGINE" rm -f "$name-2" >/dev/null 2>&1 3>&- || true
+        # shellcheck disable=SC2086 # words
+        berth $verb || [[ $verb == init* && $output == *initialized* ]]
+        [[ $verb != "cp $name"* ]] || cmp "$d/big" "$d/out"
+        [[ $verb != export* ]] || [[ $(tar -xOf "$d/out.tar" big | cmp - "$d/big" && echo same) == same ]]
+        [[ $(compgen -G "$d/*" | wc -l) -le 3 ]] # no half of an archive is left
+    done
+    berth start "$name"
+    berth exec "$name" ls /big
+    berth rm -ft0 "$name" "$name-2"
+    berth system check
+}

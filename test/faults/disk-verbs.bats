@@ -164,6 +164,39 @@ big() {
     as_records_say
 }
 
+@test "cp, volume import, container clone, export and diff with a full disk: an error that says so, what was there stays, and with room they work" {
+    local cmd
+    head -c 3000000 /dev/urandom >"$FILE_DIR/big-$name"
+    mkdir "$FILE_DIR/in-$name"
+    mv "$FILE_DIR/big-$name" "$FILE_DIR/in-$name/big"
+    tar -C "$FILE_DIR/in-$name" -cf "$FILE_DIR/big-$name.tar" big
+    small volume create "$name"
+    small run -d --name "$name-up" --network none -v "$name:/v" "$IMAGE" sh -c 'echo old >/big; echo old >/v/old; sleep 300'
+    small create --name "$name" --network none "$IMAGE" sleep 300
+    fill
+    for cmd in "cp $FILE_DIR/in-$name/big $name-up:/tmp/big" "cp $FILE_DIR/in-$name/big $name:/tmp/big" "volume import $name $FILE_DIR/big-$name.tar" "container clone $name $name-2"; do
+        # shellcheck disable=SC2086
+        small 125 $cmd
+        assert_contains "${output,,}" "no space left"
+        [[ $output != *panic* ]]
+        dd if=/dev/zero of="$SMALL/fill-2" bs=4k 2>/dev/null || true
+    done
+    small export -o "$FILE_DIR/out-$name.tar" "$name-up" # which needs no room there
+    small diff "$name-up"
+    small 1 container exists "$name-2"
+    small exec "$name-up" cat /big /v/old
+    assert_equal "${lines[*]}" "old old"
+    rm "$SMALL"/fill*
+    small cp "$FILE_DIR/in-$name/big" "$name-up:/tmp/big"
+    small volume import "$name" "$FILE_DIR/big-$name.tar"
+    small container clone "$name" "$name-2"
+    small init "$name"
+    small exec "$name-up" cmp /tmp/big /v/big
+    small rm -ft0 "$name" "$name-2" "$name-up"
+    small volume rm "$name"
+    as_records_say
+}
+
 # small_facts: what inspect and ls say of what the test has made.
 small_facts() {
     "$ENGINE" "${ARGS[@]}" inspect -f '{{.Name}} {{.State.Status}} {{.Config.Env}} {{.HostConfig.RestartPolicy.Name}}' "$name" "$name-up" 3>&-
