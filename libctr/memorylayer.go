@@ -5,7 +5,9 @@ package libctr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,8 +80,37 @@ func (e *Engine) keepInMemory(m *making) error {
 			options[i] = key + "=" + filepath.Join(filepath.Dir(dir), memoryDir, filepath.Base(dir))
 		}
 	}
+	if r.Program == "" && slices.Contains(options, "userxattr") {
+		kept, err := tmpfsKeepsXattrs(m.memory.At)
+		if err != nil {
+			return err
+		}
+		if !kept { // fuse-overlayfs has files in their place, as commit knows them
+			if r.Program, err = exec.LookPath("fuse-overlayfs"); err != nil {
+				err := field.Errorf("%s %s: this kernel's tmpfs has no extended attributes of users, which an ordinary user's overlay needs", field.Name("storage"), m.opts.Storage)
+				return hint.Add(err, "install fuse-overlayfs, which does without, or use Linux 6.6 or newer")
+			}
+			r.Type = "fuse"
+			options = slices.DeleteFunc(options, func(o string) bool { return o == "userxattr" })
+		}
+	}
 	r.Options = strings.Join(options, ",")
 	return nil
+}
+
+// tmpfsKeepsXattrs reports whether an ordinary user's overlay can note in a tmpfs what was deleted: since Linux 6.6.
+func tmpfsKeepsXattrs(at string) (bool, error) {
+	if err := unix.Mount("tmpfs", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0700,size=64k"); err != nil {
+		return false, fmt.Errorf("mount tmpfs on %s: %w", at, err)
+	}
+	err := unix.Setxattr(at, "user.berth", []byte("y"), 0)
+	if uerr := unix.Unmount(at, unix.MNT_DETACH); uerr != nil {
+		return false, fmt.Errorf("unmount %s: %w", at, uerr)
+	}
+	if err == unix.ENOTSUP {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // errUnreachable is for what a layer in memory has, where no monitor has it mounted.

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr/record"
 	"github.com/berth-containers/berth/libctr/writable"
 )
@@ -29,10 +27,7 @@ func MountMemory(r record.Rootfs) error {
 	at := r.Memory.At
 	err := unix.Mount("tmpfs", at, "tmpfs", unix.MS_NODEV, options)
 	if err == nil {
-		if err = writable.Fill(at, filepath.Join(filepath.Dir(at), writable.Upper)); err == nil && (r.Program != "" || strings.Contains(r.Options, "userxattr")) {
-			err = takesXattr(at)
-		}
-		if err != nil {
+		if err = writable.Fill(at, filepath.Join(filepath.Dir(at), writable.Upper)); err != nil {
 			err = errors.Join(err, UnmountMemory(r))
 		}
 	}
@@ -40,16 +35,6 @@ func MountMemory(r record.Rootfs) error {
 		return fmt.Errorf("mount a layer in memory on %s: %w", at, err)
 	}
 	return nil
-}
-
-// takesXattr checks that an ordinary user's overlay can write down there what was deleted.
-func takesXattr(dir string) error {
-	err := unix.Setxattr(dir, "user.berth", []byte("y"), 0)
-	if errors.Is(err, unix.ENOTSUP) {
-		return hint.Add(errors.New("this kernel's tmpfs has no extended attributes of users, which an ordinary user's overlay needs"),
-			"use Linux 6.6 or newer, or run it as root")
-	}
-	return err
 }
 
 // UnmountMemory undoes MountMemory. An overlay that has its directories there still keeps them.

@@ -35,14 +35,14 @@ func TestKillsBeforeTheWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
-		m    Monitor
+		m    *Monitor
 		want bool
 	}{
-		"killed at once":         {Monitor{around: around, killsBefore: 2}, true},
-		"killed by somebody":     {Monitor{around: around, killsBefore: 3}, false},
-		"its cgroup is there":    {Monitor{around: around, killsBefore: 2, memory: around}, false},
-		"ran for long":           {Monitor{around: around, killsBefore: 2, state: &record.State{StartedAt: time.Now().Add(-time.Minute)}}, false},
-		"no cgroup of systemd's": {Monitor{}, false},
+		"killed at once":         {&Monitor{around: around, killsBefore: 2}, true},
+		"killed by somebody":     {&Monitor{around: around, killsBefore: 3}, false},
+		"its cgroup is there":    {&Monitor{around: around, killsBefore: 2, memory: around}, false},
+		"ran for long":           {&Monitor{around: around, killsBefore: 2, state: &record.State{StartedAt: time.Now().Add(-time.Minute)}}, false},
+		"no cgroup of systemd's": {&Monitor{}, false},
 	} {
 		if tc.m.state == nil {
 			tc.m.state = &record.State{StartedAt: time.Now()}
