@@ -18,6 +18,7 @@ import (
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/libctr/transfer"
 	"github.com/berth-containers/berth/libctr/writable"
 	"github.com/openshift/imagebuilder"
 	"go.podman.io/buildah"
@@ -192,6 +193,11 @@ func (s *Session) mountLayer(ctx context.Context, store storage.Store, c *libctr
 	}
 	place := filepath.Join(store.GraphRoot(), "overlay", layer, "diff")
 	switch {
+	case memory != nil && cfg.Rootfs.Type == "fuse" && !knowsXattrs(memory):
+		var dir string
+		if dir, err = s.copyOut(ctx, memory); err == nil {
+			err = unix.Mount(dir, place, "", unix.MS_BIND, "")
+		}
 	case memory != nil:
 		err = errors.Join(unix.MoveMount(int(memory.Fd()), "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH), memory.Close())
 	case cfg.Rootfs.Writable != "":
@@ -203,6 +209,38 @@ func (s *Session) mountLayer(ctx context.Context, store storage.Store, c *libctr
 		return nil, fmt.Errorf("mount its layer on %s: %w", place, err)
 	}
 	return func() error { return unix.Unmount(place, unix.MNT_DETACH) }, nil
+}
+
+// knowsXattrs reports whether files there can have users' extended attributes. The library takes the error of a tmpfs before Linux 6.6 for one of the file.
+func knowsXattrs(dir *os.File) bool {
+	_, err := unix.Getxattr(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()), "user.berth", nil)
+	return err != unix.ENOTSUP
+}
+
+// copyOut copies a layer in memory to the disk, and closes it. What was deleted there is noted in files.
+func (s *Session) copyOut(ctx context.Context, layer *os.File) (dir string, err error) {
+	defer layer.Close()
+	if dir, err = os.MkdirTemp(s.tmp, "layer-"); err != nil {
+		return "", err
+	}
+	to, err := os.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer to.Close()
+	top, err := transfer.Confined(layer).Find("/")
+	if err != nil {
+		return "", err
+	}
+	defer top.Close()
+	w, err := transfer.Confined(to).In("/")
+	if err != nil {
+		return "", err
+	}
+	if err := transfer.Copy(ctx, &transfer.Tree{Top: top}, w); err != nil {
+		return "", fmt.Errorf("copy its layer to the disk: %w", errors.Join(err, w.Close()))
+	}
+	return dir, nil
 }
 
 // room checks that there is room for what making an image writes.
