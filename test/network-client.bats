@@ -35,7 +35,7 @@ as_user() {
         printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' "$dir/home/storage" "$dir/run/containers" >"$dir/storage.conf"
         cat >"$dir/berth" <<X
 #!/bin/sh
-exec "$HELPERS_DIR/as-user" env HOME=$dir/home TMPDIR=$dir/tmp XDG_RUNTIME_DIR=$dir/run CONTAINERS_STORAGE_CONF=$dir/storage.conf "$ENGINE" "\$@"
+exec "$HELPERS_DIR/as-user" env HOME=$dir/home TMPDIR=$dir/tmp XDG_RUNTIME_DIR=$dir/run CONTAINERS_STORAGE_CONF=$dir/storage.conf \${USER_PATH:+"PATH=\$USER_PATH"} "$ENGINE" "\$@"
 X
         chmod 755 "$dir/berth"
         chmod 711 "$FILE_DIR"
@@ -195,4 +195,54 @@ fetch() { client curl -sf --max-time 5 -o "$FILE_DIR/page" "$1"; }
     curl -sf --max-time 5 -o "$FILE_DIR/page" "http://10.213.11.7:81/"
     client ip route del 10.213.11.0/24
     berth network rm -f "n-$name"
+}
+
+# up: the network is as it was: names, the way out, and the published port with the client's address. (A client that says first that it has sent all
+# gets its answer again and again from pasta of 2023.)
+up() {
+    [[ $(seen TCP "$HOST4" client) == "$CLIENT4" ]] &&
+        "$ENGINE" exec "$name-2" nslookup "$name.dns.podman" >/dev/null 2>&1 3>&- &&
+        [[ $("$ENGINE" exec "$name-2" sh -c "(echo x; sleep 0.3) | nc -w 2 $CLIENT4 $out" 2>&1 3>&-) == "$HOST4" ]]
+}
+
+# helper: the processes of what connects the user's bridges to the outside.
+helper() { pgrep -f "^[^ ]*/${kind}[^ ]* .*$FILE_DIR/user/run/containers/berth/networks/netns"; }
+
+@test "a keeper that is killed, or its helper, is replaced within five seconds, and connections between containers stay" {
+    as_user
+    local keeper=$FILE_DIR/user/run/containers/berth/networks/keeper kind out pids server
+    out=$(free_port)
+    ip netns exec "$NS" timeout 120 socat "TCP4-LISTEN:$out,fork,reuseaddr" SYSTEM:'read x; echo $SOCAT_PEERADDR' 3>&- & server=$!
+    mkdir "$FILE_DIR/bin"
+    # This version is nobody's default for a container that publishes nothing: it says that it is a later one.
+    printf '#!/bin/sh\n[ "$1" != --version ] || { echo pasta 2024_08_21.1d6142f; exit; }\nexec /usr/bin/pasta "$@"\n' >"$FILE_DIR/bin/pasta"
+    chmod 755 "$FILE_DIR/bin" "$FILE_DIR/bin/pasta"
+    for kind in slirp4netns pasta; do
+        [[ $kind = slirp4netns ]] || export USER_PATH=$FILE_DIR/bin:$PATH
+        berth network create "n-$name"
+        says_who "n-$name"
+        berth run -d --name "$name-2" --network "n-$name" "$IMAGE" sh -c 'sleep 1000 | nc -l -p 7777 >/got'
+        berth exec -d "$name" sh -c "(echo before; until [ -e /after ]; do sleep 0.1; done; echo after) | nc $name-2 7777"
+        wait_for 5 up
+        kill -KILL "$(head -n 1 "$keeper" | cut -d' ' -f1)"
+        wait_for 5 up
+        pids=$(helper)
+        # shellcheck disable=SC2086
+        kill -KILL $pids
+        wait_for 5 up
+        # Both at once, and the next command is there before anybody has noticed. One monitor is gone, too.
+        berth inspect --format '{{.State.ConmonPid}}' "$name-2"
+        pids=$(helper)
+        # shellcheck disable=SC2086
+        kill -KILL "$(head -n 1 "$keeper" | cut -d' ' -f1)" $pids "$output"
+        berth run --rm --network "n-$name" "$IMAGE" nslookup "$name.dns.podman"
+        wait_for 5 up
+        berth exec "$name" touch /after
+        got() { [[ $("$ENGINE" exec "$name-2" cat /got 3>&-) == $'before\nafter' ]]; }
+        wait_for 5 got
+        berth network rm -f -t 0 "n-$name"
+        not test -e "$keeper"
+        not helper
+    done
+    kill "$server"
 }

@@ -7,6 +7,7 @@
 //	berth-net reload undo that and do it again, with the same addresses: see reload
 //	berth-net update have names answered as the request says
 //	berth-net check  try what a container of a network would find
+//	berth-net revive replace the keeper if it was killed
 //	berth-net keep   be the process behind a user's networks, see package keeper
 //
 // It ends with 1 and a text on standard error if it fails.
@@ -43,6 +44,8 @@ func main() {
 			err = update()
 		case "check":
 			err = check()
+		case "revive":
+			err = revive()
 		}
 	}
 	if err != nil {

@@ -22,7 +22,6 @@ func reload() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pluginTimeout)
 	defer cancel()
-	before := s.state.Pid()
 	os.Remove(s.rulesFile()) // somebody may have changed a part of them
 	for _, m := range s.state.Members() {
 		if m.CNI.Container == s.req.CNI.Container && m.Network == s.req.Network {
@@ -33,12 +32,7 @@ func reload() error {
 	if err := s.enlist(); err != nil {
 		return err
 	}
-	anew := s.rootless && before != s.keeper // the bridges went with their keeper
-	if !anew {
-		err = s.inside(func() error { return s.restore(ctx, s.member) })
-		anew = err != nil
-	}
-	if !anew {
+	if err = s.inside(func() error { return s.restore(ctx, s.member) }); err == nil {
 		if err := s.tell(); err != nil {
 			return err
 		}

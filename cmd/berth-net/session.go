@@ -57,6 +57,9 @@ func (s *session) inside(do func() error) error {
 	})
 }
 
+// hasKeeper checks whether the network needs one.
+func (s *session) hasKeeper() bool { return s.rootless || s.req.CNI.DNS }
+
 // answer tells the caller that it can go on.
 func (s *session) answer() error {
 	joined := s.member.Joined
@@ -92,10 +95,11 @@ func (s *session) enlist() error {
 		return err
 	}
 	defer unlock()
+	s.member.Holder = keeper.Parent()
 	if err := s.state.Put(s.member); err != nil {
 		return err
 	}
-	if !s.rootless && !s.req.CNI.DNS {
+	if !s.hasKeeper() {
 		return nil
 	}
 	if s.keeper, err = s.state.Ensure("/proc/self/exe", s.req.CNI); err != nil {
@@ -193,8 +197,53 @@ func del() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pluginTimeout)
 	defer cancel()
-	s.keeper = s.state.Pid()
+	if err := s.meet(); err != nil {
+		return err
+	}
 	return s.remove(ctx, s.answer)
+}
+
+// meet finds the keeper. One that was killed is replaced if others need it.
+func (s *session) meet() error {
+	if s.keeper = s.state.Pid(); s.keeper != 0 || !s.hasKeeper() {
+		return nil
+	}
+	unlock, err := s.state.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if slices.ContainsFunc(s.state.Members(), func(o *keeper.Member) bool { return o.CNI.Container != s.req.CNI.Container }) {
+		s.keeper, _ = s.state.Ensure("/proc/self/exe", s.req.CNI) // else there is nothing left to undo
+	}
+	return nil
+}
+
+// revive replaces a keeper that was killed, and has the caller hold the bridges. The answer has the keeper's process, 0 where the container
+// is not connected any more.
+func revive() error {
+	s, err := newSession()
+	if err != nil {
+		return err
+	}
+	unlock, err := s.state.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	m := s.state.Written(s.member)
+	if m == nil || !s.hasKeeper() {
+		return s.answer()
+	}
+	if s.keeper, err = s.state.Ensure("/proc/self/exe", s.req.CNI); err != nil {
+		return err
+	}
+	m.Holder = keeper.Parent()
+	if err := s.state.Put(m); err != nil {
+		return err
+	}
+	s.member.Joined = &attach.Joined{Keeper: s.keeper}
+	return s.answer()
 }
 
 // remove undoes what add has done, or has begun. What others may wait for comes first: addresses, ports and names. answered is called then,
@@ -213,6 +262,9 @@ func (s *session) remove(ctx context.Context, answered func() error) error {
 	}
 	defer unlock()
 	err = errors.Join(err, s.state.Drop(s.member))
+	if s.keeper == 0 && s.hasKeeper() && len(s.state.Members()) == 0 {
+		err = errors.Join(err, s.state.Clear(s.req.CNI.OutsideNS))
+	}
 	if gone {
 		if answered != nil && err == nil {
 			err = answered()

@@ -159,6 +159,7 @@ func (m *Monitor) adoptRunning(p *process) (*stdio, error) {
 		}
 	}
 	m.endpoints = m.adoptEndpoints()
+	m.watchKeepers(m.endpoints, true)
 	if m.cfg.Terminal || m.cfg.Log.Driver == "passthrough" {
 		return new(stdio), nil
 	}

@@ -48,6 +48,7 @@ func (m *Monitor) attach(pid int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.endpoints = made
+	m.watchKeepers(made, false)
 	return nil
 }
 

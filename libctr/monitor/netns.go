@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-containers/berth/internal/loopback"
 	"github.com/berth-containers/berth/internal/thread"
 )
 
@@ -19,7 +20,7 @@ func (m *Monitor) makeNetNS() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
-		if err := loopbackUp(); err != nil {
+		if err := loopback.Up(); err != nil {
 			return fmt.Errorf("bring lo up: %w", err)
 		}
 		return m.mountNetNS("/proc/thread-self/ns/net")
@@ -49,21 +50,4 @@ func (m *Monitor) mountNetNS(ns string) error {
 func (m *Monitor) removeNetNS() {
 	unix.Unmount(m.cfg.NetNSPath(), unix.MNT_DETACH)
 	os.Remove(m.cfg.NetNSPath())
-}
-
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
-		return err
-	}
-	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
 }

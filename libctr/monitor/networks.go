@@ -45,6 +45,7 @@ func (m *Monitor) connect() error {
 		}
 		all, made = append(all, e), append(made, e)
 	}
+	m.watchKeepers(made, false)
 	return m.connected(cfg.Network.Attachments, all)
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,6 +60,7 @@ type Endpoint struct {
 	runner     *Runner
 	held       held // host ports
 	left       bool
+	leaving    atomic.Bool               // Detach has begun
 	gone       <-chan syscall.WaitStatus // the end of what Detach has started
 }
 
@@ -109,6 +111,7 @@ func (e *Endpoint) Detach() {
 		return
 	}
 	if e.attachment.CNI != nil {
+		e.leaving.Store(true)
 		_ = e.leave(true) // what it cannot undo, `system check --repair` will find
 		e.left = true
 		return

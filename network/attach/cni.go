@@ -116,10 +116,12 @@ func (e *Endpoint) leave(ending bool) error {
 	if e.left {
 		return nil
 	}
+	e.leaving.Store(true)
 	req := e.request()
 	req.Ending = ending
 	_, gone, err := e.run().berthNet("del", req)
 	if err != nil {
+		e.leaving.Store(false)
 		return fmt.Errorf("disconnect from network %s: %w", e.attachment.Network, err)
 	}
 	e.gone, e.left = gone, true
@@ -172,6 +174,53 @@ func Left(a Attachment, netns string, joined *Joined, r *Runner) *Endpoint {
 		e.helper = see(joined.Keeper)
 	}
 	return e
+}
+
+// Watch returns a function that waits until the process that keeps the network has ended, and reports whether that is to be repaired: not after
+// Detach, nor where there is no such process.
+func (e *Endpoint) Watch() (lost func() bool) {
+	keeper := e.helper
+	if e.attachment.CNI == nil || keeper.pid == 0 {
+		return func() bool { return false }
+	}
+	return func() bool {
+		await(keeper)
+		return !e.leaving.Load()
+	}
+}
+
+// Revive replaces the process that keeps the network if it has ended. It is false where the namespace is not connected any more. The bridges
+// stay where they are as long as one of the processes that have called it, or Attach, has not ended.
+func (e *Endpoint) Revive() (bool, error) {
+	joined, _, err := e.run().berthNet("revive", e.request())
+	if err != nil {
+		return false, fmt.Errorf("revive network %s: %w", e.attachment.Network, err)
+	}
+	if joined.Keeper != 0 {
+		e.helper = see(joined.Keeper)
+		now := *e.joined
+		now.Keeper = joined.Keeper
+		e.joined = &now
+	}
+	return joined.Keeper != 0, nil
+}
+
+// await sleeps until a process has ended, without a thread of its own.
+func await(p running) {
+	fd, err := unix.PidfdOpen(p.pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return // it has ended
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil || !p.alive() {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0
+	})
 }
 
 // Joined is what the namespace has of a shared network; nil where a helper connects it.

@@ -37,6 +37,7 @@ const (
 	pidFile    = "keeper"
 	socketFile = "keeper.sock"
 	membersDir = "members"
+	heldFile   = "bridges"
 )
 
 // Member is a container in one network.
@@ -45,6 +46,20 @@ type Member struct {
 	NetNS   string         `json:"netns"` // the container's
 	CNI     *attach.CNI    `json:"cni"`
 	Joined  *attach.Joined `json:"joined,omitempty"` // nil until the plugins have answered
+	Holder  Process        `json:"holder"`           // has the bridges' namespace mounted: see State.hold
+}
+
+// Process is one that may have ended.
+type Process struct {
+	Pid   int    `json:"pid"`
+	Start uint64 `json:"start"` // as proc.Stat has it
+}
+
+// Parent is the process that has started this one.
+func Parent() Process {
+	pid := os.Getppid()
+	_, start, _ := proc.Stat(pid)
+	return Process{pid, start}
 }
 
 // State is the directory with what the keepers of one user, or of root, share.
@@ -96,6 +111,16 @@ func (s State) Drop(m *Member) error {
 		return err
 	}
 	return nil
+}
+
+// Written returns a member as it is written down; nil if it is not.
+func (s State) Written(m *Member) *Member {
+	data, err := os.ReadFile(s.memberFile(m))
+	found := new(Member)
+	if err != nil || json.Unmarshal(data, found) != nil || found.CNI == nil {
+		return nil
+	}
+	return found
 }
 
 // Members reads all; a file that is not whole, or that is being written, is left out.
@@ -154,12 +179,23 @@ func (s State) keepersReason() string {
 // startTimeout bounds how long a keeper may take to be ready, helpers included.
 const startTimeout = 30 * time.Second
 
-// Ensure returns the keeper's process, after it has started one where there is none. It requires the lock. self is the program
-// that runs Main when its argument is "keep".
-func (s State) Ensure(self string, c *attach.CNI) (int, error) {
-	if pid := s.Pid(); pid != 0 {
-		return pid, nil
+// Ensure returns the keeper's process, after it has started one where there is none, on the bridges of one that was killed if there are any. It
+// requires the lock. self is the program that runs Main when its argument is "keep".
+func (s State) Ensure(self string, c *attach.CNI) (pid int, err error) {
+	if pid = s.Pid(); pid == 0 {
+		if pid, err = s.start(self, c); err != nil {
+			return 0, err
+		}
 	}
+	if c.Outside != nil {
+		if err := s.hold(pid); err != nil {
+			return 0, fmt.Errorf("hold the namespace of networks: %w", err)
+		}
+	}
+	return pid, nil
+}
+
+func (s State) start(self string, c *attach.CNI) (int, error) {
 	in, out, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -171,7 +207,14 @@ func (s State) Ensure(self string, c *attach.CNI) (int, error) {
 		return 0, err
 	}
 	defer null.Close()
-	conf, err := json.Marshal(config{StateDir: s.Dir, Outside: c.Outside, OutsideNS: c.OutsideNS})
+	third, adopt := null, false // the bridges' namespace: bridgesNS
+	if c.Outside != nil {
+		if left := s.survivor(); left != nil {
+			third, adopt = left, true
+			defer left.Close()
+		}
+	}
+	conf, err := json.Marshal(config{StateDir: s.Dir, Outside: c.Outside, OutsideNS: c.OutsideNS, Adopt: adopt})
 	if err != nil {
 		out.Close()
 		return 0, err
@@ -182,7 +225,7 @@ func (s State) Ensure(self string, c *attach.CNI) (int, error) {
 	}
 	pid, err := syscall.ForkExec(self, []string{"berth-net", "keep", string(conf)}, &syscall.ProcAttr{
 		Dir: "/", Env: leash.Without(os.Environ()), // it outlives the build that has started it
-		Files: []uintptr{null.Fd(), out.Fd(), null.Fd()}, Sys: sys,
+		Files: []uintptr{null.Fd(), out.Fd(), null.Fd(), third.Fd()}, Sys: sys,
 	})
 	out.Close()
 	if err != nil {
@@ -236,7 +279,11 @@ func (s State) Reload() (settle func(), err error) {
 	if s.Pid() == 0 {
 		return settle, nil
 	}
-	conn, err := net.DialTimeout("unix", s.socket(), 5*time.Second)
+	var conn net.Conn
+	err = s.nearby(func(dir string) (err error) {
+		conn, err = net.DialTimeout("unix", filepath.Join(dir, socketFile), 5*time.Second)
+		return err
+	})
 	if err != nil {
 		return settle, nil // it is ending
 	}
@@ -260,5 +307,12 @@ func (s State) Reload() (settle func(), err error) {
 	return settle, nil
 }
 
-// socket is the path of the keeper's socket; it has at most 107 bytes.
-func (s State) socket() string { return filepath.Join(s.Dir, socketFile) }
+// nearby calls do with a short path of the directory: that of a socket has at most 107 bytes.
+func (s State) nearby(do func(dir string) error) error {
+	fd, err := unix.Open(s.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: s.Dir, Err: err}
+	}
+	defer unix.Close(fd)
+	return do("/proc/self/fd/" + strconv.Itoa(fd))
+}

@@ -12,11 +12,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/berth-containers/berth/internal/loopback"
 	"github.com/berth-containers/berth/internal/proc"
 	"github.com/berth-containers/berth/internal/thread"
 	"github.com/berth-containers/berth/network/attach"
@@ -27,6 +30,7 @@ type config struct {
 	StateDir  string         `json:"stateDir"`
 	Outside   *attach.Helper `json:"outside,omitempty"`
 	OutsideNS string         `json:"outsideNS,omitempty"`
+	Adopt     bool           `json:"adopt,omitempty"` // the descriptor bridgesNS is given
 }
 
 const readyWord = "ready"
@@ -36,28 +40,35 @@ const readyWord = "ready"
 const bridgesNS = 3
 
 type keeper struct {
-	state   State
-	config  config
+	state  State
+	config config
+	names  *resolver
+	ports  *forwarder
+
+	mu      sync.Mutex // guards the fields below
 	outside *attach.Endpoint
-	names   *resolver
-	ports   *forwarder
+	ending  bool
 }
 
 // Main is the life of a keeper. Through out the one that has started it hears that it is ready, or why not.
 func Main(conf string, out *os.File) int {
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE) // not Ignore: its helpers would inherit that, and pasta of 2023 gives up then
 	k := new(keeper)
 	if err := json.Unmarshal([]byte(conf), &k.config); err != nil {
 		return refuse(out, err)
 	}
 	k.state = State{Dir: k.config.StateDir}
-	if err := k.connectOutside(); err != nil {
-		return refuse(out, err)
-	}
-	defer k.end()
 	within := func(do func() error) error { return do() }
 	why := ""
+	defer func() { k.end(len(k.state.Members()) == 0) }()
 	if k.config.Outside != nil {
+		if err := k.openBridges(); err != nil {
+			return refuse(out, err)
+		}
+		if err := k.connectOutside(); err != nil {
+			return refuse(out, err)
+		}
+		go k.keepOutside()
 		within = func(do func() error) error { return inside(bridgesNS, do) }
 		quick, err := enter(bridgesNS)
 		if err != nil {
@@ -70,11 +81,16 @@ func Main(conf string, out *os.File) int {
 		k.ports, why = newForwarder(quick, can), can.why
 	}
 	k.names = newResolver(within)
-	os.Remove(k.state.socket())
-	l, err := net.Listen("unix", k.state.socket())
+	var l *net.UnixListener
+	err := k.state.nearby(func(dir string) (err error) {
+		os.Remove(filepath.Join(dir, socketFile))
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, socketFile)})
+		return err
+	})
 	if err != nil {
 		return refuse(out, err)
 	}
+	l.SetUnlinkOnClose(false) // the path was for a moment
 	_, start, _ := proc.Stat(os.Getpid())
 	if err := os.WriteFile(filepath.Join(k.state.Dir, pidFile), fmt.Appendf(nil, "%d %d\n%s", os.Getpid(), start, why), 0o600); err != nil {
 		return refuse(out, err)
@@ -116,7 +132,7 @@ func (k *keeper) serve(conn net.Conn) (last bool) {
 		io.WriteString(conn, "ok\n")
 	}
 	if last = len(k.state.Members()) == 0; last {
-		k.end()
+		k.end(true)
 	}
 	return last
 }
@@ -130,81 +146,110 @@ func (k *keeper) reload() error {
 	return err
 }
 
-// connectOutside connects the namespace that the keeper was started in.
-func (k *keeper) connectOutside() error {
-	if k.config.Outside == nil {
+// openBridges makes the namespace that has the bridges, or takes that of a keeper that was killed.
+func (k *keeper) openBridges() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("make the mounts private: %w", err)
+	}
+	if k.config.Adopt {
+		unix.CloseOnExec(bridgesNS)
 		return nil
 	}
+	os.Remove(filepath.Join(k.state.Dir, "rules")) // of bridges that are gone, so that they are written anew
+	return thread.Own(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("make a network namespace: %w", err)
+		}
+		if err := loopback.Up(); err != nil {
+			return fmt.Errorf("bring lo up: %w", err)
+		}
+		fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Dup3(fd, bridgesNS, unix.O_CLOEXEC) // the one that has started us has taken its place
+	})
+}
+
+// connectOutside starts the helper, after it has ended one that is left.
+func (k *keeper) connectOutside() error {
 	path := k.config.OutsideNS
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("make the mounts private: %w", err)
-	}
-	for _, left := range attach.Unrecorded(path) { // of a keeper that was killed
-		left.Detach()
-		left.AwaitEnd(time.Second, false)
+	if err := endLeft(path); err != nil {
+		return err
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return err
 	}
-	err := thread.Own(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("make a network namespace: %w", err)
-		}
-		if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("mount the network namespace on %s: %w", path, err)
-		}
-		if err := loopbackUp(); err != nil {
-			return fmt.Errorf("bring lo up: %w", err)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	if fd != bridgesNS {
-		if err := unix.Dup3(fd, bridgesNS, unix.O_CLOEXEC); err != nil {
-			return err
-		}
-		unix.Close(fd)
+	if err := unix.Mount("/proc/self/fd/"+strconv.Itoa(bridgesNS), path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount the network namespace on %s: %w", path, err)
 	}
 	r := &attach.Runner{Socket: filepath.Join(k.state.Dir, "outside.sock"), PidFile: filepath.Join(k.state.Dir, "outside.pid"), Env: os.Environ()}
-	k.outside, err = r.Attach(attach.Attachment{Network: "outside", Helper: k.config.Outside}, attach.Namespace{Path: path})
-	return err
+	e, err := r.Attach(attach.Attachment{Network: "outside", Helper: k.config.Outside}, attach.Namespace{Path: path})
+	if err != nil {
+		return err
+	}
+	k.outside = e
+	return nil
 }
 
-func (k *keeper) end() {
-	os.Remove(filepath.Join(k.state.Dir, pidFile))
-	os.Remove(k.state.socket())
-	if k.outside == nil {
+// keepOutside starts the helper again whenever it ends.
+func (k *keeper) keepOutside() {
+	wait := time.Duration(0)
+	for {
+		k.mu.Lock()
+		helper, ending := k.outside, k.ending
+		k.mu.Unlock()
+		if ending {
+			return
+		}
+		since := time.Now()
+		for helper.Alive() {
+			helper.AwaitEnd(time.Hour, true)
+		}
+		if time.Since(since) > time.Minute {
+			wait = 0
+		}
+		time.Sleep(wait)
+		k.mu.Lock()
+		if k.ending {
+			k.mu.Unlock()
+			return
+		}
+		err := k.connectOutside()
+		k.mu.Unlock()
+		wait = min(2*wait+200*time.Millisecond, 10*time.Second)
+		if err != nil {
+			continue // the helper that has ended is waited for once more: at once
+		}
+	}
+}
+
+// end stops what runs. The bridges stay for the next keeper unless nobody is left whom they are for.
+func (k *keeper) end(last bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ending {
 		return
 	}
-	k.outside.Detach()
+	k.ending = true
+	os.Remove(filepath.Join(k.state.Dir, pidFile))
+	os.Remove(filepath.Join(k.state.Dir, socketFile))
+	if k.config.Outside == nil {
+		return
+	}
+	if k.outside != nil {
+		k.outside.Detach()
+	}
 	unix.Unmount(k.config.OutsideNS, unix.MNT_DETACH)
 	os.Remove(k.config.OutsideNS)
-	k.outside.AwaitEnd(time.Second, true)
-	k.outside = nil
-}
-
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
+	if last {
+		_ = k.state.release()
 	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
+	if k.outside != nil {
+		k.outside.AwaitEnd(time.Second, true)
 	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
-		return err
-	}
-	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
 }
