@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -237,10 +238,20 @@ func (s *Session) copyOut(ctx context.Context, layer *os.File) (dir string, err 
 	if err != nil {
 		return "", err
 	}
-	if err := transfer.Copy(ctx, &transfer.Tree{Top: top}, w); err != nil {
+	if err := transfer.Copy(ctx, &transfer.Tree{Top: top}, withoutOpaqueDevices{w}); err != nil {
 		return "", fmt.Errorf("copy its layer to the disk: %w", errors.Join(err, w.Close()))
 	}
 	return dir, nil
+}
+
+// withoutOpaqueDevices leaves out the devices .wh..opq, which fuse-overlayfs makes beside the files .wh..wh..opq: the library would make a second file of that name of each.
+type withoutOpaqueDevices struct{ *transfer.Writer }
+
+func (w withoutOpaqueDevices) Put(ctx context.Context, e *transfer.Entry) error {
+	if path.Base(e.Name) == ".wh..opq" {
+		return nil
+	}
+	return w.Writer.Put(ctx, e)
 }
 
 // room checks that there is room for what making an image writes.

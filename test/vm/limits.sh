@@ -42,4 +42,12 @@ ok "--memory: what does not is killed with exit code 137" exits 137 \
 ok "inspect tells of the OOM kill" is "$(berth inspect --format '{{.State.OOMKilled}} {{.State.ExitCode}} {{.State.Status}}' oom)" "true 137 exited"
 berth run --name killed --network none "$IMAGE" sh -c 'kill -9 $$; sleep 9' >/dev/null 2>&1
 ok "another SIGKILL is no OOM kill" is "$(berth inspect --format '{{.State.OOMKilled}}' killed)" false
+
+# Before Linux 6.6 an ordinary user's layer in memory is fuse-overlayfs's.
+berth run -d --name mem --network none --storage memory "$IMAGE" sh -c 'rm -r /home; mkdir /home; echo new >/new; sleep 3600' >/dev/null
+retry 30 berth exec mem test -s /new
+ok "--storage memory: commit has what was written" berth commit -q mem localhost/mem
+ok "and what was deleted" is "$(berth run --rm --network none localhost/mem sh -c 'cat /new; ls -A /home')" new
+berth rm -f -t 0 mem >/dev/null
+berth rmi localhost/mem >/dev/null
 the_end
