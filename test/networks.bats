@@ -508,3 +508,19 @@ X
     berth 125 network check "nothing-$net"
     [[ -z $(find "$RUNROOT/berth/networks/members" -type f) ]]
 }
+
+@test "drivers macvlan and ipvlan: what is written, and what is refused" {
+    is_berth || skip "podman looks for netavark's"
+    if is_rootless; then
+        berth 125 network create -d macvlan --subnet 10.213.40.0/24 "$net"
+        assert_contains "$output" "driver macvlan is root's"
+        return
+    fi
+    berth network create -d macvlan -o parent=lo -o mode=private --subnet 10.213.40.0/24 "$net"
+    berth network inspect --format '{{.Driver}} {{.NetworkInterface}} {{.Options.mode}} {{.DNSEnabled}}' "$net"
+    assert_equal "$output" "macvlan lo private false"
+    berth 125 network create -d macvlan -o parent=lo "$net-2"
+    assert_contains "$output" "needs a subnet"
+    berth 125 network create -d ipvlan -o parent=nosuch0 --subnet 10.213.40.0/24 "$net-2"
+    assert_contains "$output" "parent interface nosuch0 does not exist"
+}

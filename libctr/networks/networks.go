@@ -52,6 +52,9 @@ func Create(e *libctr.Engine, n *types.Network, ignore bool) error {
 	if err != nil {
 		return err
 	}
+	if e.Rootless() && (n.Driver == types.MacVLANNetworkDriver || n.Driver == types.IPVLANNetworkDriver) {
+		return fmt.Errorf("driver %s is root's: a user's networks are in a namespace that has none of the host's interfaces", n.Driver)
+	}
 	err = cni.Create(dir, n, conf.Network.DefaultSubnetPools)
 	if ignore && errors.Is(err, types.ErrNetworkExists) {
 		l, err := network.FindShared(dir, n.Name)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.podman.io/common/libnetwork/types"
@@ -26,14 +27,16 @@ import (
 // bridgePrefix begins the names of bridges.
 const bridgePrefix = "cni-podman"
 
+var drivers = []string{types.BridgeNetworkDriver, types.MacVLANNetworkDriver, types.IPVLANNetworkDriver}
+
 // Create defines a network. What n leaves open is filled in: its ID, bridge, subnets with their gateways, from pools. It fails with
 // types.ErrNetworkExists where there is one of that name.
 func Create(dir string, n *types.Network, pools []config.SubnetPool) error {
 	if n.Driver == "" {
 		n.Driver = types.BridgeNetworkDriver
 	}
-	if n.Driver != types.BridgeNetworkDriver {
-		return hint.Add(fmt.Errorf("unsupported driver %s: invalid argument", n.Driver), "driver is bridge; a CNI configuration of another kind can be put into %s", dir)
+	if !slices.Contains(drivers, n.Driver) {
+		return hint.Add(fmt.Errorf("unsupported driver %s: invalid argument", n.Driver), "drivers are %s; a CNI configuration of another kind can be put into %s", strings.Join(drivers, ", "), dir)
 	}
 	unlock, err := lock(dir)
 	if err != nil {
@@ -51,14 +54,27 @@ func Create(dir string, n *types.Network, pools []config.SubnetPool) error {
 	case "":
 		n.IPAMOptions[types.Driver] = types.HostLocalIPAMDriver
 	case types.HostLocalIPAMDriver:
+	case types.NoneIPAMDriver:
+		if len(n.Subnets) > 0 {
+			return errors.New("none ipam driver is set but subnets are given")
+		}
 	default:
-		return fmt.Errorf("unsupported ipam driver %q", n.IPAMOptions[types.Driver])
+		return hint.Add(fmt.Errorf("unsupported ipam driver %q", n.IPAMOptions[types.Driver]), "ipam drivers are host-local and none")
 	}
-	if err := bridge(n, all); err != nil {
+	taken := used(all)
+	if n.Driver == types.BridgeNetworkDriver {
+		err = bridge(n, all)
+	} else {
+		err = onParent(n)
+		taken, pools = nil, nil // they are the parent's network's
+	}
+	if err != nil {
 		return err
 	}
-	if err := subnets(n, used(all), pools); err != nil {
-		return err
+	if n.IPAMOptions[types.Driver] == types.HostLocalIPAMDriver {
+		if err := subnets(n, taken, pools); err != nil {
+			return err
+		}
 	}
 	n.ID, n.Created = conflist.ID(n.Name), time.Now()
 	return store(dir, n)
@@ -113,6 +129,31 @@ func bridge(n *types.Network, all []types.Network) error {
 	}
 }
 
+// onParent settles a network whose containers are on the network of one of the host's interfaces, n.NetworkInterface.
+func onParent(n *types.Network) error {
+	if p, ok := n.Options["parent"]; ok {
+		if n.NetworkInterface != "" && n.NetworkInterface != p {
+			return fmt.Errorf("cannot set both parent %s and interface name %s", p, n.NetworkInterface)
+		}
+		n.NetworkInterface = p
+		delete(n.Options, "parent")
+	}
+	if p := n.NetworkInterface; p != "" {
+		if _, err := net.InterfaceByName(p); err != nil {
+			return fmt.Errorf("parent interface %s does not exist", p)
+		}
+	}
+	if len(n.NetworkDNSServers) > 0 {
+		return fmt.Errorf("name servers are for networks with names, which driver %s has not", n.Driver)
+	}
+	n.DNSEnabled = false // nobody could answer: the host and its containers do not reach each other there
+	if n.IPAMOptions[types.Driver] == types.HostLocalIPAMDriver && len(n.Subnets) == 0 {
+		return hint.Add(fmt.Errorf("driver %s needs a subnet: addresses of DHCP servers are not supported", n.Driver),
+			"give %s and a range of addresses that nobody else uses, or %s none", field.Name("subnet"), field.Name("ipam-driver"))
+	}
+	return nil
+}
+
 // used are the subnets that a new one must not overlap: those of other networks and of the host's interfaces.
 func used(all []types.Network) []*net.IPNet {
 	var nets []*net.IPNet
@@ -147,7 +188,11 @@ func subnets(n *types.Network, taken []*net.IPNet, pools []config.SubnetPool) er
 			return fmt.Errorf("subnet %s is already used on the host or by another config", s.Subnet.String())
 		}
 		taken = append(taken, &s.Subnet.IPNet)
-		if s.Gateway == nil {
+		if layer3(n) {
+			if s.Gateway != nil {
+				return fmt.Errorf("gateway %s: mode %s of ipvlan has none", s.Gateway, n.Options[types.ModeOption])
+			}
+		} else if s.Gateway == nil {
 			s.Gateway = firstIP(&s.Subnet.IPNet)
 		} else if s.Gateway = short(s.Gateway); !s.Subnet.Contains(s.Gateway) {
 			return fmt.Errorf("gateway %s not in subnet %s", s.Gateway, s.Subnet.String())
@@ -183,6 +228,12 @@ func subnets(n *types.Network, taken []*net.IPNet, pools []config.SubnetPool) er
 	}
 	n.IPv6Enabled = n.IPv6Enabled || v6
 	return nil
+}
+
+// layer3 reports whether containers of a network reach others without a gateway.
+func layer3(n *types.Network) bool {
+	mode := n.Options[types.ModeOption]
+	return n.Driver == types.IPVLANNetworkDriver && (mode == types.IPVLANModeL3 || mode == types.IPVLANModeL3s)
 }
 
 // free finds an IPv4 subnet that nobody uses.

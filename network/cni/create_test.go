@@ -3,6 +3,9 @@
 package cni
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
 	"net"
 	"reflect"
 	"strings"
@@ -86,5 +89,59 @@ func TestFreeSubnets(t *testing.T) {
 	}
 	if err := Create(dir, new(types.Network), pools); err == nil || !strings.Contains(err.Error(), "could not find free subnet") {
 		t.Errorf("of a pool that is used up: %v", err)
+	}
+}
+
+func TestDriversOnTheHostsInterfaces(t *testing.T) {
+	for name, test := range map[string]struct {
+		n    types.Network
+		want string // of the first plugin
+		err  string
+	}{
+		"macvlan": {n: types.Network{Driver: "macvlan", NetworkInterface: "lo", Options: map[string]string{"mode": "private", "mtu": "1400", "metric": "7"}, Subnets: []types.Subnet{subnet(t, "10.213.20.0/24")}},
+			want: `{"type":"macvlan","master":"lo","mode":"private","mtu":1400,"ipam":{"type":"host-local","ranges":[[{"subnet":"10.213.20.0/24","gateway":"10.213.20.1"}]],"routes":[{"dst":"0.0.0.0/0","priority":7}]},"capabilities":{"ips":true,"mac":true}}`},
+		"the parent is an option": {n: types.Network{Driver: "ipvlan", Options: map[string]string{"parent": "lo", "mode": "l3", "no_default_route": "true"}, Subnets: []types.Subnet{subnet(t, "10.213.20.0/24")}},
+			want: `{"type":"ipvlan","master":"lo","mode":"l3","ipam":{"type":"host-local","ranges":[[{"subnet":"10.213.20.0/24"}]]},"capabilities":{"ips":true,"mac":true}}`},
+		"without addresses": {n: types.Network{Driver: "macvlan", IPAMOptions: map[string]string{"driver": "none"}},
+			want: `{"type":"macvlan","capabilities":{"ips":true,"mac":true}}`},
+		"a bridge without addresses": {n: types.Network{IPAMOptions: map[string]string{"driver": "none"}, NetworkInterface: "br-x"},
+			want: `{"type":"bridge","bridge":"br-x","hairpinMode":true,"capabilities":{"ips":true,"mac":true}}`},
+		"no subnet":              {n: types.Network{Driver: "macvlan"}, err: "needs a subnet"},
+		"no such parent":         {n: types.Network{Driver: "macvlan", NetworkInterface: "nosuch0"}, err: "parent interface nosuch0 does not exist"},
+		"a wrong mode":           {n: types.Network{Driver: "macvlan", Options: map[string]string{"mode": "l2"}, Subnets: []types.Subnet{subnet(t, "10.213.20.0/24")}}, err: "unknown macvlan mode"},
+		"a bridge's own":         {n: types.Network{Driver: "ipvlan", Options: map[string]string{"vlan": "7"}, Subnets: []types.Subnet{subnet(t, "10.213.20.0/24")}}, err: "unsupported ipvlan network option vlan"},
+		"a bridge with a mode":   {n: types.Network{Options: map[string]string{"mode": "l2"}}, err: "unsupported bridge network option mode"},
+		"ipam none with subnets": {n: types.Network{IPAMOptions: map[string]string{"driver": "none"}, Subnets: []types.Subnet{subnet(t, "10.213.20.0/24")}}, err: "none ipam driver is set but subnets are given"},
+	} {
+		dir := t.TempDir()
+		n := test.n
+		n.Name = "web"
+		pool, _ := types.ParseCIDR("10.213.30.0/24")
+		err := Create(dir, &n, []config.SubnetPool{{Base: &pool, Size: 24}})
+		if test.err != "" {
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%s: error %v, want %s", name, err, test.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		l, err := conflist.Find(dir, "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := json.Compact(&got, l.Plugins[0].Bytes); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != test.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, &got, test.want)
+		}
+		back, err := ReadNetwork(l)
+		if err != nil || back.Driver != n.Driver || back.NetworkInterface != n.NetworkInterface || !maps.Equal(back.Options, n.Options) {
+			t.Errorf("%s: read back %+v, %v, want %+v", name, back, err, n)
+		}
 	}
 }

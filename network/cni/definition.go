@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.podman.io/common/libnetwork/types"
@@ -52,6 +53,7 @@ type plugin struct {
 	Type         string          `json:"type"`
 	Bridge       string          `json:"bridge,omitempty"`
 	Master       string          `json:"master,omitempty"`
+	Mode         string          `json:"mode,omitempty"`
 	IsGateway    bool            `json:"isGateway,omitempty"`
 	IPMasq       bool            `json:"ipMasq,omitempty"`
 	HairpinMode  bool            `json:"hairpinMode,omitempty"`
@@ -109,6 +111,9 @@ func ReadNetwork(l *conflist.List) (types.Network, error) {
 	if first.VLAN != 0 {
 		n.Options[types.VLANOption] = strconv.Itoa(first.VLAN)
 	}
+	if first.Mode != "" {
+		n.Options[types.ModeOption] = first.Mode
+	}
 	if first.IPAM == nil {
 		n.IPAMOptions[types.Driver] = types.NoneIPAMDriver
 		return n, nil
@@ -129,8 +134,11 @@ func ReadNetwork(l *conflist.List) (types.Network, error) {
 		}
 	}
 	for _, r := range first.IPAM.Routes {
-		if r.GW == "" {
-			continue // the default route, of which podman does not speak
+		if r.GW == "" { // the default route, of which podman does not speak
+			if r.Priority != nil {
+				n.Options[types.MetricOption] = strconv.FormatUint(uint64(*r.Priority), 10)
+			}
+			continue
 		}
 		dst, err := types.ParseCIDR(r.Dst)
 		if err != nil {
@@ -174,12 +182,23 @@ func firstIP(n *net.IPNet) net.IP {
 	return ip
 }
 
-// write makes a bridge network's configuration.
+// write makes a network's configuration.
 func write(n *types.Network) ([]byte, error) {
+	bridged := n.Driver == types.BridgeNetworkDriver || n.Driver == ""
 	bridge := plugin{
 		Type: types.BridgeNetworkDriver, Bridge: n.NetworkInterface, IsGateway: true, IPMasq: !n.Internal, HairpinMode: true,
 		IPAM: &ipam{Type: n.IPAMOptions[types.Driver]}, Capabilities: map[string]bool{"ips": true, "mac": true},
 	}
+	options := "mtu, vlan, metric, isolate and no_default_route"
+	if !bridged {
+		bridge = plugin{Type: n.Driver, Master: n.NetworkInterface, IPAM: bridge.IPAM, Capabilities: bridge.Capabilities}
+		options = "parent, mode, mtu, metric and no_default_route"
+	}
+	if bridge.IPAM.Type == types.NoneIPAMDriver {
+		bridge.IPAM = nil
+		bridge.IsGateway, bridge.IPMasq = false, false
+	}
+	var metric *uint32
 	f := file{Version: "1.0.0", Name: n.Name, Args: args{Labels: n.Labels, Options: map[string]string{}, Berth: own{
 		Created: n.Created, DNS: n.DNSEnabled, DNSServers: n.NetworkDNSServers, Internal: n.Internal,
 	}}}
@@ -187,7 +206,25 @@ func write(n *types.Network) ([]byte, error) {
 	noDefault := n.Internal
 	for key, value := range n.Options {
 		var err error
+		given := key
+		switch bridgeOnly := slices.Contains([]string{types.VLANOption, types.IsolateOption, "com.docker.network.bridge.name"}, key); {
+		case bridgeOnly && !bridged, key == types.ModeOption && bridged:
+			key = "" // unknown
+		}
 		switch key {
+		case types.ModeOption:
+			modes := types.ValidMacVLANModes
+			if n.Driver == types.IPVLANNetworkDriver {
+				modes = types.ValidIPVLANModes
+			}
+			if bridge.Mode = value; !slices.Contains(modes, value) {
+				err = fmt.Errorf("unknown %s mode %q: want one of %s", n.Driver, value, strings.Join(modes, ", "))
+			}
+		case types.MetricOption:
+			var m uint64
+			if m, err = strconv.ParseUint(value, 10, 32); err == nil {
+				metric = new(uint32(m))
+			}
 		case types.MTUOption, "com.docker.network.driver.mtu":
 			bridge.MTU, err = number(key, value, 65535)
 		case types.VLANOption:
@@ -206,7 +243,7 @@ func write(n *types.Network) ([]byte, error) {
 			f.Args.Options[key] = value
 		case "com.docker.network.bridge.name": // settled before
 		default:
-			return nil, hint.Add(fmt.Errorf("unsupported bridge network option %s", key), "options are mtu, vlan, isolate and no_default_route")
+			return nil, hint.Add(fmt.Errorf("unsupported %s network option %s", bridge.Type, given), "options are %s", options)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("network option %s: %w", key, err)
@@ -225,16 +262,24 @@ func write(n *types.Network) ([]byte, error) {
 		v4, v6 = v4 || s.Subnet.IP.To4() != nil, v6 || s.Subnet.IP.To4() == nil
 	}
 	if v4 && !noDefault {
-		bridge.IPAM.Routes = append(bridge.IPAM.Routes, route{Dst: "0.0.0.0/0"})
+		bridge.IPAM.Routes = append(bridge.IPAM.Routes, route{Dst: "0.0.0.0/0", Priority: metric})
 	}
 	if v6 && !noDefault {
-		bridge.IPAM.Routes = append(bridge.IPAM.Routes, route{Dst: "::/0"})
+		bridge.IPAM.Routes = append(bridge.IPAM.Routes, route{Dst: "::/0", Priority: metric})
+	}
+	if bridge.IPAM == nil && len(n.Routes) > 0 {
+		return nil, errors.New("routes need addresses, which ipam driver none does not give")
 	}
 	for _, r := range n.Routes {
 		bridge.IPAM.Routes = append(bridge.IPAM.Routes, route{Dst: r.Destination.String(), GW: text(r.Gateway), Priority: r.Metric})
 	}
+	tuning := plugin{Type: "tuning", Capabilities: map[string]bool{"mac": true}}
+	if !bridged { // the host's firewall does not see it
+		f.Plugins = []plugin{bridge, tuning}
+		return json.MarshalIndent(f, "", "   ")
+	}
 	f.Plugins = []plugin{bridge, {Type: "portmap", Capabilities: map[string]bool{"portMappings": true}},
-		{Type: "firewall", Ingress: ingress}, {Type: "tuning", Capabilities: map[string]bool{"mac": true}}}
+		{Type: "firewall", Ingress: ingress}, tuning}
 	return json.MarshalIndent(f, "", "   ")
 }
 
