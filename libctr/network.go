@@ -163,6 +163,21 @@ func (e *Engine) NetworksDir() (string, error) {
 	return e.networksDir(conf), nil
 }
 
+// NetavarkDir is where podman keeps the networks that it makes for netavark: root's in /etc, a user's in the store.
+func (e *Engine) NetavarkDir() (string, error) {
+	conf, err := e.conf()
+	if err != nil {
+		return "", err
+	}
+	switch dir := conf.Network.NetworkConfigDir; {
+	case dir != "":
+		return dir, nil
+	case !e.Rootless():
+		return "/etc/containers/networks", nil
+	}
+	return filepath.Join(e.storeOpts.GraphRoot, "networks"), nil
+}
+
 // NetworkNames are the networks that a container shares with others; none where it has another kind of network.
 func NetworkNames(s *record.State) []string {
 	switch m, err := network.ParseMode(s.Network); {

@@ -524,3 +524,30 @@ X
     berth 125 network create -d ipvlan -o parent=nosuch0 --subnet 10.213.40.0/24 "$net-2"
     assert_contains "$output" "parent interface nosuch0 does not exist"
 }
+
+@test "podman's networks are listed, and taken over by import" {
+    is_berth || skip "about networks of podman's"
+    cat >"$FILE_DIR/nets/$net.json" <<X
+{ "name": "$net", "id": "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9", "driver": "bridge", "network_interface": "podman1",
+  "created": "2025-10-06T18:50:54.25770461+02:00", "subnets": [ { "subnet": "10.213.50.0/24", "gateway": "10.213.50.1" } ],
+  "ipv6_enabled": false, "internal": false, "dns_enabled": true, "labels": { "tier": "front" }, "ipam_options": { "driver": "host-local" } }
+X
+    berth network ls --filter "name=$net" --format '{{.Name}} {{.Driver}} {{.Labels}}'
+    assert_equal "$output" "$net bridge tier=front"
+    berth network inspect --format '{{.NetworkInterface}}' "$net"
+    assert_equal "$output" podman1
+    berth 125 network create --subnet 10.213.50.0/24 "$net-2"
+    berth network import "$net"
+    assert_equal "$output" "$net"
+    berth network inspect --format '{{.Labels.tier}} {{range .Subnets}}{{.Subnet}}{{end}} {{.DNSEnabled}}' "$net"
+    assert_equal "$output" "front 10.213.50.0/24 true"
+    berth run --rm --network "$net" "$IMAGE" ip -4 -o addr show eth0
+    assert_contains "$output" "inet 10.213.50."
+    berth network import
+    assert_equal "$output" ""
+    berth 125 network import "$net"
+    assert_contains "$output" "already used"
+    rm "$FILE_DIR/nets/$net.json"
+    berth 125 network import "$net"
+    assert_contains "$output" "unable to find network of podman"
+}

@@ -211,6 +211,7 @@ shows() {
     tells "network connect" "$RAW" "$RAW"
     tells "network disconnect" "$RAW" "$RAW"
     tells "network update" "$RAW"
+    tells "network import" "$RAW"
     tells "network reload" "$RAW"
     tells "network resolve" "$RAW"
     tells "network check" "$RAW"

@@ -55,7 +55,8 @@ func Create(e *libctr.Engine, n *types.Network, ignore bool) error {
 	if e.Rootless() && (n.Driver == types.MacVLANNetworkDriver || n.Driver == types.IPVLANNetworkDriver) {
 		return fmt.Errorf("driver %s is root's: a user's networks are in a namespace that has none of the host's interfaces", n.Driver)
 	}
-	err = cni.Create(dir, n, conf.Network.DefaultSubnetPools)
+	podmans, _ := foreign(e, nil)
+	err = cni.Create(dir, n, podmans, conf.Network.DefaultSubnetPools)
 	if ignore && errors.Is(err, types.ErrNetworkExists) {
 		l, err := network.FindShared(dir, n.Name)
 		if err != nil {
@@ -79,6 +80,8 @@ func List(ctx context.Context, e *libctr.Engine, filters []string) ([]types.Netw
 		return nil, err
 	}
 	all, problems := cni.List(dir)
+	podmans, err := foreign(e, all)
+	all, problems = append(all, podmans...), errors.Join(problems, err)
 	var used map[string][]*libctr.Container
 	if slices.ContainsFunc(filters, func(f string) bool { return strings.HasPrefix(f, "dangling") }) {
 		if used, err = users(ctx, e); err != nil {
@@ -162,6 +165,11 @@ func Inspect(ctx context.Context, e *libctr.Engine, nameOrID string) (Network, e
 		return Network{}, err
 	}
 	l, err := network.FindShared(dir, nameOrID)
+	if errors.Is(err, ErrNotFound) {
+		if n, ok := findForeign(e, nameOrID); ok {
+			return Network{n, map[string]Member{}}, nil
+		}
+	}
 	if err != nil {
 		return Network{}, err
 	}

@@ -29,9 +29,9 @@ const bridgePrefix = "cni-podman"
 
 var drivers = []string{types.BridgeNetworkDriver, types.MacVLANNetworkDriver, types.IPVLANNetworkDriver}
 
-// Create defines a network. What n leaves open is filled in: its ID, bridge, subnets with their gateways, from pools. It fails with
+// Create defines a network. What n leaves open is filled in: its ID, bridge, subnets with their gateways, from pools. Others are networks whose subnets it must not have, besides those of dir. It fails with
 // types.ErrNetworkExists where there is one of that name.
-func Create(dir string, n *types.Network, pools []config.SubnetPool) error {
+func Create(dir string, n *types.Network, others []types.Network, pools []config.SubnetPool) error {
 	if n.Driver == "" {
 		n.Driver = types.BridgeNetworkDriver
 	}
@@ -61,7 +61,7 @@ func Create(dir string, n *types.Network, pools []config.SubnetPool) error {
 	default:
 		return hint.Add(fmt.Errorf("unsupported ipam driver %q", n.IPAMOptions[types.Driver]), "ipam drivers are host-local and none")
 	}
-	taken := used(all)
+	taken := used(slices.Concat(all, others))
 	if n.Driver == types.BridgeNetworkDriver {
 		err = bridge(n, all)
 	} else {
@@ -156,16 +156,21 @@ func onParent(n *types.Network) error {
 
 // used are the subnets that a new one must not overlap: those of other networks and of the host's interfaces.
 func used(all []types.Network) []*net.IPNet {
-	var nets []*net.IPNet
-	for _, n := range all {
-		for _, s := range n.Subnets {
-			nets = append(nets, &s.Subnet.IPNet)
-		}
-	}
+	nets := networksOf(all)
 	addrs, _ := net.InterfaceAddrs()
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() {
 			nets = append(nets, &net.IPNet{IP: n.IP.Mask(n.Mask), Mask: n.Mask})
+		}
+	}
+	return nets
+}
+
+func networksOf(all []types.Network) []*net.IPNet {
+	var nets []*net.IPNet
+	for _, n := range all {
+		for _, s := range n.Subnets {
+			nets = append(nets, &s.Subnet.IPNet)
 		}
 	}
 	return nets

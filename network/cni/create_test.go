@@ -41,7 +41,7 @@ func TestCreateAndRead(t *testing.T) {
 		Subnets: []types.Subnet{s}, IPv6Enabled: true, DNSEnabled: true, NetworkDNSServers: []string{"192.0.2.53"},
 		Routes: []types.Route{{Destination: dst, Gateway: net.ParseIP("10.213.4.1").To4(), Metric: &metric}},
 	}
-	if err := Create(dir, &n, nil); err != nil {
+	if err := Create(dir, &n, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	l, err := conflist.Find(dir, "web")
@@ -80,14 +80,14 @@ func TestFreeSubnets(t *testing.T) {
 	want := []string{"10.213.0.0/24", "10.213.1.0/24", "10.213.2.0/24", "10.213.3.0/24"}
 	for _, w := range want {
 		n := types.Network{}
-		if err := Create(dir, &n, pools); err != nil {
+		if err := Create(dir, &n, nil, pools); err != nil {
 			t.Fatal(err)
 		}
 		if got := n.Subnets[0].Subnet.String(); got != w {
 			t.Errorf("got %s, want %s", got, w)
 		}
 	}
-	if err := Create(dir, new(types.Network), pools); err == nil || !strings.Contains(err.Error(), "could not find free subnet") {
+	if err := Create(dir, new(types.Network), nil, pools); err == nil || !strings.Contains(err.Error(), "could not find free subnet") {
 		t.Errorf("of a pool that is used up: %v", err)
 	}
 }
@@ -117,7 +117,7 @@ func TestDriversOnTheHostsInterfaces(t *testing.T) {
 		n := test.n
 		n.Name = "web"
 		pool, _ := types.ParseCIDR("10.213.30.0/24")
-		err := Create(dir, &n, []config.SubnetPool{{Base: &pool, Size: 24}})
+		err := Create(dir, &n, nil, []config.SubnetPool{{Base: &pool, Size: 24}})
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%s: error %v, want %s", name, err, test.err)

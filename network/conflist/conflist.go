@@ -25,6 +25,9 @@ const MaxSize = 1 << 20
 // ErrNotFound is what Find returns, wrapped, where there is no such network; its text is podman's.
 var ErrNotFound = errors.New("network not found")
 
+// errNetavark is given by a file of podman's other kind of networks, which may be in the same directory.
+var errNetavark = errors.New("it is a network of netavark's, not a CNI configuration")
+
 // List is a network's configuration.
 type List struct {
 	Path    string // its file
@@ -77,6 +80,9 @@ func All(dir string) ([]*List, error) {
 	seen := map[string]string{}
 	for _, path := range files {
 		l, err := Read(path)
+		if errors.Is(err, errNetavark) {
+			continue
+		}
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -169,9 +175,13 @@ func Parse(data []byte) (*List, error) {
 		Version string            `json:"cniVersion"`
 		Type    string            `json:"type"`
 		Plugins []json.RawMessage `json:"plugins"`
+		Driver  string            `json:"driver"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, err
+	}
+	if file.Driver != "" && file.Type == "" && file.Plugins == nil {
+		return nil, errNetavark
 	}
 	if err := CheckName(file.Name); err != nil {
 		return nil, err

@@ -10,5 +10,5 @@ import (
 
 // NewGroup returns the group `network`.
 func NewGroup(g *cli.Global) *cobra.Command {
-	return cli.Group("network", "Manage networks", NewCheck(g), NewConnect(g), NewCreate(g), NewDisconnect(g), NewExists(g), NewInspect(g), NewLs(g), NewPrune(g), NewReload(g), NewResolve(g), NewRm(g), NewUpdate(g))
+	return cli.Group("network", "Manage networks", NewCheck(g), NewConnect(g), NewCreate(g), NewDisconnect(g), NewExists(g), NewImport(g), NewInspect(g), NewLs(g), NewPrune(g), NewReload(g), NewResolve(g), NewRm(g), NewUpdate(g))
 }
