@@ -58,7 +58,7 @@ func (c containerCheck) Check(ctx context.Context, _ bool) ([]doctor.Problem, er
 	}
 	look := &checker{e: c.e, store: store, owned: map[string]bool{}}
 	for _, step := range []func(context.Context) error{
-		look.records, look.pending, look.others, look.names, look.storage, look.runtimes, look.processes, look.files, look.namespaces, look.mounts,
+		look.records, look.pending, look.others, look.names, look.storage, look.runtimes, look.processes, look.files, look.namespaces, look.networks, look.mounts,
 	} {
 		if err := step(ctx); err != nil {
 			return look.found, err

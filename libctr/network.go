@@ -5,6 +5,8 @@ package libctr
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -147,11 +149,20 @@ func (e *Engine) NetworkDefaults(o *network.Options) error {
 // sharedNetworks fills in what networks that containers share need.
 func (e *Engine) sharedNetworks(o *network.Options, conf *config.Config) (err error) {
 	o.NetworksDir, o.PluginDirs, o.NetworkState = e.networksDir(conf), pluginDirs(e.opts.Program), filepath.Join(e.runtime, "networks")
-	if o.OutsideNS = e.sharedNetNS("networks"); o.OutsideNS == "" {
-		o.OutsideNS, o.OutsideElsewhere = filepath.Join(o.NetworkState, "netns"), true
-	}
+	o.OutsideNS, o.OutsideElsewhere = e.outsideNS()
 	o.NetProgram, err = helperPath(e.opts.Program, "berth-net")
 	return err
+}
+
+// outsideNS is where the namespace of a user's bridges is mounted for the helper that connects it; elsewhere says that it is not in the directory for such
+// mounts, which the user's stores share.
+func (e *Engine) outsideNS() (path string, elsewhere bool) {
+	dir := filepath.Join(e.runtime, "networks")
+	sum := sha256.Sum256([]byte(dir))
+	if path = e.sharedNetNS("networks-" + hex.EncodeToString(sum[:4])); path != "" {
+		return path, false
+	}
+	return filepath.Join(dir, "netns"), true
 }
 
 // NetworksDir is where networks that containers share are defined.

@@ -551,3 +551,40 @@ X
     berth 125 network import "$net"
     assert_contains "$output" "unable to find network of podman"
 }
+
+@test "runs that are killed leave every address and the port usable" {
+    is_berth || skip "about Berth's processes"
+    local i port pids victim
+    port=$(free_port)
+    berth network create --subnet 10.213.12.0/28 "$net" # thirteen addresses
+    for i in $(seq "${BERTH_TEST_KILLS:-15}"); do
+        # berth, its monitor or berth-net, at any moment of a start.
+        case $((i % 3)) in 0) victim=berth ;; 1) victim=berth-monitor ;; *) victim=berth-net ;; esac
+        "$ENGINE" run --name "$name-$i" --network "$net" -p "$port:80" "$IMAGE" sleep 1000 >/dev/null 2>&1 3>&- &
+        sleep "0.$(printf %02d $((RANDOM % 45)))"
+        pids=$(grep -las "$FILE_DIR" /proc/[0-9]*/cmdline /proc/[0-9]*/environ | cut -d/ -f3 | sort -u | while read -r p; do
+            [[ $(tr '\0' ' ' <"/proc/$p/cmdline") =~ ^([^\ ]*/)?$victim\  ]] && echo "$p"; done 2>/dev/null) || true
+        echo "$i: $victim: $(wc -w <<<"$pids") of them"
+        # shellcheck disable=SC2086
+        kill -KILL $pids "$!" 2>/dev/null || true
+        wait "$!" || true
+        berth rm -fa -t 0
+    done
+    # What nobody may have left yet: an address without a container, a member without one.
+    local dir=$RUNROOT/berth/networks id
+    id=$(printf %064d 7)
+    mkdir -p "$dir/leases/$net" "$dir/members"
+    printf '%s\r\neth0' "$id" >"$dir/leases/$net/10.213.12.14"
+    printf '{"network":"%s","netns":"","cni":{"program":"%s","list":{"name":"%s","plugins":[{"type":"bridge","ipam":{"type":"host-local"}}]},"stateDir":"%s","container":"%s","interface":"eth0"}}' \
+        "$net-2" "$(dirname "$HELPERS_DIR")/bin/berth-net" "$net-2" "$dir" "$id" >"$dir/members/$id.$net-2"
+    run "$ENGINE" system check 3>&-
+    assert_contains "$output" "address of a container that is not connected"
+    assert_contains "$output" "connection to network $net-2 of container 000000000000, which does not run"
+    berth system check --repair
+    berth system check
+    for i in $(seq 13); do
+        berth run -d --name "$name-$i" --network "$net" -p "$((i > 1 ? 0 : port)):80" "$IMAGE" httpd -f -p 80
+    done
+    wait_for 5 curl -s -o "$FILE_DIR/page" "http://127.0.0.1:$port/"
+    [[ $(find "$RUNROOT/berth/networks/leases/$net" -name '10.*' | wc -l) -eq 13 ]]
+}
