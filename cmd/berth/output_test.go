@@ -38,15 +38,15 @@ var asTheyAre = map[string]string{
 
 // elsewhere says which files below the module's root name os.Stdout or os.Stderr outside of the command, and why they may.
 var elsewhere = map[string]string{
-	"build/copier/get.go":          "a helper's pipe",
-	"build/copier/copier.go":       "a helper's pipe",
-	"build/userfile.go":            "a helper's pipe",
-	"build/confine/confine.go":     "a helper's pipe",
-	"build/git.go":                 "a helper in place of git",
-	"build/packer.go":              "a helper's pipe",
-	"libctr/monitor_start.go":      "for debugging",
-	"network/udprelay/udprelay.go": "a helper's pipe",
-	"cmd/berth-monitor/main.go":    "no user starts it",
+	"build/copier/get.go":       "a helper's pipe",
+	"build/copier/copier.go":    "a helper's pipe",
+	"build/userfile.go":         "a helper's pipe",
+	"build/confine/confine.go":  "a helper's pipe",
+	"build/git.go":              "a helper in place of git",
+	"build/packer.go":           "a helper's pipe",
+	"libctr/monitor_start.go":   "for debugging",
+	"network/udprelay/main.go":  "a helper's pipe",
+	"cmd/berth-monitor/main.go": "no user starts it",
 }
 
 // calls calls do for every selector (os.Stdout, cmd.Printf as .Printf) and every name of a function called in a Go file.
