@@ -99,6 +99,8 @@ answers() { "$ENGINE" exec "$name" wget -qO- http://127.0.0.1/ >/dev/null 2>&1 3
     assert_contains "$output" "10.213.7.78/24"
     berth 125 run --rm --network "$net" --ip 10.99.0.1 "$IMAGE" true
     assert_contains "$output" "requested static ip 10.99.0.1 not in any subnet on network $net"
+    berth 125 run --rm --network "$net" --ip fd00::1 "$IMAGE" true
+    assert_contains "$output" "fd00::1 is not an IPv4 address: invalid argument"
     berth run -d --name "$name" --network "$net" --ip 10.213.7.80 "$IMAGE" sleep 1000
     berth 126 run --rm --network "$net" --ip 10.213.7.80 "$IMAGE" true || berth 125 run --rm --network "$net" --ip 10.213.7.80 "$IMAGE" true
     assert_contains "$output" "10.213.7.80"

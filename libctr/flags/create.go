@@ -8,12 +8,14 @@ package flags
 import (
 	"errors"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/berth-containers/berth/internal/field"
+	"github.com/berth-containers/berth/internal/hint"
 	"github.com/berth-containers/berth/libctr"
 	"github.com/berth-containers/berth/libctr/image"
 	"github.com/berth-containers/berth/libctr/spec"
@@ -256,8 +258,7 @@ func (f *Create) Options(args []string) (o libctr.CreateOptions, err error) {
 	if f.set.Changed("restart") {
 		o.Restart = f.restart
 	}
-	f.network(&o)
-	for _, stage := range []func(*libctr.CreateOptions) error{f.pullOptions, f.environment, f.labels, f.resources} {
+	for _, stage := range []func(*libctr.CreateOptions) error{f.network, f.pullOptions, f.environment, f.labels, f.resources} {
 		if err := stage(&o); err != nil {
 			return o, err
 		}
@@ -329,19 +330,26 @@ func (f *Create) labels(o *libctr.CreateOptions) (err error) {
 	return err
 }
 
-func (f *Create) network(o *libctr.CreateOptions) {
+func (f *Create) network(o *libctr.CreateOptions) error {
 	for _, n := range f.networks {
 		if n == "" {
 			n = "private" // given, and so not what containers.conf says
 		}
 		o.Network = append(o.Network, n)
 	}
+	if a, err := netip.ParseAddr(f.ip); err == nil && !a.Is4() {
+		return hint.Add(field.Errorf("%s: %s is not an IPv4 address: invalid argument", field.Name("ip"), f.ip), "say %s for it", field.Name("ip6"))
+	}
+	if a, err := netip.ParseAddr(f.ip6); err == nil && !a.Is6() {
+		return hint.Add(field.Errorf("%s: %s is not an IPv6 address: invalid argument", field.Name("ip6"), f.ip6), "say %s for it", field.Name("ip"))
+	}
 	for _, ip := range []string{f.ip, f.ip6} {
 		if ip != "" {
-			o.IPs = append(o.IPs, ip)
+			o.IPs = append(o.IPs, ip) // who reads the option tells of what is no address
 		}
 	}
 	o.MAC, o.Aliases = f.mac, f.aliases
+	return nil
 }
 
 // resources reads sizes and numbers; what contradicts each other, the engine sees.
