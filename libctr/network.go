@@ -148,6 +148,9 @@ func (e *Engine) NetworkDefaults(o *network.Options) error {
 
 // sharedNetworks fills in what networks that containers share need.
 func (e *Engine) sharedNetworks(o *network.Options, conf *config.Config) (err error) {
+	if o.NetavarkDir, err = e.NetavarkDir(); err != nil {
+		return err
+	}
 	o.NetworksDir, o.PluginDirs, o.NetworkState = e.networksDir(conf), pluginDirs(e.opts.Program), filepath.Join(e.runtime, "networks")
 	o.OutsideNS, o.OutsideElsewhere = e.outsideNS()
 	o.NetProgram, err = helperPath(e.opts.Program, "berth-net")

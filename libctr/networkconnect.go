@@ -166,7 +166,7 @@ func (e *Engine) connectNetwork(ctx context.Context, c *Container, s network.Sha
 	}
 	l, err := network.FindShared(n.options.NetworksDir, s.Name)
 	if err != nil {
-		return hint.Add(err, "make it: %s", hint.To(hint.CreateNetwork, s.Name))
+		return network.NoShared(err, n.options.NetavarkDir, s.Name)
 	}
 	s.Name = l.Name
 	is := func(a endpoint.Attachment) bool { return a.Network == l.Name }

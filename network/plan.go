@@ -52,6 +52,7 @@ type Options struct {
 	// For networks that containers share.
 	ID               string   // the container's
 	NetworksDir      string   // has their configurations
+	NetavarkDir      string   // has podman's own
 	PluginDirs       []string // have CNI plugins
 	NetworkState     string   // what attach.CNI keeps
 	NetProgram       string   // berth-net

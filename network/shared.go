@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,6 +218,16 @@ func FindShared(dir, name string) (*conflist.List, error) {
 	return l, err
 }
 
+// NoShared adds to FindShared's error what would help: podman may have a network of the name, in netavarkDir.
+func NoShared(err error, netavarkDir, name string) error {
+	if conflist.CheckName(name) == nil {
+		if _, missing := os.Stat(filepath.Join(netavarkDir, name+".json")); missing == nil {
+			return hint.Add(err, "podman has one, take it over: %s", hint.To(hint.ImportNetwork, name))
+		}
+	}
+	return hint.Add(err, "make it: %s", hint.To(hint.CreateNetwork, name))
+}
+
 // sharedConf is what of a network's configuration a plan needs.
 type sharedConf struct {
 	Args struct {
@@ -322,7 +334,7 @@ func planShared(ctx context.Context, o Options) (r Result, err error) {
 	for i, n := range o.Mode.Networks {
 		l, err := FindShared(o.NetworksDir, n.Name)
 		if err != nil {
-			return r, hint.Add(err, "make it: %s", hint.To(hint.CreateNetwork, n.Name))
+			return r, NoShared(err, o.NetavarkDir, n.Name)
 		}
 		if slices.ContainsFunc(r.Network.Attachments, func(a attach.Attachment) bool { return a.Network == l.Name }) {
 			return r, field.Errorf("%s %s was given twice", field.Name("network"), l.Name)

@@ -539,6 +539,8 @@ X
     berth network inspect --format '{{.NetworkInterface}}' "$net"
     assert_equal "$output" podman1
     berth 125 network create --subnet 10.213.50.0/24 "$net-2"
+    berth 125 run --rm --network "$net" "$IMAGE" true
+    assert_contains "$output" "network import $net"
     berth network import "$net"
     assert_equal "$output" "$net"
     berth network inspect --format '{{.Labels.tier}} {{range .Subnets}}{{.Subnet}}{{end}} {{.DNSEnabled}}' "$net"

@@ -51,7 +51,8 @@ const (
 	Login            Verb = "log in"                           // a registry
 
 	ListNetworks  Verb = "list networks"
-	CreateNetwork Verb = "create network" // a network
+	CreateNetwork Verb = "create network"    // a network
+	ImportNetwork Verb = "take over network" // a network of podman's
 	// ForceRemoveNetwork removes its containers first.
 	ForceRemoveNetwork Verb = "remove network with its containers" // a network
 
@@ -78,7 +79,7 @@ func Verbs() map[Verb]int {
 		ListContainers: 0, ListRevisions: 1, RunContainer: 2, RunRootfs: 2, ExportContainer: 1, StartContainer: 1, StopContainer: 1, UnpauseContainer: 1, RemoveContainer: 1, ForceRemoveContainer: 1, RemoveDependents: 1,
 		CheckpointContainer: 1, PreCheckpointContainer: 1, ExportCheckpoint: 2, MakeImageOfCheckpoint: 2,
 		ListImages: 0, PullImage: 1, LoadImages: 0, ImportImage: 0, PruneImages: 0, ForceRemoveImage: 1, ShowImageCommand: 1, Login: 1,
-		ListNetworks: 0, CreateNetwork: 1, ForceRemoveNetwork: 1,
+		ListNetworks: 0, CreateNetwork: 1, ImportNetwork: 1, ForceRemoveNetwork: 1,
 		ListVolumes: 0, ListSecrets: 0, ForceRemoveVolume: 1,
 		UpdateLock: 1, ListVersions: 1, PullLocked: 1, UpdateBase: 1, BuildImage: 0,
 		ShowInfo: 0, ShowDiskUsage: 0, Check: 0, Repair: 0,

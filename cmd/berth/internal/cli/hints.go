@@ -65,6 +65,8 @@ func commandOf(v hint.Verb) string {
 		return "network ls"
 	case hint.CreateNetwork:
 		return "network create"
+	case hint.ImportNetwork:
+		return "network import"
 	case hint.ForceRemoveNetwork:
 		return "network rm --force"
 	case hint.ListVolumes:
