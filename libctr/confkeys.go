@@ -33,7 +33,7 @@ containers.host_containers_internal_ip
 containers.http_proxy
 containers.init
 containers.init_path
-containers.interface_name: it is for bridge networks, which this version does not have
+containers.interface_name: interfaces are eth0, eth1, …; --network NAME:interface_name= names one
 containers.ipcns
 containers.keyring
 containers.label
@@ -128,17 +128,17 @@ engine.volume_path: volumes are in GRAPHROOT/berth/volumes
 engine.volume_plugin_timeout
 engine.volume_plugins
 network.default_host_ips
-network.default_network: this version has no bridge networks
+network.default_network: --network bridge is the network podman, which a CNI configuration of that name replaces
 network.default_rootless_network_cmd
-network.default_subnet: this version has no bridge networks
-network.default_subnet_pools: this version has no bridge networks
-network.dns_bind_port: this version has no bridge networks
-network.firewall_driver: this version has no bridge networks
-network.netavark_plugin_dirs: this version has no bridge networks
-network.network_backend: pasta and slirp4netns need none
-network.network_config_dir: this version has no bridge networks
+network.default_subnet: --network bridge is the network podman, which a CNI configuration of that name replaces
+network.default_subnet_pools
+network.dns_bind_port: names are answered on port 53 of a network's gateway, which nobody else has
+network.firewall_driver: rules are nftables'
+network.netavark_plugin_dirs: networks are CNI configurations
+network.network_backend: networks are CNI configurations
+network.network_config_dir
 network.pasta_options
-network.rootless_port_forwarder: this version has no bridge networks
+network.rootless_port_forwarder: berth-net forwards published ports
 secrets.driver
 secrets.opts
 configmaps: this version has no kube
@@ -169,8 +169,6 @@ func confValue(name string, value any) string {
 		}
 	case "engine.events_logger=journald":
 		return "journald is not supported: file is used"
-	case "containers.netns=bridge":
-		return "this version has no bridge networks: a container gets pasta or slirp4netns"
 	}
 	return ""
 }

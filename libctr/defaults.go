@@ -261,7 +261,7 @@ func findDevice(value string) ([]spec.Device, error) {
 func (s *settled) network(o *CreateOptions, conf *config.Config) error {
 	c := &conf.Containers
 	words := o.Network
-	if n := c.NetNS; len(words) == 0 && n != "" && n != "bridge" {
+	if n := c.NetNS; len(words) == 0 && n != "" {
 		words = []string{n}
 	}
 	mode, err := network.ParseModes(words)

@@ -327,6 +327,20 @@ record_dir() { echo "$GRAPHROOT/berth/containers/$("$ENGINE" inspect --format '{
     assert_contains "$output" '"HostIp":"127.0.0.1"'
 }
 
+@test "network: networks that containers share" {
+    # network.network_config_dir
+    # network.default_subnet_pools
+    mkdir "$FILE_DIR/networks"
+    conf '[containers]' 'netns = "bridge"' '[network]' "network_config_dir = \"$FILE_DIR/networks\"" 'default_subnet_pools = [{"base" = "10.213.60.0/22", "size" = 24}]'
+    berth network create "$name"
+    test -e "$FILE_DIR/networks/$name.conflist"
+    berth network inspect --format '{{range .Subnets}}{{.Subnet}}{{end}}' "$name"
+    assert_equal "$output" 10.213.60.0/24
+    berth create --name "$name" $IMAGE
+    berth inspect --format '{{.HostConfig.NetworkMode}} {{range $n, $x := .NetworkSettings.Networks}}{{$n}}{{end}}' "$name"
+    assert_equal "$output" "bridge podman"
+}
+
 @test "containers.default_sysctls: what the namespaces cannot take is dropped; what was asked for is an error" {
     # containers.default_sysctls
     honoured 5 'default_sysctls = ["net.ipv4.ip_default_ttl=5"]' $IMAGE cat /proc/sys/net/ipv4/ip_default_ttl
