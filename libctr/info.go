@@ -14,6 +14,7 @@ import (
 
 	"github.com/berth-containers/berth/internal/version"
 	"github.com/berth-containers/berth/libctr/record"
+	"github.com/berth-containers/berth/network"
 	"github.com/berth-containers/berth/rootless"
 	selinux "github.com/opencontainers/selinux/go-selinux"
 	"golang.org/x/sys/unix"
@@ -203,7 +204,7 @@ func (e *Engine) Info(ctx context.Context) (*Info, error) {
 	return &Info{
 		Host: *host, Store: *store, Config: *conf,
 		Registries: e.registries(),
-		Plugins:    PluginInfo{Log: []string{"k8s-file", "json-file", record.Journald, "none", "passthrough"}, Network: []string{"pasta", "slirp4netns"}, Volume: []string{"local"}, Authorization: []string{}},
+		Plugins:    PluginInfo{Log: []string{"k8s-file", "json-file", record.Journald, "none", "passthrough"}, Network: []string{"bridge", "macvlan", "ipvlan", "pasta", "slirp4netns"}, Volume: []string{"local"}, Authorization: []string{}},
 		Version:    VersionInfo{APIVersion: version.Podman, Os: runtime.GOOS, BuildOrigin: "Berth " + version.Version, Version: version.Version, GitCommit: version.Commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH},
 	}, nil
 }
@@ -219,7 +220,7 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 	}
 	h := &HostInfo{
 		Arch: runtime.GOARCH, OS: runtime.GOOS, CgroupManager: cg.manager, CgroupsVersion: "v1", CgroupControllers: cg.controllers(e.Rootless()), CPUs: runtime.NumCPU(),
-		DatabaseBackend: "files", EventLogger: e.eventsBackend(), Kernel: KernelVersion(), LogDriver: e.defaultLogDriver(conf), NetworkBackend: "none",
+		DatabaseBackend: "files", EventLogger: e.eventsBackend(), Kernel: KernelVersion(), LogDriver: e.defaultLogDriver(conf), NetworkBackend: "cni",
 		Uptime: sinceBoot().Round(time.Second).String(), Distribution: distribution(),
 	}
 	if cg.v2 {
@@ -244,7 +245,11 @@ func (e *Engine) hostInfo(ctx context.Context) (*HostInfo, error) {
 	for path, p := range map[string]*ProgramInfo{h.Conmon.Path: &h.Conmon, h.OCIRuntime.Path: &h.OCIRuntime, h.Pasta.Executable: &h.Pasta, h.Slirp4NetNS.Executable: &h.Slirp4NetNS} {
 		p.Package = packages[path]
 	}
-	h.NetworkBackendInfo = NetworkBackend{Backend: h.NetworkBackend, DefaultNetwork: conf.Network.DefaultNetwork}
+	h.NetworkBackendInfo = NetworkBackend{Backend: h.NetworkBackend, DefaultNetwork: network.DefaultNetwork}
+	if p, err := helperPath(e.opts.Program, "berth-net"); err == nil {
+		h.NetworkBackendInfo.Path, h.NetworkBackendInfo.Version = p, version.Version
+		h.NetworkBackendInfo.DNS = DNSBackend{Path: p, Version: version.Version}
+	}
 	if e.Rootless() {
 		uids, gids, err := rootless.IDMaps()
 		if err != nil {

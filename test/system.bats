@@ -118,7 +118,7 @@ load helpers
     assert_contains "$output" "k8s-file"
     [[ $output == 1.* ]]
     berth info --format json
-    jq -e '.host.ociRuntime.package and .plugins.volume and .version.Os' <<<"$output"
+    jq -e '.host.ociRuntime.package and .plugins.volume and .version.Os and .host.networkBackend == "cni" and (.plugins.network | index("bridge")) and .host.networkBackendInfo.dns.path' <<<"$output"
 }
 
 @test "system check: a damaged image that a container has stays until --force; --max says from which age on a layer is nobody's" {

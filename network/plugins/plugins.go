@@ -40,6 +40,9 @@ func Add(ctx context.Context, req *attach.Request) (*attach.Joined, error) {
 	raw, err := n.cni.AddNetworkList(ctx, n.list, n.rt)
 	if err != nil {
 		_ = n.del(context.WithoutCancel(ctx)) // each plugin is to accept that there is nothing of its own
+		if strings.Contains(err.Error(), `"iptables": executable file not found`) {
+			err = fmt.Errorf("%w: install it: sudo apt-get install iptables", err)
+		}
 		return nil, err
 	}
 	result, err := types100.NewResultFromResult(raw)

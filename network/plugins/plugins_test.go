@@ -21,6 +21,7 @@ func TestPluginsThatFail(t *testing.T) {
 		{"fails without a word", `exit 1`, "netplugin failed"},
 		{"says garbage", `echo 'I am fine'`, "invalid character"},
 		{"says nothing", `:`, "unexpected end of JSON input"},
+		{"wants iptables", `echo '{"cniVersion":"1.0.0","code":999,"msg":"exec: \"iptables\": executable file not found in $PATH"}'; exit 1`, "sudo apt-get install iptables"},
 		{"says another version", `echo '{"cniVersion":"9.9.9"}'`, "9.9.9"},
 		{"hangs", `exec sleep 100`, "bad"},
 		{"is not there", ``, `failed to find plugin "bad"`},
