@@ -111,6 +111,9 @@ func (s *session) enlist() error {
 func (s *session) connect(ctx context.Context) error {
 	err := s.inside(func() (err error) {
 		if s.own == nil {
+			if s.rootless { // as root that is the host's to say
+				keeper.FilterBridged(true)
+			}
 			s.member.Joined, err = plugins.Add(ctx, s.req)
 			return err
 		}
