@@ -10,7 +10,7 @@ berth load -q -i /opt/berth/busybox.tar || exit 1
 counter() { berth --runtime runc run -d --name "$1" "${@:2}" "$IMAGE" sh -c 'echo mine >/made; rm -f /etc/group; i=0; while :; do i=$((i + 1)); echo $i; echo $i >/n; sleep 0.2; done' >/dev/null; }
 count() { berth exec "$1" cat /n; }
 state() { berth inspect --format "{{.State.Status}} {{.State.Checkpointed}} {{.State.Restored}}" "$1"; }
-last() { berth logs --tail 1 "$1"; }
+last() { berth logs --tail 1 "$1" | tail -n 1; } # another may have been written meanwhile
 begun() { [ -n "$(last "$1" 2>/dev/null)" ]; }
 # goes_on NAME FROM: it counts on from there.
 more() { [ "$(count "$1" 2>/dev/null || echo 0)" -gt "$2" ]; }
