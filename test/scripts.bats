@@ -43,6 +43,20 @@ $CTR volume rm "$NAME-data" >/dev/null && $CTR secret rm "$NAME-pw" >/dev/null
 EOS
 }
 
+@test "a database with a secret and a health check that the script runs itself" {
+    script ask <<'EOS'
+printf secret >password && $CTR secret create "$NAME-pw" password >/dev/null
+$CTR run -d --name "$NAME" --secret "$NAME-pw" -e PASSWORD_FILE="/run/secrets/$NAME-pw" -v "$NAME-data:/data" \
+    --health-cmd 'test -e /data/ready' --health-interval disable \
+    "$IMAGE" sh -c 'sleep 1; cat "$PASSWORD_FILE" >/data/ready; exec sleep 1000' >/dev/null
+until $CTR healthcheck run "$NAME" >/dev/null; do sleep 0.3; done
+[ "$($CTR inspect -f '{{.State.Health.Status}}' "$NAME")" = healthy ]
+[ "$($CTR exec "$NAME" cat /data/ready)" = secret ]
+$CTR rm -f -t 0 -v "$NAME" >/dev/null
+$CTR volume rm "$NAME-data" >/dev/null && $CTR secret rm "$NAME-pw" >/dev/null
+EOS
+}
+
 @test "a cron job with --rm: its output, its exit code, and nothing left" {
     script cron <<'EOS'
 out=$($CTR run --rm --name "$NAME" -v "$PWD:/work" -w /work "$IMAGE" sh -c 'date +%Y >year; cat year')
