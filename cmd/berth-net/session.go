@@ -83,7 +83,7 @@ func add() error {
 		return err
 	}
 	if err := s.connect(ctx); err != nil {
-		return errors.Join(err, s.remove(ctx, nil))
+		return errors.Join(err, s.remove(context.WithoutCancel(ctx), nil)) // also after a timeout
 	}
 	return s.answer()
 }

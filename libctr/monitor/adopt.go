@@ -159,6 +159,9 @@ func (m *Monitor) adoptRunning(p *process) (*stdio, error) {
 		}
 	}
 	m.endpoints = m.adoptEndpoints()
+	for _, e := range m.endpoints {
+		e.Hold()
+	}
 	m.watchKeepers(m.endpoints, true)
 	if m.cfg.Terminal || m.cfg.Log.Driver == "passthrough" {
 		return new(stdio), nil

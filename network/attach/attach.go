@@ -114,6 +114,7 @@ func (e *Endpoint) Detach() {
 		e.leaving.Store(true)
 		_ = e.leave(true) // what it cannot undo, `system check --repair` will find
 		e.left = true
+		e.release()
 		return
 	}
 	if e.exit != nil {

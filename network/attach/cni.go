@@ -87,7 +87,7 @@ func (r *Runner) join(a Attachment, ns Namespace) (*Endpoint, error) {
 		joined, _, err = r.berthNet("add", e.request())
 	}
 	if err != nil {
-		e.held.release()
+		e.release()
 		return nil, fmt.Errorf("connect to network %s: %w", a.Network, err)
 	}
 	e.joined = joined
@@ -97,12 +97,23 @@ func (r *Runner) join(a Attachment, ns Namespace) (*Endpoint, error) {
 
 // hold takes the host ports that rules of the firewall publish: a user's are the keeper's.
 func (e *Endpoint) hold(ports []PortMapping) (err error) {
-	e.held.release()
-	e.held = nil
+	e.release()
 	if e.attachment.CNI.Outside == nil {
 		e.held, err = hold(ports)
 	}
 	return err
+}
+
+func (e *Endpoint) release() {
+	e.held.release()
+	e.held = nil
+}
+
+// Hold takes the host ports again that a process held which has ended before the container. Who has taken one meanwhile keeps it.
+func (e *Endpoint) Hold() {
+	if c := e.attachment.CNI; c != nil && e.joined != nil {
+		_ = e.hold(c.Ports)
+	}
 }
 
 func (e *Endpoint) request() Request {
@@ -125,8 +136,7 @@ func (e *Endpoint) leave(ending bool) error {
 		return fmt.Errorf("disconnect from network %s: %w", e.attachment.Network, err)
 	}
 	e.gone, e.left = gone, true
-	e.held.release()
-	e.held = nil
+	e.release()
 	return nil
 }
 

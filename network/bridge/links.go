@@ -166,7 +166,7 @@ func (n *Network) pair(br netlink.Link, ns netns.NsHandle, c *attach.CNI, mac ne
 	if err != nil {
 		return fmt.Errorf("make interface %s: %w", c.Interface, err)
 	}
-	if err := netlink.LinkSetAlias(veth, Table(c.StateDir)); err != nil {
+	if err := netlink.LinkSetAlias(veth, table(c.StateDir)); err != nil {
 		return fmt.Errorf("say whose interface it is: %w", err)
 	}
 	if n.bridge.HairpinMode {
@@ -290,7 +290,7 @@ func (n *Network) Sweep(stateDir string) error {
 		return fmt.Errorf("list interfaces: %w", err)
 	}
 	for _, l := range links {
-		if l.Attrs().MasterIndex == br.Attrs().Index && l.Attrs().Alias != Table(stateDir) {
+		if l.Attrs().MasterIndex == br.Attrs().Index && l.Attrs().Alias != table(stateDir) {
 			return nil
 		}
 	}

@@ -26,8 +26,8 @@ type Container struct {
 	Ports   []attach.PortMapping // to be published by rules; none where a keeper does it
 }
 
-// Table is the name of the table of nftables for the containers whose state is in a directory.
-func Table(stateDir string) string {
+// table is the name of the table of nftables for the containers whose state is in a directory.
+func table(stateDir string) string {
 	sum := sha256.Sum256([]byte(stateDir))
 	return "berth-" + hex.EncodeToString(sum[:4])
 }
@@ -50,7 +50,7 @@ func Open(stateDir string) (*Firewall, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the tables of nftables: %w", err)
 	}
-	f := &Firewall{conn: c, table: Table(stateDir)}
+	f := &Firewall{conn: c, table: table(stateDir)}
 	f.made = slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == f.table })
 	return f, nil
 }

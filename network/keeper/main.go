@@ -174,7 +174,7 @@ func (k *keeper) openBridges() error {
 }
 
 // FilterBridged says whether the firewall of the thread's network namespace sees what goes from one container to another of the same bridge. No rule of
-// Berth's is about that, and it costs each packet a fifth of its time; a plugin's may be. A kernel without br_netfilter never asks it.
+// Berth's is about that, and it costs bulk data about a quarter of its time; a plugin's may be. A kernel without br_netfilter never asks it.
 func FilterBridged(on bool) {
 	value := "0"
 	if on {
